@@ -1,0 +1,48 @@
+// A bounded queue before the password hash: so many at once, so many waiting, the rest refused at once.
+
+import { DomainError } from '../domain/errors.ts';
+
+/** Runs at most `slots` tasks at once and keeps at most `maxWaiting` waiting, first come first served. */
+export class HashingQueue {
+  readonly #slots: number;
+  readonly #maxWaiting: number;
+  readonly #waiting: Array<() => void> = [];
+  #running = 0;
+
+  constructor(limits: { slots: number; maxWaiting: number }) {
+    this.#slots = limits.slots;
+    this.#maxWaiting = limits.maxWaiting;
+  }
+
+  /** Errors: OVERLOADED, before anything is computed, when the queue is full; whatever the task throws. */
+  async run<Result>(task: () => Promise<Result>): Promise<Result> {
+    await this.#enter();
+    try {
+      return await task();
+    } finally {
+      this.#leave();
+    }
+  }
+
+  async #enter(): Promise<void> {
+    if (this.#running < this.#slots) {
+      this.#running += 1;
+      return;
+    }
+    if (this.#waiting.length >= this.#maxWaiting) {
+      throw new DomainError(
+        'OVERLOADED',
+        'Too many passwords are being checked now. Try again in a moment.',
+        { retryAfterMs: 1_000 },
+      );
+    }
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  // The slot passes to the next in line without being free in between.
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#running -= 1;
+    else next();
+  }
+}

@@ -1,0 +1,61 @@
+// Makes signing keys, and opens those that the database keeps sealed.
+
+import type { CryptoKey } from 'jose';
+import {
+  calculateJwkThumbprint,
+  exportJWK,
+  exportPKCS8,
+  generateKeyPair,
+  importJWK,
+  importPKCS8,
+} from 'jose';
+import type { NewSigningKey, PublicJwk, SigningKey } from '../domain/keyset/signing-key.ts';
+import type { MasterKey } from './master-key.ts';
+
+const PURPOSE = 'signing-key';
+
+/** A key that signs and verifies. */
+export type OpenSigningKey = {
+  readonly kid: string;
+  readonly algorithm: string;
+  readonly publicJwk: PublicJwk;
+  readonly activateTime: number;
+  readonly privateKey: CryptoKey;
+  readonly publicKey: CryptoKey;
+};
+
+/** Makes key pairs; `kid` is the JWK thumbprint (RFC 7638), and the private half leaves sealed. */
+export function signingKeyMaker(masterKey: MasterKey): NewSigningKey {
+  return async (algorithm, createTime, activateTime) => {
+    const pair = await generateKeyPair(algorithm, { extractable: true, modulusLength: 3072 });
+    const jwk = await exportJWK(pair.publicKey);
+    const kid = await calculateJwkThumbprint(jwk);
+    const members = Object.entries(jwk).filter(
+      (member): member is [string, string] => typeof member[1] === 'string',
+    );
+    const publicJwk: PublicJwk = {
+      ...Object.fromEntries(members),
+      kty: jwk.kty ?? '',
+      kid,
+      alg: algorithm,
+      use: 'sig',
+    };
+    const sealedPrivateKey = masterKey.seal(PURPOSE, kid, Buffer.from(await exportPKCS8(pair.privateKey)));
+    return { kid, algorithm, publicJwk, sealedPrivateKey, createTime, activateTime };
+  };
+}
+
+/** The key with its private half unsealed. Errors: UnsealError. */
+export async function openSigningKey(masterKey: MasterKey, key: SigningKey): Promise<OpenSigningKey> {
+  const pem = Buffer.from(masterKey.unseal(PURPOSE, key.kid, key.sealedPrivateKey)).toString();
+  const publicKey = await importJWK(key.publicJwk, key.algorithm);
+  if (publicKey instanceof Uint8Array) throw new TypeError(`signing key ${key.kid} is not asymmetric`);
+  return {
+    kid: key.kid,
+    algorithm: key.algorithm,
+    publicJwk: key.publicJwk,
+    activateTime: key.activateTime,
+    privateKey: await importPKCS8(pem, key.algorithm),
+    publicKey,
+  };
+}

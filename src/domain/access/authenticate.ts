@@ -1,0 +1,63 @@
+// From the credentials on a call to its principal.
+
+import { API_KEY_PREFIX } from '../api-key/api-key.ts';
+import { DomainError } from '../errors.ts';
+import type { ErrorReason } from '../errors.ts';
+import type { AssessDeps, InactiveReason } from '../token/assess-token.ts';
+import { assessAccessToken, assessApiKey } from '../token/assess-token.ts';
+import type { Principal } from './principal.ts';
+
+/** The credentials as they stand on the call, unread. */
+export type PresentedCredentials = {
+  /** The values of `authorization`. */
+  readonly authorization: readonly string[];
+  /** The values of `x-api-key`. */
+  readonly apiKey: readonly string[];
+};
+
+const BEARER = /^Bearer +([\x21-\x7E]+)$/i;
+
+/**
+ * The principal of the call. `authorization` decides alone when it is there: an invalid credential is never papered over by a second one.
+ * Errors: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, REVOCATIONS_STALE, STORAGE_UNAVAILABLE.
+ */
+export async function authenticate(deps: AssessDeps, presented: PresentedCredentials): Promise<Principal> {
+  const credential = readCredential(presented);
+  const verdict = credential.startsWith(API_KEY_PREFIX)
+    ? await assessApiKey(deps, credential)
+    : await assessAccessToken(deps, credential, deps.audience);
+  if (verdict.active) return verdict.principal;
+  throw refusal(verdict.reason);
+}
+
+function readCredential(presented: PresentedCredentials): string {
+  if (presented.authorization.length + presented.apiKey.length === 0) {
+    throw new DomainError(
+      'TOKEN_MISSING',
+      'This call needs a credential: `authorization: Bearer <token>` or `x-api-key: <key>`.',
+    );
+  }
+  if (presented.authorization.length > 1 || presented.apiKey.length > 1) throw refusal('invalid');
+  const [authorization] = presented.authorization;
+  if (authorization !== undefined) {
+    const bearer = BEARER.exec(authorization)?.[1];
+    if (bearer === undefined) throw refusal('invalid');
+    return bearer;
+  }
+  const [key = ''] = presented.apiKey;
+  if (!key.startsWith(API_KEY_PREFIX)) throw refusal('invalid');
+  return key;
+}
+
+const REFUSALS: Readonly<Record<InactiveReason, readonly [ErrorReason, string]>> = {
+  invalid: ['TOKEN_INVALID', 'The credential is not valid.'],
+  not_yet_valid: ['TOKEN_INVALID', 'The credential is not valid yet.'],
+  wrong_audience: ['TOKEN_INVALID', 'The credential is for another audience.'],
+  expired: ['TOKEN_EXPIRED', 'The credential has expired.'],
+  revoked: ['TOKEN_REVOKED', 'The credential has been revoked.'],
+};
+
+function refusal(reason: InactiveReason): DomainError {
+  const [errorReason, message] = REFUSALS[reason];
+  return new DomainError(errorReason, message);
+}

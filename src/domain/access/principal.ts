@@ -1,0 +1,22 @@
+// Who a good credential speaks for, and what it may do now.
+
+export type CredentialKind = 'access_token' | 'api_key' | 'session_cookie';
+
+export type Principal = {
+  readonly subjectId: string;
+  readonly kind: 'user' | 'service';
+  /** Empty for a service. */
+  readonly role: string;
+  /** Carried by the credential and still granted. */
+  readonly scopes: readonly string[];
+  readonly sessionId: string | undefined;
+  readonly credential: CredentialKind;
+  /** The `jti` of a token, the id of an API key. */
+  readonly credentialId: string;
+  /** When the person last proved who they are, epoch milliseconds. */
+  readonly authTime: number | undefined;
+  /** RFC 8176. */
+  readonly amr: readonly string[];
+  /** Undefined when the credential does not expire. */
+  readonly expiresAt: number | undefined;
+};

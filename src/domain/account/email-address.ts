@@ -1,0 +1,48 @@
+// E-mail addresses: which we take, and when two are the same.
+
+import { checkText } from '../text.ts';
+import type { FieldViolation } from '../errors.ts';
+
+/** Reads one RFC 5322 addr-spec; undefined when the text is not exactly one plain address. */
+export type AddressParser = (text: string) => { readonly local: string; readonly domain: string } | undefined;
+
+/** A checked address: as written, and the key by which two are the same. */
+export type EmailAddress = { readonly text: string; readonly key: string };
+
+/**
+ * A deliverable address on the public internet's terms: dot-atom local part of at most 64 characters, a domain of at least two labels, 254
+ * characters in all (RFC 5321, section 4.5.3.1). Quoted local parts, comments, address literals and look-alikes of `@` are refused. The
+ * key ignores case in both parts: two accounts that differ in case alone would be one mailbox nearly everywhere.
+ */
+export function emailAddress(
+  parse: AddressParser,
+  field: string,
+  raw: string,
+): { address: EmailAddress } | { violation: FieldViolation } {
+  const checked = checkText(raw, { field, min: 3, max: 254 });
+  if ('violation' in checked) return checked;
+  const { text } = checked;
+  const refuse = (description: string) => ({ violation: { field, description } });
+  // NFKC turns full-width and small `@` into a plain one; an address that changes so is a homograph.
+  if (text.normalize('NFKC').split('@').length !== 2) return refuse('must hold exactly one @');
+  const parts = parse(text);
+  if (parts === undefined || `${parts.local}@${parts.domain}` !== text)
+    return refuse('must be an e-mail address like name@example.com');
+  if ([...parts.local].length > 64) return refuse('must have at most 64 characters before the @');
+  if (!isDomainName(parts.domain)) return refuse('must end in a domain name like example.com');
+  return { address: { text, key: emailKey(text) } };
+}
+
+/** The key under which an address is unique: NFC, lower case. */
+export function emailKey(text: string): string {
+  return text.normalize('NFC').toLowerCase().normalize('NFC');
+}
+
+const LABEL = /^[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,61}[\p{L}\p{M}\p{N}])?$/u;
+
+function isDomainName(domain: string): boolean {
+  const labels = domain.split('.');
+  return (
+    labels.length >= 2 && labels.every((label) => LABEL.test(label)) && !/^\d+$/.test(labels.at(-1) ?? '')
+  );
+}

@@ -1,0 +1,16 @@
+// Port: turns passwords into hashes and checks them, at a bounded cost.
+
+/**
+ * The work runs off the event loop behind a bounded queue. Errors: OVERLOADED, at once and with a retry delay, when the queue is full;
+ * nothing has been computed then.
+ */
+export type PasswordHasher = {
+  /** A PHC string with its own salt. */
+  hash(password: string): Promise<string>;
+  /**
+   * Whether `password` made `hash`. For an undefined hash (no such account, or one without a password) it takes the same time and is false.
+   */
+  verify(hash: string | undefined, password: string): Promise<boolean>;
+  /** Whether `hash` was made by another algorithm or with other parameters than today's. */
+  needsRehash(hash: string): boolean;
+};

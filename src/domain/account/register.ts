@@ -1,0 +1,144 @@
+// Register: a new account with the role `user`.
+
+import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
+import type { Stamp } from '../audit/record.ts';
+import { auditEvent } from '../audit/record.ts';
+import { DomainError } from '../errors.ts';
+import type { Outbox } from '../mail/outbox.ts';
+import type { Transact } from '../transactions.ts';
+import type { EmailAddress } from './email-address.ts';
+import type { PasswordHasher } from './password-hasher.ts';
+import type { CommonPasswords, PasswordPolicyName } from './password-policy.ts';
+import { passwordViolations } from './password-policy.ts';
+import type { NewUser, UserStore } from './user-store.ts';
+import type { User } from './user.ts';
+import type { Username } from './username.ts';
+
+/**
+ * What a taken address is answered. `private`: like a fresh one, and its owner is told by mail. `open`: EMAIL_TAKEN. `closed`: nobody
+ * registers.
+ */
+export type RegistrationMode = 'private' | 'open' | 'closed';
+
+/** The role that everyone starts with. */
+export const DEFAULT_ROLE = 'user';
+
+type RegisterStores = {
+  readonly users: Pick<UserStore, 'insert'>;
+  readonly audit: AuditLog;
+  readonly outbox: Outbox;
+};
+
+export type RegisterDeps = Stamp & {
+  readonly transact: Transact<RegisterStores>;
+  readonly passwordHasher: Pick<PasswordHasher, 'hash'>;
+  readonly passwordPolicy: PasswordPolicyName;
+  readonly commonPasswords: CommonPasswords;
+  readonly registrationMode: RegistrationMode;
+};
+
+export type RegisterInput = {
+  readonly email: EmailAddress;
+  readonly username: Username | undefined;
+  readonly password: string;
+  readonly fullName: string;
+  readonly origin: CallOrigin;
+};
+
+/**
+ * Creates the account. In mode `private` a taken address is answered with a user that is stored nowhere, after the same work. Errors:
+ * REGISTRATION_CLOSED, PASSWORD_POLICY (every rule broken), USERNAME_TAKEN, EMAIL_TAKEN (mode `open`), OVERLOADED, STORAGE_UNAVAILABLE.
+ */
+export async function register(deps: RegisterDeps, input: RegisterInput): Promise<User> {
+  if (deps.registrationMode === 'closed') {
+    throw new DomainError(
+      'REGISTRATION_CLOSED',
+      'Registration is closed here. Ask an administrator for an account.',
+    );
+  }
+  requirePolicy(deps, input);
+  const passwordHash = await deps.passwordHasher.hash(input.password);
+  const user: NewUser = {
+    id: deps.newId(),
+    email: input.email,
+    username: input.username,
+    fullName: input.fullName,
+    passwordHash,
+    role: DEFAULT_ROLE,
+    emailVerified: false,
+    createTime: deps.clock.now(),
+  };
+  const outcome = await deps.transact((stores) => store(deps, stores, user, input.origin));
+  if (outcome === 'username_taken')
+    throw new DomainError('USERNAME_TAKEN', 'This user name is taken. Choose another.', field('username'));
+  if (outcome === 'email_taken' && deps.registrationMode === 'open') {
+    throw new DomainError(
+      'EMAIL_TAKEN',
+      'This e-mail address has an account. Log in, or reset its password.',
+      field('email'),
+    );
+  }
+  return asUser(user);
+}
+
+const field = (name: string) => ({ violations: [{ field: name, description: 'is taken' }] });
+
+function requirePolicy(deps: RegisterDeps, input: RegisterInput): void {
+  const owner = { email: input.email.text, username: input.username?.text, fullName: input.fullName };
+  const violations = passwordViolations(
+    deps.passwordPolicy,
+    deps.commonPasswords,
+    'password',
+    input.password,
+    owner,
+  );
+  if (violations.length === 0) return;
+  const rules = violations.map((violation) => violation.description).join(', ');
+  throw new DomainError('PASSWORD_POLICY', `The password ${rules}.`, { violations });
+}
+
+async function store(deps: RegisterDeps, stores: RegisterStores, user: NewUser, origin: CallOrigin) {
+  const outcome = await stores.users.insert(user);
+  if (outcome === 'username_taken' || (outcome === 'email_taken' && deps.registrationMode === 'open'))
+    return outcome;
+  const isNew = outcome === 'inserted';
+  await stores.audit.append(
+    isNew
+      ? auditEvent(deps, {
+          kind: 'account.register',
+          outcome: 'success',
+          actorId: user.id,
+          targetId: user.id,
+          origin,
+        })
+      : auditEvent(deps, {
+          kind: 'account.register_taken',
+          outcome: 'refused',
+          reason: 'EMAIL_TAKEN',
+          origin,
+        }),
+  );
+  const letter = isNew
+    ? ({ template: 'welcome', fullName: user.fullName } as const)
+    : ({ template: 'register_taken', ipAddress: origin.ipAddress } as const);
+  await stores.outbox.enqueue({ id: deps.newId(), to: user.email.text, letter, createTime: user.createTime });
+  return outcome;
+}
+
+function asUser(user: NewUser): User {
+  return {
+    id: user.id,
+    email: user.email.text,
+    username: user.username?.text,
+    fullName: user.fullName,
+    role: user.role,
+    status: 'active',
+    emailVerified: user.emailVerified,
+    mfaEnabled: false,
+    tokenVersion: 1,
+    sessionEpoch: 1,
+    createTime: user.createTime,
+    updateTime: user.createTime,
+    lastLoginTime: undefined,
+  };
+}

@@ -1,0 +1,46 @@
+// Port: where accounts are kept.
+
+import type { EmailAddress } from './email-address.ts';
+import type { Username } from './username.ts';
+import type { User, UserWithPassword } from './user.ts';
+
+/** A new account, before it has a history. */
+export type NewUser = {
+  readonly id: string;
+  readonly email: EmailAddress;
+  readonly username: Username | undefined;
+  readonly fullName: string;
+  readonly passwordHash: string | undefined;
+  readonly role: string;
+  readonly emailVerified: boolean;
+  readonly createTime: number;
+};
+
+/** A login that is about to succeed. */
+export type LoginMark = {
+  readonly userId: string;
+  /** The hash that the password was checked against. */
+  readonly checkedHash: string;
+  /** Replaces the hash when its parameters are behind. */
+  readonly newHash: string | undefined;
+  readonly now: number;
+};
+
+/** Accounts. Keys are `emailKey` and `usernameKey`. Deleted accounts are not found. */
+export type UserStore = {
+  /** Adds the account, or tells which unique key is taken; then nothing is written and the transaction goes on. */
+  insert(user: NewUser): Promise<'inserted' | 'email_taken' | 'username_taken'>;
+  findById(id: string): Promise<User | undefined>;
+  /** By e-mail key when the text holds an `@`, else by user name key. */
+  findByIdentifier(key: string): Promise<UserWithPassword | undefined>;
+  /**
+   * Notes the login, and answers the account as it is now; undefined when meanwhile it was suspended or deleted or its password changed.
+   * Holds the row until the transaction ends.
+   */
+  markLogin(mark: LoginMark): Promise<User | undefined>;
+  /**
+   * Ends every session and every access token of the user: raises both counters. Answers the new `tokenVersion`; undefined when there is no
+   * such user.
+   */
+  raiseEpochs(userId: string, now: number): Promise<number | undefined>;
+};

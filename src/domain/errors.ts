@@ -1,0 +1,64 @@
+// The one error type by which the domain refuses: a stable reason for programs, a sentence for people.
+
+/** Stable codes that callers switch over. The RPC layer maps each to one gRPC status code. */
+export type ErrorReason =
+  | 'TOKEN_MISSING'
+  | 'TOKEN_INVALID'
+  | 'TOKEN_EXPIRED'
+  | 'TOKEN_REVOKED'
+  | 'INVALID_CREDENTIALS'
+  | 'REFRESH_TOKEN_REUSED'
+  | 'STEP_UP_REQUIRED'
+  | 'INSUFFICIENT_SCOPE'
+  | 'CREDENTIAL_NOT_ALLOWED'
+  | 'VALIDATION_FAILED'
+  | 'PASSWORD_POLICY'
+  | 'OVERLOADED'
+  | 'EMAIL_NOT_VERIFIED'
+  | 'REGISTRATION_CLOSED'
+  | 'ACCOUNT_SUSPENDED'
+  | 'EMAIL_TAKEN'
+  | 'USERNAME_TAKEN'
+  | 'USER_NOT_FOUND'
+  | 'SESSION_NOT_FOUND'
+  | 'CONFLICT'
+  | 'STORAGE_UNAVAILABLE'
+  | 'REVOCATIONS_STALE'
+  | 'CALL_CANCELLED'
+  | 'DEADLINE_EXCEEDED'
+  | 'METHOD_UNKNOWN';
+
+/** One field of the request that breaks one rule. `field` is the path in the proto file. */
+export type FieldViolation = { readonly field: string; readonly description: string };
+
+/** What a DomainError may carry beside its reason. */
+export type ErrorDetail = {
+  readonly violations?: readonly FieldViolation[];
+  /** When trying again makes sense, in milliseconds from now. */
+  readonly retryAfterMs?: number;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly cause?: unknown;
+};
+
+/** A refusal that the caller may see: its message names what is wrong and reveals nothing else. */
+export class DomainError extends Error {
+  readonly reason: ErrorReason;
+  readonly violations: readonly FieldViolation[];
+  readonly retryAfterMs: number | undefined;
+  readonly metadata: Readonly<Record<string, string>>;
+
+  constructor(reason: ErrorReason, message: string, detail: ErrorDetail = {}) {
+    super(message, { cause: detail.cause });
+    this.name = 'DomainError';
+    this.reason = reason;
+    this.violations = detail.violations ?? [];
+    this.retryAfterMs = detail.retryAfterMs;
+    this.metadata = detail.metadata ?? {};
+  }
+}
+
+/** VALIDATION_FAILED for all the violations at once. */
+export function validationFailed(violations: readonly FieldViolation[]): DomainError {
+  const summary = violations.map((violation) => `${violation.field}: ${violation.description}`).join('; ');
+  return new DomainError('VALIDATION_FAILED', summary, { violations });
+}

@@ -1,0 +1,66 @@
+// Makes the pair of tokens that a login or a refresh hands out.
+
+import type { RoleDirectory } from '../access/role.ts';
+import { intersectScopes } from '../access/scope.ts';
+import type { User } from '../account/user.ts';
+import type { Clock, NewId } from '../clock.ts';
+import type { AccessTokenSigner, TokenPolicy } from '../token/access-token.ts';
+import type { RefreshTokenCodec } from './refresh-token.ts';
+import type { Session } from './session.ts';
+
+export type IssueDeps = {
+  readonly accessTokenSigner: AccessTokenSigner;
+  readonly refreshTokenCodec: RefreshTokenCodec;
+  readonly roleDirectory: Pick<RoleDirectory, 'grantedBy'>;
+  readonly tokenPolicy: TokenPolicy;
+  readonly clock: Clock;
+  readonly newId: NewId;
+};
+
+/** The client of tokens that people get by logging in here directly. */
+export const FIRST_PARTY_CLIENT = 'latchkey';
+
+export type TokenSet = {
+  readonly accessToken: string;
+  readonly refreshToken: string;
+  /** Milliseconds. */
+  readonly expiresIn: number;
+  readonly scopes: readonly string[];
+  readonly sessionId: string;
+};
+
+/**
+ * Tokens for `generation` of the session. The access token carries what the role grants now, narrowed by what the session asked for and by
+ * `requested` when it is not empty. Errors: none of its own.
+ */
+export async function issueTokens(
+  deps: IssueDeps,
+  user: User,
+  session: Session,
+  generation: number,
+  requested: readonly string[],
+): Promise<TokenSet> {
+  const now = deps.clock.now();
+  const { accessTokenTtlMs, audience } = deps.tokenPolicy;
+  const granted = deps.roleDirectory.grantedBy(user.role);
+  const ofSession = session.scopes === undefined ? [...granted] : intersectScopes(session.scopes, granted);
+  const scopes = requested.length === 0 ? ofSession : intersectScopes(requested, new Set(ofSession));
+  const accessToken = await deps.accessTokenSigner.sign({
+    tokenId: deps.newId(),
+    subjectId: user.id,
+    subjectKind: 'user',
+    clientId: FIRST_PARTY_CLIENT,
+    sessionId: session.id,
+    audience: [audience],
+    issuedAt: now,
+    notBefore: now,
+    expiresAt: now + accessTokenTtlMs,
+    scopes,
+    role: user.role,
+    version: user.tokenVersion,
+    amr: session.amr,
+    authTime: session.authTime,
+  });
+  const refreshToken = deps.refreshTokenCodec.write({ sessionId: session.id, generation }, session.salt);
+  return { accessToken, refreshToken, expiresIn: accessTokenTtlMs, scopes, sessionId: session.id };
+}

@@ -1,0 +1,43 @@
+// Access tokens: what they say, and the ports that write and read them.
+
+/** The claims of one access token (RFC 9068, section 2.2). Times are epoch milliseconds, whole seconds on the wire. */
+export type AccessTokenClaims = {
+  readonly tokenId: string;
+  readonly subjectId: string;
+  readonly subjectKind: 'user' | 'service';
+  readonly clientId: string;
+  readonly sessionId: string | undefined;
+  readonly audience: readonly string[];
+  readonly issuedAt: number;
+  readonly notBefore: number;
+  readonly expiresAt: number;
+  readonly scopes: readonly string[];
+  readonly role: string;
+  /** The subject's epoch. */
+  readonly version: number;
+  readonly amr: readonly string[];
+  readonly authTime: number | undefined;
+};
+
+/** Port: writes tokens. */
+export type AccessTokenSigner = { sign(claims: AccessTokenClaims): Promise<string> };
+
+/** Why a text is no good access token, before anyone asks about revocation. */
+export type TokenFault = 'invalid' | 'expired' | 'not_yet_valid';
+
+export type VerifiedToken = { readonly claims: AccessTokenClaims } | { readonly fault: TokenFault };
+
+/**
+ * Port: reads tokens. Checks signature, type, issuer, algorithm, key and times, every time or from memory; audience, revocation and
+ * scopes are the caller's to check, each time.
+ */
+export type AccessTokenVerifier = { verify(token: string): VerifiedToken | Promise<VerifiedToken> };
+
+/** What tokens and sessions are made of. Durations are milliseconds. */
+export type TokenPolicy = {
+  readonly audience: string;
+  readonly accessTokenTtlMs: number;
+  readonly refreshTokenTtlMs: number;
+  readonly sessionMaxAgeMs: number;
+  readonly refreshGraceMs: number;
+};

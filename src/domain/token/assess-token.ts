@@ -1,0 +1,107 @@
+// Is this token good now? The question behind every guarded call and behind ValidateToken.
+
+import type { RoleDirectory } from '../access/role.ts';
+import { intersectScopes } from '../access/scope.ts';
+import type { Principal } from '../access/principal.ts';
+import type { ApiKeyRecord } from '../api-key/api-key.ts';
+import type { ApiKeyDirectory } from '../api-key/api-key-directory.ts';
+import type { Clock } from '../clock.ts';
+import type { RevocationIndex } from '../revocation/revocation-index.ts';
+import type { AccessTokenClaims, AccessTokenVerifier, TokenFault } from './access-token.ts';
+
+export type AssessDeps = {
+  readonly accessTokenVerifier: AccessTokenVerifier;
+  readonly apiKeyDirectory: Pick<ApiKeyDirectory, 'find'>;
+  readonly revocationIndex: Pick<
+    RevocationIndex,
+    'requireFresh' | 'isRevoked' | 'isSessionRevoked' | 'minVersionOf'
+  >;
+  readonly roleDirectory: Pick<RoleDirectory, 'grantedBy' | 'version'>;
+  readonly clock: Clock;
+  readonly audience: string;
+};
+
+export type InactiveReason = TokenFault | 'revoked' | 'wrong_audience';
+
+export type TokenVerdict =
+  | { readonly active: true; readonly principal: Principal }
+  | { readonly active: false; readonly reason: InactiveReason };
+
+const inactive = (reason: InactiveReason): TokenVerdict => ({ active: false, reason });
+
+/**
+ * The verdict on an access token for `audience`. Asks no database and no Redis. Errors: REVOCATIONS_STALE (a forged or expired token is told
+ * as such even then).
+ */
+export async function assessAccessToken(
+  deps: AssessDeps,
+  token: string,
+  audience: string,
+): Promise<TokenVerdict> {
+  const verified = await deps.accessTokenVerifier.verify(token);
+  if ('fault' in verified) return inactive(verified.fault);
+  const { claims } = verified;
+  if (!claims.audience.includes(audience)) return inactive('wrong_audience');
+  deps.revocationIndex.requireFresh();
+  if (deps.revocationIndex.isRevoked(claims)) return inactive('revoked');
+  return tokenVerdict(claims, deps.roleDirectory);
+}
+
+/** The verdict on an API key. Reads the database when the key is not remembered. Errors: REVOCATIONS_STALE, STORAGE_UNAVAILABLE. */
+export async function assessApiKey(deps: AssessDeps, text: string): Promise<TokenVerdict> {
+  deps.revocationIndex.requireFresh();
+  const key = await deps.apiKeyDirectory.find(text, (ownerId) => deps.revocationIndex.minVersionOf(ownerId));
+  if (key === undefined) return inactive('invalid');
+  if (key.revokeTime !== undefined || !key.ownerActive || deps.revocationIndex.isSessionRevoked(key.id))
+    return inactive('revoked');
+  if (key.expireTime !== undefined && key.expireTime <= deps.clock.now()) return inactive('expired');
+  return { active: true, principal: keyPrincipal(deps, key) };
+}
+
+// Claims that a verifier remembers are the same object each time, so the verdict on them is remembered with them, for as long as no role
+// grants anything else. Expiry and revocation are no part of it: both were checked just before.
+const verdicts = new WeakMap<
+  AccessTokenClaims,
+  { readonly rolesVersion: number; readonly verdict: TokenVerdict }
+>();
+
+function tokenVerdict(claims: AccessTokenClaims, roles: AssessDeps['roleDirectory']): TokenVerdict {
+  const known = verdicts.get(claims);
+  if (known !== undefined && known.rolesVersion === roles.version) return known.verdict;
+  const verdict: TokenVerdict = { active: true, principal: tokenPrincipal(claims, roles) };
+  verdicts.set(claims, { rolesVersion: roles.version, verdict });
+  return verdict;
+}
+
+function tokenPrincipal(claims: AccessTokenClaims, roles: AssessDeps['roleDirectory']): Principal {
+  const isUser = claims.subjectKind === 'user';
+  return {
+    subjectId: claims.subjectId,
+    kind: claims.subjectKind,
+    role: claims.role,
+    scopes: isUser ? intersectScopes(claims.scopes, roles.grantedBy(claims.role)) : claims.scopes,
+    sessionId: claims.sessionId,
+    credential: 'access_token',
+    credentialId: claims.tokenId,
+    authTime: claims.authTime,
+    amr: claims.amr,
+    expiresAt: claims.expiresAt,
+  };
+}
+
+function keyPrincipal(deps: AssessDeps, key: ApiKeyRecord): Principal {
+  const granted =
+    key.ownerKind === 'user' ? deps.roleDirectory.grantedBy(key.ownerRole) : new Set(key.ownerScopes);
+  return {
+    subjectId: key.ownerId,
+    kind: key.ownerKind,
+    role: key.ownerRole,
+    scopes: intersectScopes(key.scopes, granted),
+    sessionId: undefined,
+    credential: 'api_key',
+    credentialId: key.id,
+    authTime: undefined,
+    amr: [],
+    expiresAt: key.expireTime,
+  };
+}

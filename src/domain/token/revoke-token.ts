@@ -1,0 +1,110 @@
+// RevokeToken: who holds a token may end it (RFC 7009).
+
+import type { ApiKeyDirectory } from '../api-key/api-key-directory.ts';
+import type { ApiKeyStore } from '../api-key/api-key.ts';
+import { API_KEY_PREFIX } from '../api-key/api-key.ts';
+import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
+import type { Stamp } from '../audit/record.ts';
+import { auditEvent } from '../audit/record.ts';
+import type { AnnounceDeps } from '../revocation/announce.ts';
+import { announce } from '../revocation/announce.ts';
+import type { RevocationStore } from '../revocation/revocation-store.ts';
+import type { RevocationTarget } from '../revocation/revocation.ts';
+import { revocation } from '../revocation/revocation.ts';
+import type { EndSessionDeps } from '../session/end-session.ts';
+import { endSession } from '../session/end-session.ts';
+import type { RefreshTokenCodec } from '../session/refresh-token.ts';
+import { REFRESH_TOKEN_PREFIX } from '../session/refresh-token.ts';
+import type { SessionStore } from '../session/session-store.ts';
+import type { Transact } from '../transactions.ts';
+import type { AccessTokenVerifier, TokenPolicy } from './access-token.ts';
+
+type RevokeStores = {
+  readonly apiKeys: Pick<ApiKeyStore, 'revoke'>;
+  readonly revocations: Pick<RevocationStore, 'insert'>;
+  readonly audit: AuditLog;
+};
+
+export type RevokeTokenDeps = Stamp &
+  AnnounceDeps &
+  EndSessionDeps & {
+    readonly accessTokenVerifier: AccessTokenVerifier;
+    readonly refreshTokenCodec: RefreshTokenCodec;
+    readonly apiKeyDirectory: Pick<ApiKeyDirectory, 'find'>;
+    readonly sessions: Pick<SessionStore, 'findWithUser'>;
+    readonly transact: Transact<RevokeStores>;
+    readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'>;
+  };
+
+export type RevokeTokenInput = { readonly token: string; readonly origin: CallOrigin };
+
+/**
+ * Revokes an access token alone, a refresh token with its session, or an API key. A text that is no good token does nothing and succeeds
+ * (RFC 7009, section 2.2): the caller's aim is met, and a stranger learns nothing. Errors: STORAGE_UNAVAILABLE.
+ */
+export async function revokeToken(deps: RevokeTokenDeps, input: RevokeTokenInput): Promise<void> {
+  if (input.token.startsWith(REFRESH_TOKEN_PREFIX)) return revokeRefreshToken(deps, input);
+  if (input.token.startsWith(API_KEY_PREFIX)) return revokeApiKey(deps, input);
+  return revokeAccessToken(deps, input);
+}
+
+async function revokeRefreshToken(deps: RevokeTokenDeps, { token, origin }: RevokeTokenInput): Promise<void> {
+  const content = deps.refreshTokenCodec.read(token);
+  if (content === undefined) return;
+  const found = await deps.sessions.findWithUser(content.sessionId);
+  if (found === undefined || !deps.refreshTokenCodec.isGenuine(token, content, found.session.salt)) return;
+  await endSession(deps, {
+    userId: found.session.userId,
+    sessionId: found.session.id,
+    kind: 'token.revoke',
+    origin,
+  });
+}
+
+async function revokeApiKey(deps: RevokeTokenDeps, { token, origin }: RevokeTokenInput): Promise<void> {
+  const key = await deps.apiKeyDirectory.find(token, () => 0);
+  if (key === undefined) return;
+  await writeRevocation(
+    deps,
+    { form: 'session', id: key.id },
+    'api_key.revoke',
+    key.ownerId,
+    origin,
+    (stores, now) => stores.apiKeys.revoke(key.id, now),
+  );
+}
+
+async function revokeAccessToken(deps: RevokeTokenDeps, { token, origin }: RevokeTokenInput): Promise<void> {
+  const verified = await deps.accessTokenVerifier.verify(token);
+  if ('fault' in verified) return;
+  const { tokenId, subjectId } = verified.claims;
+  await writeRevocation(
+    deps,
+    { form: 'token', id: tokenId },
+    'token.revoke',
+    subjectId,
+    origin,
+    async () => true,
+  );
+}
+
+async function writeRevocation(
+  deps: RevokeTokenDeps,
+  target: RevocationTarget,
+  kind: 'token.revoke' | 'api_key.revoke',
+  actorId: string,
+  origin: CallOrigin,
+  act: (stores: RevokeStores, now: number) => Promise<boolean>,
+): Promise<void> {
+  const now = deps.clock.now();
+  const revoked = revocation(target, now, deps.tokenPolicy.accessTokenTtlMs);
+  const done = await deps.transact(async (stores: RevokeStores) => {
+    if (!(await act(stores, now))) return false;
+    await stores.revocations.insert(revoked);
+    await stores.audit.append(
+      auditEvent(deps, { kind, outcome: 'success', actorId, targetId: target.id, origin }),
+    );
+    return true;
+  });
+  if (done) await announce(deps, [revoked]);
+}

@@ -1,0 +1,44 @@
+// ValidateToken: the verdict on somebody else's token, for gateways and backends.
+
+import type { Principal } from '../access/principal.ts';
+import { API_KEY_PREFIX } from '../api-key/api-key.ts';
+import type { AssessDeps, InactiveReason } from './assess-token.ts';
+import { assessAccessToken, assessApiKey } from './assess-token.ts';
+
+export type ValidateTokenInput = {
+  readonly token: string;
+  /** Empty for the server's own. */
+  readonly audience: string;
+  readonly requiredScopes: readonly string[];
+};
+
+export type ValidateTokenResult =
+  | { readonly active: true; readonly principal: Principal }
+  | { readonly active: false; readonly reason: InactiveReason }
+  | {
+      readonly active: false;
+      readonly reason: 'insufficient_scope';
+      readonly principal: Principal;
+      readonly missingScopes: readonly string[];
+    };
+
+/** The verdict; an inactive token is a result. Errors: REVOCATIONS_STALE, STORAGE_UNAVAILABLE (API keys alone). */
+export async function validateToken(
+  deps: AssessDeps,
+  input: ValidateTokenInput,
+): Promise<ValidateTokenResult> {
+  const audience = input.audience === '' ? deps.audience : input.audience;
+  const verdict = await assess(deps, input.token, audience);
+  if (!verdict.active || input.requiredScopes.length === 0) return verdict;
+  const { principal } = verdict;
+  const missingScopes = input.requiredScopes.filter((scope) => !principal.scopes.includes(scope));
+  if (missingScopes.length === 0) return verdict;
+  return { active: false, reason: 'insufficient_scope', principal, missingScopes };
+}
+
+async function assess(deps: AssessDeps, token: string, audience: string) {
+  if (!token.startsWith(API_KEY_PREFIX)) return assessAccessToken(deps, token, audience);
+  // A key speaks to this service alone.
+  if (audience !== deps.audience) return { active: false, reason: 'wrong_audience' } as const;
+  return assessApiKey(deps, token);
+}

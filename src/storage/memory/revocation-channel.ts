@@ -1,0 +1,31 @@
+// The revocation channel of a single process: what Redis is to many.
+
+import type { RevocationChannel } from '../../domain/revocation/revocation-channel.ts';
+import type { Revocation } from '../../domain/revocation/revocation.ts';
+
+const ALIVE_INTERVAL_MS = 1_000;
+
+type Listener = Parameters<RevocationChannel['subscribe']>[0];
+
+/** Delivers before `publish` resolves, and never fails. */
+export function memoryRevocationChannel(): RevocationChannel {
+  const listeners = new Set<Listener>();
+  const heartbeat = setInterval(() => {
+    for (const listener of listeners) listener.onAlive();
+  }, ALIVE_INTERVAL_MS);
+  heartbeat.unref();
+
+  return {
+    async publish(revocations: readonly Revocation[]) {
+      for (const listener of listeners) listener.onRevocations(revocations);
+    },
+    async subscribe(listener) {
+      listeners.add(listener);
+      listener.onAlive();
+    },
+    async close() {
+      clearInterval(heartbeat);
+      listeners.clear();
+    },
+  };
+}

@@ -1,0 +1,95 @@
+// Opens the database: a Postgres server, or the Postgres that runs inside this process. Everything else here is the same for both.
+
+import { Migrator } from '@mikro-orm/migrations';
+import { MikroORM as PgliteOrm } from '@mikro-orm/pglite';
+import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql';
+import type { Kysely } from 'kysely';
+import { sql } from 'kysely';
+import { InitialSchema } from './migrations/initial-schema.ts';
+import type { Tables } from './rows.ts';
+import { ROWS } from './rows.ts';
+
+/** A Postgres server by URL, or the embedded one by folder (`memory://` keeps nothing). */
+export type DatabaseLocation =
+  | { readonly url: string; readonly poolSize: number; readonly statementTimeoutMs: number }
+  | { readonly dataDir: string };
+
+/** An open database. */
+export type Database = {
+  readonly tables: Kysely<Tables>;
+  /** Brings the schema up to date. Concurrent migrators queue; a rerun does nothing. Resolves to the names of what ran. */
+  migrate(): Promise<readonly string[]>;
+  /** The migrations that have not run. */
+  pendingMigrations(): Promise<readonly string[]>;
+  close(): Promise<void>;
+};
+
+const MIGRATIONS = [{ name: '2026-11-initial-schema', class: InitialSchema }];
+
+const ORM_OPTIONS = {
+  entities: [...ROWS],
+  extensions: [Migrator],
+  migrations: { migrationsList: MIGRATIONS, snapshot: false, silent: true, tableName: 'schema_migrations' },
+  discovery: { warnWhenNoEntities: false },
+  logger: () => undefined,
+};
+
+/** The name under which migrators queue. */
+const MIGRATION_LOCK = 0x1a7c_4e11;
+
+/** Opens the database; for a server it connects once, so that a wrong URL is known at once. Errors: the driver's. */
+export async function openDatabase(location: DatabaseLocation): Promise<Database> {
+  return 'url' in location ? openServer(location) : openEmbedded(location);
+}
+
+async function openServer(location: Extract<DatabaseLocation, { url: string }>): Promise<Database> {
+  const orm = await PostgresOrm.init({
+    ...ORM_OPTIONS,
+    clientUrl: location.url,
+    pool: { min: 0, max: location.poolSize },
+    driverOptions: {
+      application_name: 'latchkey',
+      connectionTimeoutMillis: location.statementTimeoutMs,
+      query_timeout: location.statementTimeoutMs,
+      statement_timeout: location.statementTimeoutMs,
+      idle_in_transaction_session_timeout: location.statementTimeoutMs * 2,
+      keepAlive: true,
+    },
+  });
+  const tables: Kysely<Tables> = orm.em.getKysely<Tables>();
+  await sql`select 1`.execute(tables);
+  const migrator = new Migrator(orm.em);
+  return {
+    tables,
+    pendingMigrations: async () => names(await migrator.getPending()),
+    close: () => orm.close(),
+    migrate: () =>
+      tables.connection().execute(async (connection) => {
+        await sql`set statement_timeout = 0`.execute(connection);
+        await sql`select pg_advisory_lock(${MIGRATION_LOCK})`.execute(connection);
+        try {
+          return names(await migrator.up());
+        } finally {
+          await sql`select pg_advisory_unlock(${MIGRATION_LOCK})`.execute(connection);
+          await sql`set statement_timeout to default`.execute(connection);
+        }
+      }),
+  };
+}
+
+async function openEmbedded(location: Extract<DatabaseLocation, { dataDir: string }>): Promise<Database> {
+  const orm = await PgliteOrm.init({ ...ORM_OPTIONS, dbName: location.dataDir });
+  const tables: Kysely<Tables> = orm.em.getKysely<Tables>();
+  await sql`select 1`.execute(tables);
+  const migrator = new Migrator(orm.em);
+  return {
+    tables,
+    pendingMigrations: async () => names(await migrator.getPending()),
+    migrate: async () => names(await migrator.up()),
+    close: () => orm.close(),
+  };
+}
+
+function names(migrations: ReadonlyArray<{ readonly name: string }>): readonly string[] {
+  return migrations.map((migration) => migration.name);
+}

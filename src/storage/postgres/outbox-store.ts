@@ -1,0 +1,66 @@
+// The mail outbox in Postgres: what use cases enqueue, and what senders take.
+
+import type { Kysely } from 'kysely';
+import { sql } from 'kysely';
+import type { LeasedMail, Letter, Outbox, OutboxQueue } from '../../domain/mail/outbox.ts';
+import { date, time } from './row-values.ts';
+import type { Tables } from './rows.ts';
+
+type MailRow = {
+  readonly id: string;
+  readonly recipient: string;
+  readonly letter: Letter;
+  readonly attempts: number;
+  readonly create_time: string;
+};
+
+const MAX_ERROR_LENGTH = 500;
+
+/** The use cases' side, over a transaction. */
+export function outbox(tables: Kysely<Tables>): Outbox {
+  return {
+    async enqueue(mail) {
+      await sql`
+        insert into outbox_mails (id, recipient, letter, create_time, next_attempt_time)
+        values (${mail.id}, ${mail.to}, ${JSON.stringify(mail.letter)}::text::jsonb, ${date(mail.createTime)}, ${date(mail.createTime)})
+      `.execute(tables);
+    },
+  };
+}
+
+/** The sender's side. Any number of senders may lease at once: no letter is leased twice. */
+export function outboxQueue(tables: Kysely<Tables>): OutboxQueue {
+  return {
+    async lease(now, leaseUntil, limit) {
+      const { rows } = await sql<MailRow>`
+        update outbox_mails m set next_attempt_time = ${date(leaseUntil)}, attempts = m.attempts + 1
+        where m.id in (
+          select id from outbox_mails where state = 'pending' and next_attempt_time <= ${date(now)}
+          order by next_attempt_time limit ${limit} for update skip locked)
+        returning m.id, m.recipient, m.letter, m.attempts, m.create_time`.execute(tables);
+      return rows.map((row): LeasedMail => ({
+        id: row.id,
+        to: row.recipient,
+        letter: row.letter,
+        attempts: row.attempts,
+        createTime: time(row.create_time),
+      }));
+    },
+    async markSent(id, now) {
+      await tables
+        .updateTable('outbox_mails')
+        .set({ state: 'sent', sent_time: date(now), last_error: null })
+        .where('id', '=', id)
+        .execute();
+    },
+    async markFailed(id, error, nextAttempt) {
+      const outcome =
+        nextAttempt === undefined ? { state: 'dead' } : { next_attempt_time: date(nextAttempt) };
+      await tables
+        .updateTable('outbox_mails')
+        .set({ ...outcome, last_error: error.slice(0, MAX_ERROR_LENGTH) })
+        .where('id', '=', id)
+        .execute();
+    },
+  };
+}

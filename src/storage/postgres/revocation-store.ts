@@ -1,0 +1,54 @@
+// Revocations in Postgres.
+
+import type { Kysely } from 'kysely';
+import { sql } from 'kysely';
+import type { RevocationPage, RevocationStore } from '../../domain/revocation/revocation-store.ts';
+import type { Revocation } from '../../domain/revocation/revocation.ts';
+import { date, time } from './row-values.ts';
+import type { Tables } from './rows.ts';
+
+type RevocationRow = {
+  readonly form: Revocation['form'];
+  readonly target_id: string;
+  readonly min_version: number;
+  readonly revoke_time: string;
+  readonly expire_time: string;
+  readonly cursor: string;
+};
+
+function toRevocation(row: RevocationRow): Revocation {
+  const times = { revokeTime: time(row.revoke_time), expireTime: time(row.expire_time) };
+  if (row.form === 'subject')
+    return { form: 'subject', id: row.target_id, minVersion: row.min_version, ...times };
+  return { form: row.form, id: row.target_id, ...times };
+}
+
+/**
+ * The store over a connection or a transaction. A cursor is the oldest transaction that was still open at the look before: whatever
+ * commits later was written by that one or a younger one, in whatever order they commit.
+ */
+export function revocationStore(tables: Kysely<Tables>): RevocationStore {
+  const page = async (condition: ReturnType<typeof sql<boolean>>): Promise<RevocationPage> => {
+    // The cursor comes with the rows, from the same snapshot; the outer join keeps it when there are none.
+    const { rows } = await sql<RevocationRow | { readonly form: null; readonly cursor: string }>`
+      select r.form, r.target_id, r.min_version, r.revoke_time, r.expire_time, c.cursor
+      from (select pg_snapshot_xmin(pg_current_snapshot())::text as cursor) c
+      left join (select * from revocations where ${condition}) r on true`.execute(tables);
+    const revocations = rows.filter((row): row is RevocationRow => row.form !== null).map(toRevocation);
+    return { revocations, cursor: rows[0]?.cursor ?? '0' };
+  };
+
+  return {
+    async insert(revocation) {
+      const minVersion = revocation.form === 'subject' ? revocation.minVersion : 0;
+      await sql`
+        insert into revocations as r (form, target_id, min_version, revoke_time, expire_time)
+        values (${revocation.form}, ${revocation.id}, ${minVersion}, ${date(revocation.revokeTime)}, ${date(revocation.expireTime)})
+        on conflict (form, target_id) do update
+        set min_version = greatest(r.min_version, excluded.min_version), expire_time = greatest(r.expire_time, excluded.expire_time),
+          written_by = excluded.written_by`.execute(tables);
+    },
+    snapshot: (now) => page(sql<boolean>`expire_time > ${date(now)}`),
+    since: (cursor) => page(sql<boolean>`written_by >= ${cursor}::xid8`),
+  };
+}

@@ -1,0 +1,145 @@
+// Sessions in Postgres: one row each, and one statement for each step.
+
+import type { Kysely, Selectable } from 'kysely';
+import { sql } from 'kysely';
+import type { SessionStore } from '../../domain/session/session-store.ts';
+import type { Session } from '../../domain/session/session.ts';
+import { date, optionalTime, time } from './row-values.ts';
+import type { Tables } from './rows.ts';
+import type { UserRow } from './user-store.ts';
+import { toUser } from './user-store.ts';
+
+type SessionRow = Selectable<Tables['sessions']>;
+type OwnerColumns =
+  | 'email'
+  | 'username'
+  | 'full_name'
+  | 'role'
+  | 'status'
+  | 'email_verified'
+  | 'mfa_enabled'
+  | 'token_version'
+  | 'session_epoch';
+/** A session's columns beside its owner's; the owner's times come under names of their own. */
+type JoinedRow = SessionRow &
+  Pick<UserRow, OwnerColumns> & {
+    readonly user_create_time: UserRow['create_time'];
+    readonly user_update_time: UserRow['update_time'];
+    readonly user_last_login_time: UserRow['last_login_time'];
+  };
+
+function toSession(row: SessionRow): Session {
+  return {
+    id: row.id,
+    userId: row.user_id,
+    generation: row.generation,
+    salt: row.salt,
+    scopes: row.scopes ?? undefined,
+    epoch: row.epoch,
+    deviceName: row.device_name,
+    ipAddress: row.ip_address,
+    userAgent: row.user_agent,
+    amr: row.amr,
+    authTime: time(row.auth_time),
+    createTime: time(row.create_time),
+    lastSeenTime: time(row.last_seen_time),
+    rotateTime: optionalTime(row.rotate_time),
+    expireTime: time(row.expire_time),
+    maxExpireTime: time(row.max_expire_time),
+    revokeTime: optionalTime(row.revoke_time),
+  };
+}
+
+/** The store over a connection or a transaction. */
+export function sessionStore(tables: Kysely<Tables>): SessionStore {
+  return {
+    async insert(session) {
+      await tables
+        .insertInto('sessions')
+        .values({
+          id: session.id,
+          user_id: session.userId,
+          generation: session.generation,
+          salt: Buffer.from(session.salt),
+          scopes: session.scopes === undefined ? null : [...session.scopes],
+          epoch: session.epoch,
+          device_name: session.deviceName,
+          ip_address: session.ipAddress,
+          user_agent: session.userAgent,
+          amr: [...session.amr],
+          auth_time: date(session.authTime),
+          create_time: date(session.createTime),
+          last_seen_time: date(session.lastSeenTime),
+          rotate_time: null,
+          expire_time: date(session.expireTime),
+          max_expire_time: date(session.maxExpireTime),
+          revoke_time: null,
+        })
+        .execute();
+    },
+
+    async findWithUser(id) {
+      const { rows } = await sql<JoinedRow>`
+        select s.*, u.email, u.username, u.full_name, u.role, u.status, u.email_verified, u.mfa_enabled, u.token_version, u.session_epoch,
+          u.create_time as user_create_time, u.update_time as user_update_time, u.last_login_time as user_last_login_time
+        from sessions s join users u on u.id = s.user_id
+        where s.id = ${id}`.execute(tables);
+      const [row] = rows;
+      if (row === undefined) return undefined;
+      const user = toUser({
+        ...row,
+        id: row.user_id,
+        create_time: row.user_create_time,
+        update_time: row.user_update_time,
+        last_login_time: row.user_last_login_time,
+      });
+      return { session: toSession(row), user };
+    },
+
+    async rotate(rotation) {
+      const { numAffectedRows } = await sql`
+        update sessions s
+        set generation = s.generation + 1, rotate_time = ${date(rotation.now)}, last_seen_time = ${date(rotation.now)},
+          expire_time = ${date(rotation.expireTime)}, ip_address = ${rotation.ipAddress}, user_agent = ${rotation.userAgent}
+        from users u
+        where s.id = ${rotation.sessionId} and s.generation = ${rotation.generation} and s.epoch = ${rotation.epoch}
+          and s.revoke_time is null and u.id = s.user_id and u.status = 'active' and u.session_epoch = s.epoch`.execute(
+        tables,
+      );
+      return numAffectedRows === 1n;
+    },
+
+    async revoke(id, userId, now) {
+      const { numUpdatedRows } = await tables
+        .updateTable('sessions')
+        .set({ revoke_time: date(now) })
+        .where('id', '=', id)
+        .where('user_id', '=', userId)
+        .where('revoke_time', 'is', null)
+        .where('expire_time', '>', date(now))
+        .executeTakeFirst();
+      return numUpdatedRows === 1n;
+    },
+
+    async listLive(query) {
+      const { before } = query;
+      const live = tables
+        .selectFrom('sessions')
+        .selectAll()
+        .where('user_id', '=', query.userId)
+        .where('revoke_time', 'is', null)
+        .where('epoch', '=', query.epoch)
+        .where('expire_time', '>', date(query.now));
+      const page =
+        before === undefined
+          ? live
+          : live.where(sql<boolean>`(create_time, id) < (${date(before.createTime)}, ${before.id}::uuid)`);
+      const rows = await page
+        .orderBy('create_time', 'desc')
+        .orderBy('id', 'desc')
+        .limit(query.limit)
+        .execute();
+      return rows.map(toSession);
+    },
+  };
+}

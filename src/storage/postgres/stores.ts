@@ -1,0 +1,89 @@
+// All stores over one connection or one transaction, and the transaction itself.
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Kysely } from 'kysely';
+import type { Transact } from '../../domain/transactions.ts';
+import { DomainError } from '../../domain/errors.ts';
+import { apiKeyStore, serviceAccountStore } from './api-key-store.ts';
+import { auditLog } from './audit-log.ts';
+import { isRetryable, translateError } from './errors.ts';
+import { instanceStore, roleStore } from './instance-store.ts';
+import { outbox, outboxQueue } from './outbox-store.ts';
+import { revocationStore } from './revocation-store.ts';
+import type { Tables } from './rows.ts';
+import { sessionStore } from './session-store.ts';
+import { signingKeyStore } from './signing-key-store.ts';
+import { userStore } from './user-store.ts';
+
+/** Every store. */
+export type Stores = ReturnType<typeof bareStores>;
+
+const MAX_ATTEMPTS = 5;
+
+function bareStores(tables: Kysely<Tables>) {
+  return {
+    users: userStore(tables),
+    sessions: sessionStore(tables),
+    revocations: revocationStore(tables),
+    roles: roleStore(tables),
+    apiKeys: apiKeyStore(tables),
+    serviceAccounts: serviceAccountStore(tables),
+    signingKeys: signingKeyStore(tables),
+    audit: auditLog(tables),
+    outbox: outbox(tables),
+    outboxQueue: outboxQueue(tables),
+    instance: instanceStore(tables),
+  };
+}
+
+/** The stores outside any transaction: each call is one of its own. Errors: STORAGE_UNAVAILABLE when the database is away. */
+export function openStores(tables: Kysely<Tables>): Stores {
+  const stores = bareStores(tables);
+  return {
+    users: translating(stores.users),
+    sessions: translating(stores.sessions),
+    revocations: translating(stores.revocations),
+    roles: translating(stores.roles),
+    apiKeys: translating(stores.apiKeys),
+    serviceAccounts: translating(stores.serviceAccounts),
+    signingKeys: translating(stores.signingKeys),
+    audit: translating(stores.audit),
+    outbox: translating(stores.outbox),
+    outboxQueue: translating(stores.outboxQueue),
+    instance: translating(stores.instance),
+  };
+}
+
+/** Transactions over these tables; see Transact for what they promise. */
+export function openTransactions(tables: Kysely<Tables>): Transact<Stores> {
+  return async (work) => {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await tables.transaction().execute((transaction) => work(bareStores(transaction)));
+      } catch (error) {
+        if (!isRetryable(error)) throw translateError(error);
+        if (attempt >= MAX_ATTEMPTS) {
+          throw new DomainError('CONFLICT', 'Other calls changed the same data meanwhile. Try again.', {
+            retryAfterMs: 100,
+            cause: error,
+          });
+        }
+        // Spreads those that collided, so that they do not collide again.
+        await delay(Math.random() * 10 * 2 ** attempt);
+      }
+    }
+  };
+}
+
+type AsyncMethods = Record<string, (...inputs: never[]) => Promise<unknown>>;
+
+function translating<Store extends AsyncMethods>(store: Store): Store {
+  const wrap =
+    (method: (...inputs: never[]) => Promise<unknown>) =>
+    (...inputs: never[]) =>
+      method(...inputs).catch((error: unknown) => {
+        throw translateError(error);
+      });
+  const wrapped = Object.fromEntries(Object.entries(store).map(([name, method]) => [name, wrap(method)]));
+  return { ...store, ...wrapped };
+}

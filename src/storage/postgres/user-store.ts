@@ -1,0 +1,118 @@
+// Accounts in Postgres.
+
+import type { Kysely, Selectable } from 'kysely';
+import { sql } from 'kysely';
+import type { UserStore } from '../../domain/account/user-store.ts';
+import type { User, UserStatus } from '../../domain/account/user.ts';
+import { date, optionalTime, time } from './row-values.ts';
+import type { Tables } from './rows.ts';
+
+/** A row of `users`. */
+export type UserRow = Selectable<Tables['users']>;
+
+const STATUSES: readonly UserStatus[] = ['active', 'suspended', 'deleted'];
+
+/** The account of a row. An unknown status counts as suspended (fail closed). */
+export function toUser(row: Omit<UserRow, 'email_key' | 'username_key' | 'password_hash'>): User {
+  return {
+    id: row.id,
+    email: row.email,
+    username: row.username ?? undefined,
+    fullName: row.full_name,
+    role: row.role,
+    status: STATUSES.find((status) => status === row.status) ?? 'suspended',
+    emailVerified: row.email_verified,
+    mfaEnabled: row.mfa_enabled,
+    tokenVersion: row.token_version,
+    sessionEpoch: row.session_epoch,
+    createTime: time(row.create_time),
+    updateTime: time(row.update_time),
+    lastLoginTime: optionalTime(row.last_login_time),
+  };
+}
+
+/** The store over a connection or a transaction. */
+export function userStore(tables: Kysely<Tables>): UserStore {
+  return {
+    async insert(user) {
+      const inserted = await tables
+        .insertInto('users')
+        .values({
+          id: user.id,
+          email: user.email.text,
+          email_key: user.email.key,
+          username: user.username?.text ?? null,
+          username_key: user.username?.key ?? null,
+          full_name: user.fullName,
+          password_hash: user.passwordHash ?? null,
+          role: user.role,
+          status: 'active',
+          email_verified: user.emailVerified,
+          mfa_enabled: false,
+          token_version: 1,
+          session_epoch: 1,
+          create_time: date(user.createTime),
+          update_time: date(user.createTime),
+          last_login_time: null,
+        })
+        .onConflict((conflict) => conflict.doNothing())
+        .returning('id')
+        .executeTakeFirst();
+      if (inserted !== undefined) return 'inserted';
+      if (user.username === undefined) return 'email_taken';
+      const namesake = await tables
+        .selectFrom('users')
+        .select('id')
+        .where('username_key', '=', user.username.key)
+        .executeTakeFirst();
+      return namesake === undefined ? 'email_taken' : 'username_taken';
+    },
+
+    async findById(id) {
+      const row = await tables
+        .selectFrom('users')
+        .selectAll()
+        .where('id', '=', id)
+        .where('status', '<>', 'deleted')
+        .executeTakeFirst();
+      return row === undefined ? undefined : toUser(row);
+    },
+
+    async findByIdentifier(key) {
+      const column = key.includes('@') ? 'email_key' : 'username_key';
+      const row = await tables
+        .selectFrom('users')
+        .selectAll()
+        .where(column, '=', key)
+        .where('status', '<>', 'deleted')
+        .executeTakeFirst();
+      return row === undefined ? undefined : { ...toUser(row), passwordHash: row.password_hash ?? undefined };
+    },
+
+    async markLogin(mark) {
+      const row = await tables
+        .updateTable('users')
+        .set({ last_login_time: date(mark.now), password_hash: mark.newHash ?? mark.checkedHash })
+        .where('id', '=', mark.userId)
+        .where('status', '=', 'active')
+        .where('password_hash', '=', mark.checkedHash)
+        .returningAll()
+        .executeTakeFirst();
+      return row === undefined ? undefined : toUser(row);
+    },
+
+    async raiseEpochs(userId, now) {
+      const row = await tables
+        .updateTable('users')
+        .set({
+          token_version: sql`token_version + 1`,
+          session_epoch: sql`session_epoch + 1`,
+          update_time: date(now),
+        })
+        .where('id', '=', userId)
+        .returning('token_version')
+        .executeTakeFirst();
+      return row?.token_version;
+    },
+  };
+}

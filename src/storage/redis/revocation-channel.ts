@@ -1,0 +1,141 @@
+// The revocation channel over a Redis stream.
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import type { RevocationChannel } from '../../domain/revocation/revocation-channel.ts';
+import type { Revocation } from '../../domain/revocation/revocation.ts';
+import { connectRedis } from './connection.ts';
+
+const BLOCK_MS = 1_000;
+const PUBLISH_TIMEOUT_MS = 500;
+const RETRY_MS = 200;
+/** Longer than any node is behind; the database holds the rest. */
+const MAX_ENTRIES = 10_000;
+const FIRST_ID = '0-0';
+
+const Times = { id: z.string(), revokeTime: z.number(), expireTime: z.number() };
+const Entry = z.array(
+  z.discriminatedUnion('form', [
+    z.object({ form: z.literal('token'), ...Times }),
+    z.object({ form: z.literal('session'), ...Times }),
+    z.object({ form: z.literal('subject'), minVersion: z.int(), ...Times }),
+  ]),
+);
+
+type Listener = Parameters<RevocationChannel['subscribe']>[0];
+
+export type RedisChannelOptions = {
+  readonly url: string;
+  /** Put before the stream's name, so that several installations share one Redis. */
+  readonly keyPrefix: string;
+  readonly onFault: (error: Error) => void;
+};
+
+/** Every node reads the whole stream from where it was; a flushed or failed-over Redis is read from its beginning. */
+export class RedisRevocationChannel implements RevocationChannel {
+  readonly #stream: string;
+  readonly #publisher: Redis;
+  readonly #reader: Redis;
+  readonly #onFault: (error: Error) => void;
+  readonly #closing = new AbortController();
+  #reading: Promise<void> | undefined;
+
+  constructor(options: RedisChannelOptions) {
+    this.#stream = `${options.keyPrefix}revocations`;
+    this.#onFault = options.onFault;
+    this.#publisher = connectRedis(options.url, {
+      commandTimeoutMs: PUBLISH_TIMEOUT_MS,
+      onFault: options.onFault,
+    });
+    // A blocking read answers after BLOCK_MS at the latest, or Redis hangs.
+    this.#reader = connectRedis(options.url, { commandTimeoutMs: BLOCK_MS * 2, onFault: () => undefined });
+  }
+
+  /** Whether Redis can be published to now. */
+  get isConnected(): boolean {
+    return this.#publisher.status === 'ready';
+  }
+
+  async publish(revocations: readonly Revocation[]): Promise<void> {
+    await this.#publisher.xadd(
+      this.#stream,
+      'MAXLEN',
+      '~',
+      MAX_ENTRIES,
+      '*',
+      'revocations',
+      JSON.stringify(revocations),
+    );
+  }
+
+  async subscribe(listener: Listener): Promise<void> {
+    // Where the stream ends now is known before anyone reads the database, so that nothing falls between the two. With Redis away the
+    // whole stream is read once it is back.
+    const start = await this.#newestId().catch(() => FIRST_ID);
+    this.#reading = this.#read(listener, start);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#publisher.disconnect();
+    this.#reader.disconnect();
+    await this.#reading;
+  }
+
+  async #read(listener: Listener, start: string): Promise<void> {
+    let lastId = start;
+    while (!this.#closing.signal.aborted) {
+      try {
+        lastId = await this.#readOnce(listener, lastId);
+      } catch (error) {
+        if (this.#closing.signal.aborted) return;
+        this.#onFault(error instanceof Error ? error : new Error(String(error)));
+        await delay(RETRY_MS, undefined, { signal: this.#closing.signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  async #readOnce(listener: Listener, lastId: string): Promise<string> {
+    const reply = await this.#reader.xread(
+      'COUNT',
+      1_000,
+      'BLOCK',
+      BLOCK_MS,
+      'STREAMS',
+      this.#stream,
+      lastId,
+    );
+    if (reply === null) {
+      // The stream may have been lost with its Redis, and the new one's ids may be lower than ours.
+      const newest = await this.#newestId();
+      listener.onAlive();
+      return isOlder(newest, lastId) ? FIRST_ID : lastId;
+    }
+    const entries = reply.flatMap(([, streamEntries]) => streamEntries);
+    for (const [, fields] of entries) listener.onRevocations(decode(fields[1] ?? ''));
+    listener.onAlive();
+    return entries.at(-1)?.[0] ?? lastId;
+  }
+
+  async #newestId(): Promise<string> {
+    const [newest] = await this.#reader.xrevrange(this.#stream, '+', '-', 'COUNT', 1);
+    return newest?.[0] ?? FIRST_ID;
+  }
+}
+
+// A line that is none of ours is passed over: the database holds what ours said.
+function decode(text: string): readonly Revocation[] {
+  try {
+    const entry = Entry.safeParse(JSON.parse(text));
+    return entry.success ? entry.data : [];
+  } catch {
+    return [];
+  }
+}
+
+function isOlder(left: string, right: string): boolean {
+  const [leftTime = 0, leftCount = 0] = left.split('-').map(Number);
+  const [rightTime = 0, rightCount = 0] = right.split('-').map(Number);
+  return leftTime < rightTime || (leftTime === rightTime && leftCount < rightCount);
+}

@@ -1,0 +1,31 @@
+// How the tests run: `unit` needs nothing, `services` gets one Postgres and one Redis for the whole run.
+import { configDefaults, defineConfig } from 'vitest/config';
+
+// Folders whose tests touch neither a database nor Redis.
+const unit = ['architecture', 'console', 'crypto', 'domain', 'rpc'].map(
+  (folder) => `test/${folder}/**/*.test.ts`,
+);
+const exclude = [...configDefaults.exclude, 'test/bench/**'];
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    teardownTimeout: 30_000,
+    passWithNoTests: false,
+    projects: [
+      { extends: true, test: { name: 'unit', include: unit, exclude } },
+      {
+        extends: true,
+        test: {
+          name: 'services',
+          include: ['test/**/*.test.ts'],
+          exclude: [...exclude, ...unit],
+          globalSetup: ['test/support/global-setup.ts'],
+        },
+      },
+    ],
+  },
+});
