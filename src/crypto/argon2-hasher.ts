@@ -21,11 +21,11 @@ export async function argon2Hasher(settings: Argon2Settings): Promise<PasswordHa
   const standIn = await hash('no account has this password', parameters);
 
   return {
-    hash(password) {
-      return queue.run(() => hash(password, parameters));
+    hash(password, signal) {
+      return queue.run(() => hash(password, parameters), signal);
     },
-    async verify(passwordHash, password) {
-      const matches = await queue.run(() => verify(passwordHash ?? standIn, password));
+    async verify(passwordHash, password, signal) {
+      const matches = await queue.run(() => verify(passwordHash ?? standIn, password), signal);
       return passwordHash !== undefined && matches;
     },
     needsRehash(passwordHash) {

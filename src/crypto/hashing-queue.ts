@@ -14,9 +14,12 @@ export class HashingQueue {
     this.#maxWaiting = limits.maxWaiting;
   }
 
-  /** Errors: OVERLOADED, before anything is computed, when the queue is full; whatever the task throws. */
-  async run<Result>(task: () => Promise<Result>): Promise<Result> {
-    await this.#enter();
+  /**
+   * Errors: OVERLOADED, before anything is computed, when the queue is full; CALL_CANCELLED when `signal` aborts before the task's turn;
+   * whatever the task throws.
+   */
+  async run<Result>(task: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
+    await this.#enter(signal);
     try {
       return await task();
     } finally {
@@ -24,7 +27,8 @@ export class HashingQueue {
     }
   }
 
-  async #enter(): Promise<void> {
+  async #enter(signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted === true) throw cancelled();
     if (this.#running < this.#slots) {
       this.#running += 1;
       return;
@@ -33,10 +37,29 @@ export class HashingQueue {
       throw new DomainError(
         'OVERLOADED',
         'Too many passwords are being checked now. Try again in a moment.',
-        { retryAfterMs: 1_000 },
+        {
+          retryAfterMs: 1_000,
+        },
       );
     }
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    await this.#turn(signal);
+  }
+
+  async #turn(signal: AbortSignal | undefined): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const leaveLine = () => {
+      const place = this.#waiting.indexOf(resolve);
+      if (place === -1) return;
+      this.#waiting.splice(place, 1);
+      reject(cancelled());
+    };
+    this.#waiting.push(resolve);
+    signal?.addEventListener('abort', leaveLine, { once: true });
+    try {
+      await promise;
+    } finally {
+      signal?.removeEventListener('abort', leaveLine);
+    }
   }
 
   // The slot passes to the next in line without being free in between.
@@ -45,4 +68,8 @@ export class HashingQueue {
     if (next === undefined) this.#running -= 1;
     else next();
   }
+}
+
+function cancelled(): DomainError {
+  return new DomainError('CALL_CANCELLED', 'The caller is gone.');
 }

@@ -21,6 +21,7 @@ export class Keyset {
   readonly #deps: KeysetDeps;
   #keys: ReadonlyMap<string, OpenSigningKey> = new Map();
   #unknownKidReloadAt = -Infinity;
+  #unknownKidReload = Promise.resolve();
 
   constructor(deps: KeysetDeps) {
     this.#deps = deps;
@@ -54,14 +55,19 @@ export class Keyset {
     return newest;
   }
 
-  /** The key with this `kid`; looks into the database for an unknown one, at most once in UNKNOWN_KID_RELOAD_MS. */
+  /**
+   * The key with this `kid`; looks into the database for an unknown one, at most once in UNKNOWN_KID_RELOAD_MS. Whoever asks meanwhile
+   * shares the outcome of that look. Errors: those of `reload`.
+   */
   async find(kid: string): Promise<OpenSigningKey | undefined> {
     const known = this.#keys.get(kid);
     if (known !== undefined) return known;
     const now = this.#deps.clock.now();
-    if (now - this.#unknownKidReloadAt < UNKNOWN_KID_RELOAD_MS) return undefined;
-    this.#unknownKidReloadAt = now;
-    await this.reload();
+    if (now - this.#unknownKidReloadAt >= UNKNOWN_KID_RELOAD_MS) {
+      this.#unknownKidReloadAt = now;
+      this.#unknownKidReload = this.reload();
+    }
+    await this.#unknownKidReload;
     return this.#keys.get(kid);
   }
 

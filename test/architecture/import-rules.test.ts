@@ -22,7 +22,7 @@ const MATRIX: Readonly<Record<string, Rule>> = {
   storage: { folders: ['domain'], packages: [], builtins: true },
   'storage/postgres': {
     folders: ['domain', 'storage'],
-    packages: ['@mikro-orm/*', '@electric-sql/*', 'pg', 'uuid'],
+    packages: ['@mikro-orm/*', '@electric-sql/*', 'kysely', 'pg', 'uuid'],
     builtins: true,
   },
   'storage/redis': { folders: ['domain', 'storage'], packages: ['ioredis'], builtins: true },
@@ -36,7 +36,7 @@ const MATRIX: Readonly<Record<string, Rule>> = {
   federation: { folders: ['domain'], packages: ['jose', 'lru-cache'], builtins: true },
   rpc: {
     folders: ['domain', 'gen', 'telemetry'],
-    packages: [...GRPC, 'lru-cache', 'email-addresses'],
+    packages: [...GRPC, 'protobufjs', 'lru-cache'],
     builtins: true,
   },
   http: { folders: ['domain', 'gen', 'telemetry'], packages: GRPC, builtins: true },
@@ -47,6 +47,8 @@ const MATRIX: Readonly<Record<string, Rule>> = {
   cli: ANYTHING,
   'config.ts': { folders: ['domain'], packages: ['zod'], builtins: true },
   'app.ts': ANYTHING,
+  'service.ts': ANYTHING,
+  'data-dir.ts': { folders: ['domain', 'crypto', 'config.ts'], packages: [], builtins: true },
   'main.ts': ANYTHING,
 };
 

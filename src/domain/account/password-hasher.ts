@@ -2,15 +2,15 @@
 
 /**
  * The work runs off the event loop behind a bounded queue. Errors: OVERLOADED, at once and with a retry delay, when the queue is full;
- * nothing has been computed then.
+ * nothing has been computed then. CALL_CANCELLED when `signal` aborts while the work waits for its turn.
  */
 export type PasswordHasher = {
   /** A PHC string with its own salt. */
-  hash(password: string): Promise<string>;
+  hash(password: string, signal?: AbortSignal): Promise<string>;
   /**
    * Whether `password` made `hash`. For an undefined hash (no such account, or one without a password) it takes the same time and is false.
    */
-  verify(hash: string | undefined, password: string): Promise<boolean>;
+  verify(hash: string | undefined, password: string, signal?: AbortSignal): Promise<boolean>;
   /** Whether `hash` was made by another algorithm or with other parameters than today's. */
   needsRehash(hash: string): boolean;
 };

@@ -43,6 +43,8 @@ export type RegisterInput = {
   readonly password: string;
   readonly fullName: string;
   readonly origin: CallOrigin;
+  /** Aborts when the caller is gone. */
+  readonly signal?: AbortSignal;
 };
 
 /**
@@ -57,7 +59,7 @@ export async function register(deps: RegisterDeps, input: RegisterInput): Promis
     );
   }
   requirePolicy(deps, input);
-  const passwordHash = await deps.passwordHasher.hash(input.password);
+  const passwordHash = await deps.passwordHasher.hash(input.password, input.signal);
   const user: NewUser = {
     id: deps.newId(),
     email: input.email,

@@ -22,6 +22,8 @@ export type LoginInput = {
   readonly scopes: readonly string[];
   readonly deviceName: string;
   readonly origin: CallOrigin;
+  /** Aborts when the caller is gone. */
+  readonly signal?: AbortSignal;
 };
 
 type LoginStores = {
@@ -46,7 +48,7 @@ export type LoginDeps = IssueDeps & {
  */
 export async function login(deps: LoginDeps, input: LoginInput): Promise<TokenSet> {
   const user = await deps.users.findByIdentifier(identifierKey(input.identifier));
-  const matches = await deps.passwordHasher.verify(user?.passwordHash, input.password);
+  const matches = await deps.passwordHasher.verify(user?.passwordHash, input.password, input.signal);
   if (user?.passwordHash === undefined || !matches) return refuse(deps, input, user, invalidCredentials());
   const obstacle = loginObstacle(deps, user);
   if (obstacle !== undefined) return refuse(deps, input, user, obstacle);

@@ -1,0 +1,171 @@
+// The composition root: the only place where adapters are constructed and put together.
+
+import { argon2Hasher } from './crypto/argon2-hasher.ts';
+import { accessTokenSigner, RememberingVerifier } from './crypto/access-token-codec.ts';
+import { apiKeyCodec } from './crypto/api-key-codec.ts';
+import { commonPasswords } from './crypto/common-passwords.ts';
+import { newId, newPassword, randomBytes } from './crypto/ids.ts';
+import { Keyset } from './crypto/keyset.ts';
+import { checkMasterKey } from './crypto/master-key-check.ts';
+import { MasterKey } from './crypto/master-key.ts';
+import { pageTokenCodec } from './crypto/page-token-codec.ts';
+import { refreshTokenCodec } from './crypto/refresh-token-codec.ts';
+import { signingKeyMaker } from './crypto/signing-keys.ts';
+import type { Config } from './config.ts';
+import { ConfigError } from './config.ts';
+import type { DataDir } from './data-dir.ts';
+import { openDataDir } from './data-dir.ts';
+import { RoleDirectory } from './domain/access/role.ts';
+import { emailAddress } from './domain/account/email-address.ts';
+import { ApiKeyDirectory } from './domain/api-key/api-key-directory.ts';
+import type { Clock } from './domain/clock.ts';
+import type { BootstrapSecrets } from './domain/instance/bootstrap.ts';
+import { bootstrap } from './domain/instance/bootstrap.ts';
+import type { RevocationChannel } from './domain/revocation/revocation-channel.ts';
+import { RevocationIndex } from './domain/revocation/revocation-index.ts';
+import { parseAddress } from './mail/address-parser.ts';
+import type { MailTransport } from './mail/transport.ts';
+import { folderTransport, smtpTransport } from './mail/transport.ts';
+import { memoryRevocationChannel } from './storage/memory/revocation-channel.ts';
+import type { Database } from './storage/postgres/connection.ts';
+import { openDatabase } from './storage/postgres/connection.ts';
+import { openStores, openTransactions } from './storage/postgres/stores.ts';
+import { RedisRevocationChannel } from './storage/redis/revocation-channel.ts';
+import type { Logger } from './telemetry/logger.ts';
+
+/** What tests put in the place of the real thing. */
+export type Overrides = { readonly clock?: Clock };
+
+/** Everything that the service is made of, open and ready to be served. */
+export type App = Awaited<ReturnType<typeof openApp>>;
+
+/** The database with what opens it: the URL's, or the data directory's. */
+export type OpenStorage = {
+  readonly database: Database;
+  readonly dataDir: DataDir | undefined;
+  readonly masterKey: MasterKey;
+};
+
+/** Opens the database and the master key. Errors: ConfigError, the driver's. */
+export async function openStorage(config: Config): Promise<OpenStorage> {
+  if (config.DATABASE_URL !== undefined && config.MASTER_KEY !== undefined) {
+    const { DATABASE_URL: url, DATABASE_POOL_SIZE: poolSize, DATABASE_TIMEOUT: statementTimeoutMs } = config;
+    const database = await openDatabase({ url, poolSize, statementTimeoutMs });
+    return { database, dataDir: undefined, masterKey: new MasterKey(config.MASTER_KEY) };
+  }
+  const dataDir = await openDataDir(config.DATA_DIR);
+  const masterKey = new MasterKey(config.MASTER_KEY ?? (await dataDir.masterKey()));
+  return { database: await openDatabase({ dataDir: dataDir.databaseDir }), dataDir, masterKey };
+}
+
+/**
+ * Puts the service together over an open database whose schema is up to date. Errors: ConfigError, WrongMasterKeyError,
+ * STORAGE_UNAVAILABLE.
+ */
+export async function openApp(
+  config: Config,
+  logger: Logger,
+  storage: OpenStorage,
+  overrides: Overrides = {},
+) {
+  const { database, dataDir, masterKey } = storage;
+  const clock = overrides.clock ?? { now: () => Date.now() };
+  const stores = openStores(database.tables);
+  const transact = openTransactions(database.tables);
+  await checkMasterKey(masterKey, stores.instance);
+
+  const passwordHasher = await argon2Hasher({
+    memoryCost: config.ARGON2_MEMORY_KIB,
+    timeCost: config.ARGON2_PASSES,
+    parallelism: config.ARGON2_LANES,
+    slots: config.HASHING_SLOTS,
+    maxWaiting: config.HASHING_QUEUE,
+  });
+  const keyset = new Keyset({ signingKeys: stores.signingKeys, masterKey, clock });
+  const revocationChannel = openChannel(config, logger);
+
+  return {
+    config,
+    logger,
+    database,
+    dataDir,
+    ...stores,
+    transact,
+    clock,
+    newId,
+    randomBytes,
+    newPassword,
+    masterKey,
+    keyset,
+    accessTokenSigner: accessTokenSigner({ keyset, issuer: config.ISSUER }),
+    accessTokenVerifier: new RememberingVerifier({ keyset, clock, issuer: config.ISSUER }),
+    refreshTokenCodec: refreshTokenCodec(masterKey.derive('refresh-token')),
+    pageTokenCodec: pageTokenCodec(masterKey),
+    apiKeyCodec,
+    apiKeyDirectory: new ApiKeyDirectory({ apiKeys: stores.apiKeys, apiKeyCodec, clock }),
+    newSigningKey: signingKeyMaker(masterKey),
+    signingAlgorithm: config.SIGNING_ALGORITHM,
+    rotationMs: config.SIGNING_KEY_ROTATION,
+    passwordHasher,
+    passwordPolicy: config.PASSWORD_POLICY,
+    commonPasswords: commonPasswords(),
+    parseAddress,
+    registrationMode: config.REGISTRATION,
+    requireVerifiedEmail: config.REQUIRE_VERIFIED_EMAIL,
+    revocationIndex: new RevocationIndex({ clock }),
+    revocationChannel,
+    onChannelFailure: (error: unknown) =>
+      logger.warn({ err: error }, 'revocation not published; other nodes learn it from the database'),
+    roleDirectory: new RoleDirectory(),
+    mailTransport: openMail(config, logger, dataDir),
+    audience: config.AUDIENCE,
+    tokenPolicy: {
+      audience: config.AUDIENCE,
+      accessTokenTtlMs: config.ACCESS_TOKEN_TTL,
+      refreshTokenTtlMs: config.REFRESH_TOKEN_TTL,
+      sessionMaxAgeMs: config.SESSION_MAX_AGE,
+      refreshGraceMs: config.REFRESH_GRACE,
+    },
+  };
+}
+
+/** Makes the first administrator and the gateway's key, once in the life of a database; see `bootstrap`. */
+export function bootstrapApp(
+  app: App,
+  adminEmail: string,
+  deliver: (secrets: BootstrapSecrets) => Promise<void>,
+) {
+  const read = emailAddress(app.parseAddress, 'LATCHKEY_ADMIN_EMAIL', adminEmail);
+  if ('violation' in read) throw new ConfigError(`LATCHKEY_ADMIN_EMAIL: ${read.violation.description}`);
+  return bootstrap({ ...app, deliver }, read.address);
+}
+
+/** Closes what `openApp` and `openStorage` opened. */
+export async function closeApp(app: App): Promise<void> {
+  app.mailTransport.close();
+  await app.revocationChannel.close();
+  await app.database.close();
+  await app.dataDir?.release();
+}
+
+type CheckedChannel = RevocationChannel & { readonly isConnected?: boolean };
+
+function openChannel(config: Config, logger: Logger): CheckedChannel {
+  if (config.REDIS_URL === undefined) return memoryRevocationChannel();
+  return new RedisRevocationChannel({
+    url: config.REDIS_URL,
+    keyPrefix: config.REDIS_KEY_PREFIX,
+    onFault: (error) => logger.warn({ err: error }, 'redis'),
+  });
+}
+
+function openMail(config: Config, logger: Logger, dataDir: DataDir | undefined): MailTransport {
+  if (config.SMTP_URL !== undefined) return smtpTransport(config.SMTP_URL, config.MAIL_FROM);
+  const folder = dataDir?.mailDir ?? `${config.DATA_DIR}/mail`;
+  return folderTransport(folder, config.MAIL_FROM, (mail, file) =>
+    logger.info(
+      { mail: mail.letter.template, to: mail.to, file },
+      'mail written; set LATCHKEY_SMTP_URL to send it',
+    ),
+  );
+}

@@ -1,0 +1,69 @@
+// Reads the access rule of every RPC from its declaration in the proto files. No rule, no start.
+
+import type { DescMethod, DescService } from '@bufbuild/protobuf';
+import { getOption, hasOption } from '@bufbuild/protobuf';
+import { durationMs } from '@bufbuild/protobuf/wkt';
+import type { GuardedAccess } from '../domain/access/access-rule.ts';
+import type { CredentialKind as DomainCredentialKind } from '../domain/access/principal.ts';
+import type { Access } from '../../gen/latchkey/v1/access_pb.ts';
+import { access as accessOption, CredentialKind } from '../../gen/latchkey/v1/access_pb.ts';
+
+/** Who may make a call. */
+export type AccessRule =
+  /** Anyone; credentials are not looked at. */
+  | { readonly mode: 'public' }
+  /** Anyone; a good credential makes the caller known. */
+  | { readonly mode: 'optional' }
+  | ({ readonly mode: 'guarded' } & GuardedAccess);
+
+/** The rule of each method. */
+export type AccessTable = ReadonlyMap<DescMethod, AccessRule>;
+
+const CREDENTIALS: ReadonlyMap<CredentialKind, DomainCredentialKind> = new Map([
+  [CredentialKind.ACCESS_TOKEN, 'access_token'],
+  [CredentialKind.API_KEY, 'api_key'],
+  [CredentialKind.SESSION_COOKIE, 'session_cookie'],
+]);
+
+/** Which scope `LATCHKEY_ANONYMOUS_VALIDATION` gives to everyone. */
+const VALIDATION_SCOPE = 'tokens:validate';
+
+/**
+ * The rules of all methods of `services`. With `anonymousValidation`, what asks for the scope `tokens:validate` alone is public. Errors: Error
+ * that names the first RPC without a usable rule; the server must not start then (deny by default).
+ */
+export function accessTable(
+  services: readonly DescService[],
+  options: { anonymousValidation: boolean },
+): AccessTable {
+  const methods = services.flatMap((service) => service.methods);
+  return new Map(methods.map((method) => [method, relax(ruleOf(method), options.anonymousValidation)]));
+}
+
+function ruleOf(method: DescMethod): AccessRule {
+  const name = `${method.parent.typeName}/${method.name}`;
+  if (!hasOption(method, accessOption)) throw new Error(`${name} declares no access option`);
+  const access = getOption(method, accessOption);
+  const modes = [access.public, access.optional, access.credentials.length > 0].filter(Boolean);
+  if (modes.length !== 1)
+    throw new Error(`${name} must declare exactly one of public, optional and credentials`);
+  if (access.public) return { mode: 'public' };
+  if (access.optional) return { mode: 'optional' };
+  return { mode: 'guarded', ...guard(name, access) };
+}
+
+function guard(name: string, access: Access): GuardedAccess {
+  const credentials = access.credentials.map((kind) => {
+    const credential = CREDENTIALS.get(kind);
+    if (credential === undefined) throw new Error(`${name} names an unknown kind of credential`);
+    return credential;
+  });
+  const maxAuthAgeMs = access.maxAuthAge === undefined ? undefined : durationMs(access.maxAuthAge);
+  return { credentials, scopes: access.scopes, maxAuthAgeMs };
+}
+
+function relax(rule: AccessRule, anonymousValidation: boolean): AccessRule {
+  const isValidation =
+    rule.mode === 'guarded' && rule.scopes.length === 1 && rule.scopes[0] === VALIDATION_SCOPE;
+  return anonymousValidation && isValidation ? { mode: 'public' } : rule;
+}

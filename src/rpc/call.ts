@@ -1,0 +1,85 @@
+// One call as the pipeline and the handlers see it, whatever protocol brought it.
+
+import { randomUUID } from 'node:crypto';
+import type { DescMethod } from '@bufbuild/protobuf';
+import type { Principal } from '../domain/access/principal.ts';
+import type { CallOrigin } from '../domain/audit/audit-event.ts';
+import { DomainError } from '../domain/errors.ts';
+import type { ClientAddress } from './client-address.ts';
+
+/** What an adapter knows of a call. */
+export type Transport = {
+  /** The values of a header, in order. Names are lower case. */
+  headerValues(name: string): readonly string[];
+  /** The address at the other end of the connection. */
+  readonly peerAddress: string;
+  /** Calls `listener` when the caller has gone or its deadline has passed; at once when it has already. */
+  onCancelled(listener: () => void): void;
+};
+
+const REQUEST_ID = /^[A-Za-z0-9._:-]{1,100}$/;
+const MAX_USER_AGENT_LENGTH = 300;
+
+/** A call. What few calls ask for is worked out when it is asked for. */
+export class Call {
+  readonly method: DescMethod;
+  readonly transport: Transport;
+  /** Set by the access step; undefined on public methods and for anonymous callers. */
+  principal: Principal | undefined;
+  readonly #clientAddress: ClientAddress;
+  #requestId: string | undefined;
+  #controller: AbortController | undefined;
+
+  constructor(method: DescMethod, transport: Transport, clientAddress: ClientAddress) {
+    this.method = method;
+    this.transport = transport;
+    this.#clientAddress = clientAddress;
+  }
+
+  /** The caller's `x-request-id` when it is a plain one, else one of ours. */
+  get requestId(): string {
+    if (this.#requestId === undefined) {
+      const [given] = this.transport.headerValues('x-request-id');
+      this.#requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
+    }
+    return this.#requestId;
+  }
+
+  /** Where the call came from, for the audit log and the session list. */
+  get origin(): CallOrigin {
+    const [userAgent = ''] = this.transport.headerValues('user-agent');
+    return {
+      ipAddress: this.#clientAddress(
+        this.transport.peerAddress,
+        this.transport.headerValues('x-forwarded-for'),
+      ),
+      userAgent: printable(userAgent).slice(0, MAX_USER_AGENT_LENGTH),
+      requestId: this.requestId,
+    };
+  }
+
+  /** Aborts when the caller has gone or the time for the call is up. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      const controller = new AbortController();
+      this.#controller = controller;
+      this.transport.onCancelled(() => controller.abort());
+    }
+    return this.#controller.signal;
+  }
+
+  /** Tells the work behind `signal` to stop. */
+  abort(): void {
+    this.#controller?.abort();
+  }
+
+  /** The caller of a guarded method. Errors: TOKEN_MISSING, which only a method without a guard can meet. */
+  requirePrincipal(): Principal {
+    if (this.principal === undefined) throw new DomainError('TOKEN_MISSING', 'This call needs a credential.');
+    return this.principal;
+  }
+}
+
+function printable(text: string): string {
+  return text.replace(/\p{C}/gu, '');
+}

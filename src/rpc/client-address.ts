@@ -1,0 +1,46 @@
+// The address of the client behind a call: the peer's, or the one that a trusted proxy tells.
+
+import { BlockList, isIP } from 'node:net';
+
+/** From the peer's address and the values of `x-forwarded-for` to the client's address. */
+export type ClientAddress = (peerAddress: string, forwardedFor: readonly string[]) => string;
+
+/** A network in CIDR notation, or one address. Errors: TypeError when it is neither. */
+function addNetwork(list: BlockList, text: string): void {
+  const [address = '', prefix] = text.split('/');
+  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+  if (isIP(address) === 0) throw new TypeError(`${text} is neither an IP address nor a network`);
+  if (prefix === undefined) list.addAddress(address, family);
+  else list.addSubnet(address, Number(prefix), family);
+}
+
+/**
+ * Walks `x-forwarded-for` from the right for as long as the hop that told is trusted, so that a client cannot put words into a proxy's mouth.
+ * Without trusted proxies the header is not looked at. Errors: TypeError or RangeError when a network is not one.
+ */
+export function clientAddressBehind(trustedProxies: readonly string[]): ClientAddress {
+  const trusted = new BlockList();
+  for (const network of trustedProxies) addNetwork(trusted, network);
+  const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+
+  return (peerAddress, forwardedFor) => {
+    const hops = forwardedFor
+      .join(',')
+      .split(',')
+      .map((hop) => plainAddress(hop.trim()));
+    let client = plainAddress(peerAddress);
+    while (isIP(client) !== 0 && isTrusted(client)) {
+      const told = hops.pop();
+      if (told === undefined || isIP(told) === 0) break;
+      client = told;
+    }
+    return client;
+  };
+}
+
+/** The address without port, brackets and the IPv4-in-IPv6 prefix. */
+function plainAddress(text: string): string {
+  const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1];
+  const address = bracketed ?? (isIP(text) === 0 ? text.replace(/:\d+$/, '') : text);
+  return address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
+}

@@ -1,0 +1,89 @@
+// The connect-node adapter: Connect and gRPC-Web, over HTTP/1.1 and HTTP/2.
+
+import type { DescMethod, DescMethodUnary } from '@bufbuild/protobuf';
+import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
+import { ConnectError, createContextKey, createContextValues } from '@connectrpc/connect';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+import type { Transport } from './call.ts';
+import type { RpcError } from './error-table.ts';
+import type { ServedService } from './handlers/handlers.ts';
+import type { Handler, PipelineDeps } from './pipeline.ts';
+import { serveMethod } from './pipeline.ts';
+
+/** What bounds a call. */
+export type ConnectLimits = { readonly maxMessageBytes: number };
+
+/** A listener for Node's HTTP servers. */
+export type NodeHandler = ReturnType<typeof connectNodeAdapter>;
+
+// A longer timeout asked for is refused; the pipeline ends every call far sooner.
+const MAX_TIMEOUT_MS = 3_600_000;
+
+const peerAddress = createContextKey('', { description: 'address at the other end of the connection' });
+
+/** Serves every method of `services` behind the pipeline; other paths go to `fallback`. */
+export function createConnectHandler(
+  deps: PipelineDeps,
+  services: readonly ServedService[],
+  limits: ConnectLimits,
+  fallback: NodeHandler,
+): NodeHandler {
+  return connectNodeAdapter({
+    routes: (router) => services.forEach((served) => addService(router, deps, served)),
+    contextValues: (request) => createContextValues().set(peerAddress, request.socket.remoteAddress ?? ''),
+    readMaxBytes: limits.maxMessageBytes,
+    writeMaxBytes: limits.maxMessageBytes,
+    maxTimeoutMs: MAX_TIMEOUT_MS,
+    grpc: false,
+    fallback,
+  });
+}
+
+function addService(router: ConnectRouter, deps: PipelineDeps, { service, handlers }: ServedService): void {
+  for (const method of service.methods) {
+    const handler = handlers.get(method.localName);
+    if (handler === undefined) throw new Error(`${service.typeName}/${method.name} has no handler`);
+    if (!isUnary(method))
+      throw new Error(`${service.typeName}/${method.name} streams, which this adapter does not serve`);
+    addUnary(router, deps, method, handler);
+  }
+}
+
+function isUnary(method: DescMethod): method is DescMethodUnary {
+  return method.methodKind === 'unary';
+}
+
+function addUnary(
+  router: ConnectRouter,
+  deps: PipelineDeps,
+  method: DescMethodUnary,
+  handler: Handler,
+): void {
+  const serve = serveMethod(deps, method, handler);
+  router.rpc(method, async (request, context) => {
+    const outcome = await serve(transportOf(context), () => request);
+    context.responseHeader.set('x-request-id', outcome.call.requestId);
+    context.responseHeader.set('cache-control', 'no-store');
+    if ('error' in outcome) throw connectError(outcome.error);
+    return outcome.response;
+  });
+}
+
+function transportOf(context: HandlerContext): Transport {
+  return {
+    headerValues: (name) => {
+      const value = context.requestHeader.get(name);
+      return value === null ? [] : [value];
+    },
+    peerAddress: context.values.get(peerAddress),
+    onCancelled(listener) {
+      if (context.signal.aborted) listener();
+      else context.signal.addEventListener('abort', listener, { once: true });
+    },
+  };
+}
+
+function connectError(error: RpcError): ConnectError {
+  const details = error.details.map(({ schema, value }) => ({ desc: schema, value }));
+  return new ConnectError(error.message, error.code, undefined, details);
+}

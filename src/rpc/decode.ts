@@ -1,0 +1,68 @@
+// Reading requests: what every handler needs to turn fields into checked values.
+
+import type { EmailAddress } from '../domain/account/email-address.ts';
+import { emailAddress } from '../domain/account/email-address.ts';
+import type { AddressParser } from '../domain/account/email-address.ts';
+import { readPassword } from '../domain/account/password-policy.ts';
+import type { Username } from '../domain/account/username.ts';
+import { username } from '../domain/account/username.ts';
+import { validationFailed } from '../domain/errors.ts';
+import { Violations } from '../domain/text.ts';
+
+/** The longest text that could be a token of any kind. */
+export const MAX_TOKEN_LENGTH = 16_384;
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** Collects the violations of one request. */
+export class RequestReader extends Violations {
+  /** Errors: VALIDATION_FAILED for all the violations noted so far. */
+  finish(): void {
+    if (this.list.length > 0) throw validationFailed(this.list);
+  }
+
+  email(parse: AddressParser, field: string, raw: string): EmailAddress {
+    const read = emailAddress(parse, field, raw);
+    if ('address' in read) return read.address;
+    this.list.push(read.violation);
+    return { text: '', key: '' };
+  }
+
+  /** Undefined when the field is empty. */
+  optionalUsername(field: string, raw: string): Username | undefined {
+    if (raw === '') return undefined;
+    const read = username(field, raw);
+    if ('username' in read) return read.username;
+    this.list.push(read.violation);
+    return undefined;
+  }
+
+  password(field: string, raw: string): string {
+    const read = readPassword(field, raw);
+    if ('text' in read) return read.text;
+    this.list.push(read.violation);
+    return '';
+  }
+
+  /** A text that is a token or is not, as it stands. */
+  token(field: string, raw: string): string {
+    if (raw === '') this.add(field, 'is required');
+    if (raw.length > MAX_TOKEN_LENGTH) this.add(field, `must have at most ${MAX_TOKEN_LENGTH} characters`);
+    return raw;
+  }
+
+  uuid(field: string, raw: string): string {
+    const text = raw.toLowerCase();
+    if (raw === '') this.add(field, 'is required');
+    else if (!UUID.test(text)) this.add(field, 'must be a UUID');
+    return text;
+  }
+
+  /** AIP-158: `fallback` for 0; more than `max` is refused, so that nobody mistakes a short page for the last. */
+  pageSize(field: string, raw: number, limits: { readonly fallback: number; readonly max: number }): number {
+    if (raw === 0) return limits.fallback;
+    if (raw < 1 || raw > limits.max)
+      this.add(field, `must be 1 to ${limits.max}, or 0 for ${limits.fallback}`);
+    return raw;
+  }
+}

@@ -1,0 +1,155 @@
+// The grpc-js adapter: gRPC over HTTP/2, with health and reflection.
+
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import type { DescMethod, Message } from '@bufbuild/protobuf';
+import { anyPack } from '@bufbuild/protobuf/wkt';
+import { create } from '@bufbuild/protobuf';
+import type {
+  handleUnaryCall,
+  sendUnaryData,
+  ServerCredentials,
+  ServerUnaryCall,
+  ServiceDefinition,
+  UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { Metadata, Server } from '@grpc/grpc-js';
+import { StatusSchema } from '../../gen/google/rpc/status_pb.ts';
+import { validationFailed } from '../domain/errors.ts';
+import type { Transport } from './call.ts';
+import type { RpcError } from './error-table.ts';
+import type { ServedService } from './handlers/handlers.ts';
+import type { PipelineDeps, ServeMethod } from './pipeline.ts';
+import { serveMethod } from './pipeline.ts';
+
+/** What bounds a connection and its calls. */
+export type GrpcLimits = {
+  readonly maxMessageBytes: number;
+  readonly maxConcurrentStreams: number;
+  readonly maxConnectionIdleMs: number;
+};
+
+const KEEPALIVE_MS = 60_000;
+const KEEPALIVE_TIMEOUT_MS = 20_000;
+// Bounds what one connection's frames and header blocks may hold (CVE-2019-9511 and its kin). In megabytes.
+const MAX_SESSION_MEMORY_MB = 64;
+
+/** A server with every method of `services` behind the pipeline; not yet listening. */
+export function createGrpcServer(
+  deps: PipelineDeps,
+  services: readonly ServedService[],
+  limits: GrpcLimits,
+): Server {
+  const server = new Server({
+    'grpc.max_receive_message_length': limits.maxMessageBytes,
+    'grpc.max_send_message_length': limits.maxMessageBytes,
+    'grpc.max_concurrent_streams': limits.maxConcurrentStreams,
+    'grpc.max_connection_idle_ms': limits.maxConnectionIdleMs,
+    'grpc.keepalive_time_ms': KEEPALIVE_MS,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    'grpc-node.max_session_memory': MAX_SESSION_MEMORY_MB,
+    'grpc.enable_channelz': 0,
+  });
+  for (const served of services) server.addService(definitionOf(served), implementationOf(deps, served));
+  return server;
+}
+
+/** Listens on `address` (host:port); resolves to the port. Errors: when the address is taken or not ours. */
+export function listenGrpc(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, credentials, (error, port) => {
+      if (error === null) resolve(port);
+      else reject(error);
+    });
+  });
+}
+
+// Bytes go through untouched: the pipeline decodes a request when the caller has been let in.
+const bytesAsTheyAre = (bytes: Buffer) => bytes;
+
+function definitionOf({ service }: ServedService): ServiceDefinition {
+  const entries = service.methods.map((method) => {
+    const definition = {
+      path: `/${service.typeName}/${method.name}`,
+      requestStream: false,
+      responseStream: false,
+      requestSerialize: bytesAsTheyAre,
+      requestDeserialize: bytesAsTheyAre,
+      responseSerialize: bytesAsTheyAre,
+      responseDeserialize: bytesAsTheyAre,
+      originalName: method.localName,
+    };
+    return [method.name, definition] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+function implementationOf(
+  deps: PipelineDeps,
+  { service, handlers }: ServedService,
+): UntypedServiceImplementation {
+  const entries = service.methods.map((method) => {
+    const handler = handlers.get(method.localName);
+    if (handler === undefined) throw new Error(`${service.typeName}/${method.name} has no handler`);
+    return [method.name, unary(method, serveMethod(deps, method, handler))] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+function unary(method: DescMethod, serve: ServeMethod): handleUnaryCall<Buffer, Buffer> {
+  const serialize = serializer(method);
+  const answer = async (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => {
+    const outcome = await serve(transportOf(call), () => decode(method, call.request));
+    if ('response' in outcome) callback(null, serialize(outcome.response));
+    else callback(statusOf(outcome.error));
+  };
+  return (call, callback) => void answer(call, callback);
+}
+
+function transportOf(call: ServerUnaryCall<Buffer, Buffer>): Transport {
+  return {
+    headerValues: (name) => call.metadata.get(name).map(String),
+    get peerAddress() {
+      return call.getPeer();
+    },
+    onCancelled(listener) {
+      if (call.cancelled) listener();
+      else call.on('cancelled', listener);
+    },
+  };
+}
+
+function decode(method: DescMethod, bytes: Buffer): Message {
+  try {
+    return fromBinary(method.input, bytes);
+  } catch {
+    throw validationFailed([
+      { field: '', description: `the request is not a ${method.input.typeName} message` },
+    ]);
+  }
+}
+
+// A handler that answers with the very same message again has its bytes remembered.
+function serializer(method: DescMethod): (response: Message) => Buffer {
+  const serialized = new WeakMap<Message, Buffer>();
+  return (response) => {
+    const known = serialized.get(response);
+    if (known !== undefined) return known;
+    const bytes = Buffer.from(toBinary(method.output, response));
+    serialized.set(response, bytes);
+    return bytes;
+  };
+}
+
+function statusOf(error: RpcError) {
+  const status = create(StatusSchema, {
+    code: error.code,
+    message: error.message,
+    details: error.details.map(({ schema, value }) => anyPack(schema, value)),
+  });
+  const metadata = new Metadata();
+  metadata.set('grpc-status-details-bin', Buffer.from(toBinary(StatusSchema, status)));
+  metadata.set('x-request-id', error.requestId);
+  // Connect's codes are gRPC's, number for number.
+  const code: number = error.code;
+  return { code, details: error.message, metadata };
+}

@@ -1,0 +1,120 @@
+// AuthService: decode → use case → encode.
+
+import { create } from '@bufbuild/protobuf';
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
+import { readScopes } from '../../domain/access/scope.ts';
+import type { AddressParser } from '../../domain/account/email-address.ts';
+import type { RegisterDeps } from '../../domain/account/register.ts';
+import { register } from '../../domain/account/register.ts';
+import type { PublicJwk } from '../../domain/keyset/signing-key.ts';
+import { JWKS_CACHE_MS } from '../../domain/keyset/signing-key.ts';
+import type { EndSessionDeps } from '../../domain/session/end-session.ts';
+import { endSession, logoutAll } from '../../domain/session/end-session.ts';
+import type { LoginDeps } from '../../domain/session/login.ts';
+import { login } from '../../domain/session/login.ts';
+import type { RefreshDeps } from '../../domain/session/refresh.ts';
+import { refresh } from '../../domain/session/refresh.ts';
+import type { AssessDeps } from '../../domain/token/assess-token.ts';
+import type { RevokeTokenDeps } from '../../domain/token/revoke-token.ts';
+import { revokeToken } from '../../domain/token/revoke-token.ts';
+import type { AuthService } from '../../../gen/latchkey/v1/auth_service_pb.ts';
+import {
+  GetJwksResponseSchema,
+  LoginResponseSchema,
+  LogoutAllResponseSchema,
+  LogoutResponseSchema,
+  RefreshTokenResponseSchema,
+  RegisterResponseSchema,
+  RevokeTokenResponseSchema,
+} from '../../../gen/latchkey/v1/auth_service_pb.ts';
+import { RequestReader } from '../decode.ts';
+import { encodeTokenSet, encodeUser } from '../encode.ts';
+import type { ServiceHandlers } from './handlers.ts';
+import { validationHandlers } from './validate-token.ts';
+
+export type AuthServiceDeps = RegisterDeps &
+  LoginDeps &
+  RefreshDeps &
+  EndSessionDeps &
+  RevokeTokenDeps &
+  AssessDeps & {
+    readonly parseAddress: AddressParser;
+    readonly keyset: { publicKeys(): readonly PublicJwk[] };
+  };
+
+/** The handlers of AuthService. */
+export function authServiceHandlers(deps: AuthServiceDeps): ServiceHandlers<typeof AuthService> {
+  return {
+    ...validationHandlers(deps),
+
+    async register(request, call) {
+      const reader = new RequestReader();
+      const input = {
+        email: reader.email(deps.parseAddress, 'email', request.email),
+        username: reader.optionalUsername('username', request.username),
+        password: reader.password('password', request.password),
+        fullName: reader.text(request.fullName, { field: 'full_name', min: 1, max: 200 }),
+        origin: call.origin,
+        signal: call.signal,
+      };
+      reader.finish();
+      const user = await register(deps, input);
+      return create(RegisterResponseSchema, { user: encodeUser(user) });
+    },
+
+    async login(request, call) {
+      const reader = new RequestReader();
+      const input = {
+        identifier: reader.text(request.identifier, { field: 'identifier', min: 1, max: 254 }),
+        password: reader.password('password', request.password),
+        scopes: readScopes(reader, 'scopes', request.scopes),
+        deviceName: reader.text(request.deviceName, { field: 'device_name', max: 100 }),
+        origin: call.origin,
+        signal: call.signal,
+      };
+      if (request.useCookie) reader.add('use_cookie', 'must be false: this server keeps no cookie sessions');
+      reader.finish();
+      const tokens = await login(deps, input);
+      return create(LoginResponseSchema, { outcome: { case: 'tokens', value: encodeTokenSet(tokens) } });
+    },
+
+    async refreshToken(request, call) {
+      const reader = new RequestReader();
+      const refreshToken = reader.token('refresh_token', request.refreshToken);
+      const scopes = readScopes(reader, 'scopes', request.scopes);
+      reader.finish();
+      const tokens = await refresh(deps, { refreshToken, scopes, origin: call.origin });
+      return create(RefreshTokenResponseSchema, { tokens: encodeTokenSet(tokens) });
+    },
+
+    async logout(_request, call) {
+      const { subjectId, sessionId } = call.requirePrincipal();
+      if (sessionId !== undefined) {
+        await endSession(deps, { userId: subjectId, sessionId, kind: 'session.logout', origin: call.origin });
+      }
+      return create(LogoutResponseSchema);
+    },
+
+    async logoutAll(_request, call) {
+      await logoutAll(deps, { userId: call.requirePrincipal().subjectId, origin: call.origin });
+      return create(LogoutAllResponseSchema);
+    },
+
+    async revokeToken(request, call) {
+      const reader = new RequestReader();
+      const token = reader.token('token', request.token);
+      reader.finish();
+      await revokeToken(deps, { token, origin: call.origin });
+      return create(RevokeTokenResponseSchema);
+    },
+
+    async getJwks() {
+      const keys = deps.keyset.publicKeys();
+      return create(GetJwksResponseSchema, {
+        jwksJson: JSON.stringify({ keys }),
+        keys: keys.map((key) => ({ ...key })),
+        cacheTtl: durationFromMs(JWKS_CACHE_MS),
+      });
+    },
+  };
+}

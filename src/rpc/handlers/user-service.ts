@@ -1,0 +1,70 @@
+// UserService: decode → use case → encode.
+
+import { create } from '@bufbuild/protobuf';
+import { z } from 'zod';
+import { getUser } from '../../domain/account/get-user.ts';
+import { validationFailed } from '../../domain/errors.ts';
+import type { PageTokenCodec } from '../../domain/paging.ts';
+import type { EndSessionDeps } from '../../domain/session/end-session.ts';
+import { revokeSession } from '../../domain/session/end-session.ts';
+import type { ListSessionsDeps, ListSessionsInput } from '../../domain/session/list-sessions.ts';
+import { listSessions } from '../../domain/session/list-sessions.ts';
+import type { UserService } from '../../../gen/latchkey/v1/user_service_pb.ts';
+import {
+  GetMeResponseSchema,
+  ListSessionsResponseSchema,
+  RevokeSessionResponseSchema,
+} from '../../../gen/latchkey/v1/user_service_pb.ts';
+import { RequestReader } from '../decode.ts';
+import { encodeSession, encodeUser } from '../encode.ts';
+import type { ServiceHandlers } from './handlers.ts';
+
+export type UserServiceDeps = ListSessionsDeps & EndSessionDeps & { readonly pageTokenCodec: PageTokenCodec };
+
+const PAGE_SIZE = { fallback: 50, max: 100 };
+const SessionPosition = z.object({ createTime: z.number(), id: z.uuid() });
+
+/** The handlers of UserService. */
+export function userServiceHandlers(deps: UserServiceDeps): ServiceHandlers<typeof UserService> {
+  return {
+    async getMe(_request, call) {
+      const user = await getUser(deps, call.requirePrincipal().subjectId);
+      return create(GetMeResponseSchema, { user: encodeUser(user) });
+    },
+
+    async listSessions(request, call) {
+      const { subjectId, sessionId } = call.requirePrincipal();
+      const query = `sessions/${subjectId}`;
+      const reader = new RequestReader();
+      const pageSize = reader.pageSize('page_size', request.pageSize, PAGE_SIZE);
+      reader.finish();
+      const before = readPosition(deps.pageTokenCodec, query, request.pageToken);
+      const { sessions, next } = await listSessions(deps, { userId: subjectId, pageSize, before });
+      return create(ListSessionsResponseSchema, {
+        sessions: sessions.map((session) => encodeSession(session, sessionId)),
+        nextPageToken: next === undefined ? '' : deps.pageTokenCodec.write(query, next),
+      });
+    },
+
+    async revokeSession(request, call) {
+      const reader = new RequestReader();
+      const sessionId = reader.uuid('session_id', request.sessionId);
+      reader.finish();
+      await revokeSession(deps, {
+        userId: call.requirePrincipal().subjectId,
+        sessionId,
+        origin: call.origin,
+      });
+      return create(RevokeSessionResponseSchema);
+    },
+  };
+}
+
+function readPosition(codec: PageTokenCodec, query: string, pageToken: string): ListSessionsInput['before'] {
+  if (pageToken === '') return undefined;
+  const position = SessionPosition.safeParse(codec.read(query, pageToken));
+  if (position.success) return position.data;
+  throw validationFailed([
+    { field: 'page_token', description: 'must be the next_page_token of the page before' },
+  ]);
+}

@@ -1,0 +1,196 @@
+// The running service: both servers over one app, the jobs beside them, and an orderly end.
+
+import type { Server as GrpcServer } from '@grpc/grpc-js';
+import { ServerCredentials } from '@grpc/grpc-js';
+import { HealthImplementation } from 'grpc-health-check';
+import { AuthService } from '../gen/latchkey/v1/auth_service_pb.ts';
+import { UserService } from '../gen/latchkey/v1/user_service_pb.ts';
+import type { App } from './app.ts';
+import { authenticate } from './domain/access/authenticate.ts';
+import { maintainSigningKeys } from './domain/keyset/maintain-signing-keys.ts';
+import type { Readiness } from './http/routes.ts';
+import { answerRoute } from './http/routes.ts';
+import { startHttpServer } from './http/server.ts';
+import { startJobLoop } from './jobs/job-loop.ts';
+import { sendDueMail } from './jobs/mail-sender.ts';
+import { POLL_INTERVAL_MS, RevocationFeed } from './jobs/revocation-feed.ts';
+import { accessTable } from './rpc/access-table.ts';
+import { clientAddressBehind } from './rpc/client-address.ts';
+import { createConnectHandler } from './rpc/connect-server.ts';
+import { reflectionOf } from './rpc/grpc-reflection.ts';
+import { createGrpcServer, listenGrpc } from './rpc/grpc-server.ts';
+import { authServiceHandlers } from './rpc/handlers/auth-service.ts';
+import { servedService } from './rpc/handlers/handlers.ts';
+import { userServiceHandlers } from './rpc/handlers/user-service.ts';
+
+const SERVICES = [AuthService, UserService];
+const MAIL_INTERVAL_MS = 1_000;
+const KEY_INTERVAL_MS = 60_000;
+const CONNECTION_IDLE_MS = 15 * 60_000;
+
+/** A service that answers calls. */
+export type RunningService = {
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  /** NOT_SERVING, no new calls, those under way end (or are cut after the grace), jobs stop. The app stays open. */
+  stop(): Promise<void>;
+};
+
+/** Starts the service. Errors: when a port is taken, a certificate is unusable, or the database is away; nothing is left running then. */
+export async function startService(app: App): Promise<RunningService> {
+  const feed = new RevocationFeed(app);
+  const ready = readinessOf(app);
+  await app.keyset.replace(await maintainSigningKeys(app));
+  await feed.start();
+
+  const health = new HealthImplementation({ '': 'NOT_SERVING' });
+  const grpc = buildGrpc(app, health);
+  const grpcPort = await listenGrpc(grpc, app.config.GRPC_ADDRESS, grpcCredentials(app));
+  const http = await startHttp(app, ready).catch((error: unknown) => {
+    grpc.forceShutdown();
+    throw error;
+  });
+  setHealth(health, await ready());
+
+  const onFailure = (job: string) => (error: unknown) =>
+    app.logger.warn({ err: error, job }, 'job failed; it will run again');
+  const jobs = [
+    startJobLoop({
+      intervalMs: POLL_INTERVAL_MS,
+      run: () => feed.poll(),
+      onFailure: onFailure('revocation poll'),
+    }),
+    startJobLoop({
+      intervalMs: POLL_INTERVAL_MS,
+      run: async () => setHealth(health, await ready()),
+      onFailure: onFailure('health'),
+    }),
+    startJobLoop({
+      intervalMs: MAIL_INTERVAL_MS,
+      run: () => sendDueMail(mailDeps(app)),
+      onFailure: onFailure('mail'),
+    }),
+    startJobLoop({
+      intervalMs: KEY_INTERVAL_MS,
+      run: async () => app.keyset.replace(await maintainSigningKeys(app)),
+      onFailure: onFailure('signing keys'),
+    }),
+  ];
+
+  return {
+    grpcPort,
+    httpPort: http.port,
+    async stop() {
+      await Promise.all(jobs.map((job) => job.stop()));
+      setHealth(health, undefined);
+      const graceMs = app.config.SHUTDOWN_GRACE;
+      await Promise.all([stopGrpc(grpc, graceMs), http.close(graceMs)]);
+    },
+  };
+}
+
+function pipelineOf(app: App) {
+  return {
+    accessTable: accessTable(SERVICES, { anonymousValidation: app.config.ANONYMOUS_VALIDATION }),
+    authenticate: (presented: Parameters<typeof authenticate>[1]) => authenticate(app, presented),
+    clientAddress: clientAddressBehind(app.config.TRUSTED_PROXIES),
+    clock: app.clock,
+    logger: app.logger,
+    maxCallMs: app.config.MAX_CALL_TIME,
+  };
+}
+
+function servicesOf(app: App) {
+  return [
+    servedService(AuthService, authServiceHandlers(app)),
+    servedService(UserService, userServiceHandlers(app)),
+  ];
+}
+
+function buildGrpc(app: App, health: HealthImplementation): GrpcServer {
+  const server = createGrpcServer(pipelineOf(app), servicesOf(app), {
+    maxMessageBytes: app.config.MAX_MESSAGE_BYTES,
+    maxConcurrentStreams: app.config.MAX_CONCURRENT_STREAMS,
+    maxConnectionIdleMs: CONNECTION_IDLE_MS,
+  });
+  health.addToServer(server);
+  reflectionOf(SERVICES).addToServer(server);
+  return server;
+}
+
+function grpcCredentials(app: App): ServerCredentials {
+  const tls = app.config.TLS;
+  if (tls === undefined) return ServerCredentials.createInsecure();
+  return ServerCredentials.createSsl(
+    tls.clientCa ?? null,
+    [{ cert_chain: tls.cert, private_key: tls.key }],
+    tls.clientCa !== undefined,
+  );
+}
+
+function startHttp(app: App, readiness: () => Promise<Readiness>) {
+  const [host, port] = splitAddress(app.config.HTTP_ADDRESS);
+  const handler = createConnectHandler(
+    pipelineOf(app),
+    servicesOf(app),
+    { maxMessageBytes: app.config.MAX_MESSAGE_BYTES },
+    (request, response) => {
+      void answerRoute({ readiness, keyset: app.keyset }, request, response);
+    },
+  );
+  const { MAX_CONCURRENT_STREAMS: maxConcurrentStreams, TLS: tls } = app.config;
+  const allowedOrigins = new Set(app.config.ALLOWED_ORIGINS);
+  return startHttpServer({ tls, allowedOrigins, maxConcurrentStreams, handler }, host, port);
+}
+
+function splitAddress(address: string): [host: string, port: number] {
+  const colon = address.lastIndexOf(':');
+  return [address.slice(0, colon).replace(/^\[|\]$/g, ''), Number(address.slice(colon + 1))];
+}
+
+function readinessOf(app: App): () => Promise<Readiness> {
+  return async () => {
+    const database = await app.instance.isBootstrapped().then(
+      () => 'up',
+      () => 'down',
+    );
+    const redis =
+      app.config.REDIS_URL === undefined
+        ? 'embedded'
+        : app.revocationChannel.isConnected === true
+          ? 'up'
+          : 'down';
+    const revocations = app.revocationIndex.isFresh() ? 'fresh' : 'stale';
+    const canServe = database === 'up' && revocations === 'fresh';
+    const status = !canServe ? 'unavailable' : redis === 'down' ? 'degraded' : 'ready';
+    return { status, checks: { database, redis, revocations } };
+  };
+}
+
+function setHealth(health: HealthImplementation, readiness: Readiness | undefined): void {
+  const status = readiness === undefined || readiness.status === 'unavailable' ? 'NOT_SERVING' : 'SERVING';
+  for (const name of ['', ...SERVICES.map((service) => service.typeName)]) health.setStatus(name, status);
+}
+
+function mailDeps(app: App) {
+  return {
+    outboxQueue: app.outboxQueue,
+    clock: app.clock,
+    send: (mail: Parameters<App['mailTransport']['send']>[0]) => app.mailTransport.send(mail),
+    onFailure: (mail: { id: string; attempts: number }, error: unknown, isDead: boolean) =>
+      app.logger.warn({ err: error, mail: mail.id, attempts: mail.attempts, isDead }, 'mail not sent'),
+  };
+}
+
+function stopGrpc(server: GrpcServer, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      server.forceShutdown();
+      resolve();
+    }, graceMs);
+    server.tryShutdown(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,159 @@
+// The contract of RevocationStore, on every database: whoever reads on from a cursor misses nothing, in whatever order it commits.
+
+import { beforeAll, expect, it } from 'vitest';
+
+import { newId } from '../../src/crypto/ids.ts';
+import type { Revocation, RevocationTarget } from '../../src/domain/revocation/revocation.ts';
+import { describeOnEveryDatabase, describeOnPostgres, type TestStores } from '../support/databases.ts';
+import { NOW } from '../support/samples.ts';
+
+const TTL_MS = 1_000_000;
+
+function revoke(target: Partial<RevocationTarget> = {}, expireTime = NOW + TTL_MS): Revocation {
+  const whole = { form: 'token', id: newId(), ...target } as RevocationTarget;
+  return { ...whole, revokeTime: NOW, expireTime };
+}
+
+describeOnEveryDatabase('RevocationStore', (open) => {
+  let db: TestStores;
+  beforeAll(async () => {
+    db = await open();
+  });
+
+  it('gives back each form as it was written', async () => {
+    const all = [
+      revoke(),
+      revoke({ form: 'session', id: 'not a uuid' }),
+      revoke({ form: 'subject', minVersion: 7 }),
+    ];
+    for (const revocation of all) await db.stores.revocations.insert(revocation);
+    const { revocations } = await db.stores.revocations.snapshot(NOW);
+    expect(revocations).toEqual(expect.arrayContaining(all));
+  });
+
+  it('shows in a snapshot what is live at that moment', async () => {
+    const { revocations } = db.stores;
+    const revocation = revoke({}, NOW + 10);
+    await revocations.insert(revocation);
+    const ids = async (now: number) => (await revocations.snapshot(now)).revocations.map(({ id }) => id);
+    expect(await ids(NOW + 9)).toContain(revocation.id);
+    expect(await ids(NOW + 10)).not.toContain(revocation.id);
+  });
+
+  it('has a cursor also when there is nothing to show', async () => {
+    const empty = await open();
+    const start = await empty.stores.revocations.snapshot(NOW);
+    expect(start.revocations).toEqual([]);
+    expect(start.cursor).toMatch(/^[1-9]\d*$/);
+    const revocation = revoke();
+    await empty.stores.revocations.insert(revocation);
+    const next = await empty.stores.revocations.since(start.cursor);
+    expect(next.revocations).toEqual([revocation]);
+    expect((await empty.stores.revocations.since(next.cursor)).cursor).toMatch(/^[1-9]\d*$/);
+  });
+
+  it('moves on: what was read long ago is not read again and again', async () => {
+    const { revocations } = db.stores;
+    const old = revoke();
+    await revocations.insert(old);
+    const { cursor } = await revocations.snapshot(NOW);
+    const fresh = revoke();
+    await revocations.insert(fresh);
+    const page = await revocations.since(cursor);
+    expect(page.revocations).toContainEqual(fresh);
+    expect(page.revocations).not.toContainEqual(old);
+  });
+
+  it('keeps the greatest version and the latest expiry of a subject, whichever came last', async () => {
+    const { revocations } = db.stores;
+    const subject = newId();
+    for (const [minVersion, expireTime] of [
+      [5, NOW + 30],
+      [9, NOW + 10],
+      [7, NOW + 20],
+    ] as const) {
+      await revocations.insert(revoke({ form: 'subject', id: subject, minVersion }, expireTime));
+    }
+    const { revocations: live } = await revocations.snapshot(NOW);
+    expect(live.filter(({ id }) => id === subject)).toEqual([
+      revoke({ form: 'subject', id: subject, minVersion: 9 }, NOW + 30),
+    ]);
+  });
+
+  it('tells of a subject again when its version rises', async () => {
+    const { revocations } = db.stores;
+    const subject = { form: 'subject', id: newId() } as const;
+    await revocations.insert(revoke({ ...subject, minVersion: 2 }));
+    const { cursor } = await revocations.snapshot(NOW);
+    await revocations.insert(revoke({ ...subject, minVersion: 3 }));
+    expect((await revocations.since(cursor)).revocations).toContainEqual(
+      revoke({ ...subject, minVersion: 3 }),
+    );
+  });
+
+  it('shows nothing of a transaction that failed', async () => {
+    const revocation = revoke();
+    const { cursor } = await db.stores.revocations.snapshot(NOW);
+    const failing = db.transact(async ({ revocations }) => {
+      await revocations.insert(revocation);
+      throw new Error('changed my mind');
+    });
+    await expect(failing).rejects.toThrow('changed my mind');
+    expect((await db.stores.revocations.since(cursor)).revocations).not.toContainEqual(revocation);
+  });
+});
+
+describeOnPostgres('RevocationStore under concurrent commits', (open) => {
+  it('misses nothing that commits late: written before a look, committed after it', async () => {
+    const { stores, transact } = await open();
+    const { cursor: start } = await stores.revocations.snapshot(NOW);
+    const early = revoke();
+    const written = Promise.withResolvers<void>();
+    const mayCommit = Promise.withResolvers<void>();
+    const slow = transact(async ({ revocations }) => {
+      await revocations.insert(early);
+      written.resolve();
+      await mayCommit.promise;
+    });
+    await written.promise;
+    const late = revoke();
+    await stores.revocations.insert(late);
+
+    const first = await stores.revocations.since(start);
+    expect(first.revocations).toEqual([late]);
+    mayCommit.resolve();
+    await slow;
+    const second = await stores.revocations.since(first.cursor);
+    expect(second.revocations).toContainEqual(early);
+    expect((await stores.revocations.since(second.cursor)).revocations).toEqual([]);
+  });
+
+  it('misses nothing while many write and one reads on from cursor to cursor', async () => {
+    const { stores, transact } = await open();
+    const seen = new Set<string>();
+    let { cursor } = await stores.revocations.snapshot(NOW);
+    const look = async () => {
+      const page = await stores.revocations.since(cursor);
+      for (const { id } of page.revocations) seen.add(id);
+      ({ cursor } = page);
+    };
+    const written: string[] = [];
+    let writers = 6;
+    const write = async () => {
+      for (let round = 0; round < 40; round += 1) {
+        const batch = [revoke(), revoke(), revoke()];
+        await transact(async ({ revocations }) => {
+          for (const revocation of batch) await revocations.insert(revocation);
+        });
+        written.push(...batch.map(({ id }) => id));
+      }
+      writers -= 1;
+    };
+    const writing = Promise.all(Array.from({ length: writers }, write));
+    while (writers > 0) await look();
+    await writing;
+    await look();
+    expect(written).toHaveLength(720);
+    expect(written.filter((id) => !seen.has(id))).toEqual([]);
+  });
+});

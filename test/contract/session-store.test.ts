@@ -1,0 +1,152 @@
+// The contract of SessionStore, on every database.
+
+import { beforeAll, expect, it } from 'vitest';
+
+import { newId } from '../../src/crypto/ids.ts';
+import type { Session } from '../../src/domain/session/session.ts';
+import type { Rotation, SessionPageQuery } from '../../src/domain/session/session-store.ts';
+import { describeOnEveryDatabase, type TestStores } from '../support/databases.ts';
+import { DAY_MS, NOW, sampleSession, sampleUser } from '../support/samples.ts';
+
+describeOnEveryDatabase('SessionStore', (open) => {
+  let db: TestStores;
+  beforeAll(async () => {
+    db = await open();
+  });
+
+  const insertUser = async () => {
+    const user = sampleUser();
+    await db.stores.users.insert(user);
+    return user.id;
+  };
+  const insert = async (change: Partial<Session> = {}) => {
+    const session = sampleSession(change.userId ?? (await insertUser()), change);
+    await db.stores.sessions.insert(session);
+    return session;
+  };
+  const rotation = (session: Session, change: Partial<Rotation> = {}): Rotation => ({
+    sessionId: session.id,
+    generation: session.generation,
+    epoch: session.epoch,
+    now: NOW + 1_000,
+    expireTime: NOW + 8 * DAY_MS,
+    ipAddress: '198.51.100.7',
+    userAgent: 'newer',
+    ...change,
+  });
+  const stored = async (id: string) => (await db.stores.sessions.findWithUser(id))?.session;
+
+  it('finds what was inserted, with its owner', async () => {
+    const session = await insert({ scopes: ['a:read', 'b"c,{}'], amr: ['pwd', 'otp'], deviceName: '李\'s "📱"' });
+    const found = await db.stores.sessions.findWithUser(session.id);
+    expect(found?.session).toEqual({ ...session, salt: expect.anything() });
+    expect(Buffer.from(found?.session.salt ?? [])).toEqual(Buffer.from(session.salt));
+    expect(found?.user).toEqual(await db.stores.users.findById(session.userId));
+    expect(await db.stores.sessions.findWithUser(newId())).toBeUndefined();
+  });
+
+  it('tells a session that asked for nothing from one that asked for no scope', async () => {
+    expect(await stored((await insert({ scopes: undefined })).id)).toHaveProperty('scopes', undefined);
+    expect(await stored((await insert({ scopes: [] })).id)).toHaveProperty('scopes', []);
+  });
+
+  it('rotates once for 100 calls at once from one generation', async () => {
+    const session = await insert();
+    const outcomes = await Promise.all(
+      Array.from({ length: 100 }, () => db.stores.sessions.rotate(rotation(session))),
+    );
+    expect(outcomes.filter(Boolean)).toHaveLength(1);
+    expect(await stored(session.id)).toMatchObject({
+      generation: 2,
+      rotateTime: NOW + 1_000,
+      lastSeenTime: NOW + 1_000,
+      expireTime: NOW + 8 * DAY_MS,
+      maxExpireTime: session.maxExpireTime,
+      ipAddress: '198.51.100.7',
+      userAgent: 'newer',
+    });
+  });
+
+  it('rotates from the current generation alone', async () => {
+    const session = await insert({ generation: 5 });
+    for (const generation of [4, 6, 0, -1]) {
+      expect(await db.stores.sessions.rotate(rotation(session, { generation }))).toBe(false);
+    }
+    expect(await db.stores.sessions.rotate(rotation(session, { sessionId: newId() }))).toBe(false);
+    expect(await stored(session.id)).toMatchObject({ generation: 5 });
+  });
+
+  it('does not rotate after a revocation, a raised epoch or a suspension', async () => {
+    const revoked = await insert();
+    await db.stores.sessions.revoke(revoked.id, revoked.userId, NOW);
+    const outdated = await insert();
+    await db.stores.users.raiseEpochs(outdated.userId, NOW);
+    const suspended = await insert();
+    await db.database.tables
+      .updateTable('users')
+      .set({ status: 'suspended' })
+      .where('id', '=', suspended.userId)
+      .execute();
+    for (const session of [revoked, outdated, suspended]) {
+      expect(await db.stores.sessions.rotate(rotation(session))).toBe(false);
+      expect(await db.stores.sessions.rotate(rotation(session, { epoch: 2 }))).toBe(false);
+      expect(await stored(session.id)).toMatchObject({ generation: 1 });
+    }
+  });
+
+  it('either rotates or revokes first, and never rotates a revoked session', async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const session = await insert();
+      const [rotated, revoked] = await Promise.all([
+        db.stores.sessions.rotate(rotation(session)),
+        db.stores.sessions.revoke(session.id, session.userId, NOW),
+      ]);
+      expect(revoked).toBe(true);
+      expect(await stored(session.id)).toMatchObject({ generation: rotated ? 2 : 1, revokeTime: NOW });
+    }
+  });
+
+  it('is revoked once, by its owner, while it lives', async () => {
+    const session = await insert();
+    const expired = await insert({ expireTime: NOW });
+    const { revoke } = db.stores.sessions;
+    expect(await revoke(session.id, await insertUser(), NOW)).toBe(false);
+    expect(await revoke(newId(), session.userId, NOW)).toBe(false);
+    expect(await revoke(expired.id, expired.userId, NOW)).toBe(false);
+    const outcomes = await Promise.all(
+      Array.from({ length: 20 }, () => revoke(session.id, session.userId, NOW + 3)),
+    );
+    expect(outcomes.filter(Boolean)).toHaveLength(1);
+    expect(await stored(session.id)).toMatchObject({ revokeTime: NOW + 3 });
+    expect(await stored(expired.id)).toMatchObject({ revokeTime: undefined });
+  });
+
+  it('lists live sessions newest first, page by page, each once', async () => {
+    const userId = await insertUser();
+    const live: Session[] = [];
+    // Three at each moment, so that pages end in the middle of a tie.
+    for (let index = 0; index < 12; index += 1) {
+      live.push(await insert({ userId, createTime: NOW + Math.floor(index / 3) }));
+    }
+    const revoked = await insert({ userId });
+    await db.stores.sessions.revoke(revoked.id, userId, NOW);
+    await insert({ userId, expireTime: NOW });
+    await insert({ userId, epoch: 0 });
+    await insert();
+    const expected = live
+      .toSorted((a, b) => b.createTime - a.createTime || (a.id < b.id ? 1 : -1))
+      .map(({ id }) => id);
+    for (const limit of [1, 2, 5, 12, 100]) {
+      const listed: string[] = [];
+      let before: SessionPageQuery['before'];
+      for (;;) {
+        const page = await db.stores.sessions.listLive({ userId, epoch: 1, now: NOW, before, limit });
+        if (page.length === 0) break;
+        expect(page.length).toBeLessThanOrEqual(limit);
+        listed.push(...page.map(({ id }) => id));
+        before = page.at(-1);
+      }
+      expect(listed).toEqual(expected);
+    }
+  });
+});

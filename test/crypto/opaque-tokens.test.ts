@@ -1,0 +1,141 @@
+// Holds refresh tokens and API keys: they read back, have one spelling, and not one bit of them may change.
+
+import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { apiKeyCodec } from '../../src/crypto/api-key-codec.ts';
+import { newId } from '../../src/crypto/ids.ts';
+import { refreshTokenCodec } from '../../src/crypto/refresh-token-codec.ts';
+import { uuidFromBytes, uuidToBytes } from '../../src/crypto/uuid-bytes.ts';
+
+const codec = refreshTokenCodec(randomBytes(32));
+const salt = randomBytes(16);
+const content = { sessionId: newId(), generation: 7 };
+
+/** The texts that differ from `text` in one bit of what base64url spells, and in one bit of one character. */
+function flipped(text: string, prefix: string): string[] {
+  const bytes = Buffer.from(text.slice(prefix.length), 'base64url');
+  const ofBytes = Array.from({ length: bytes.length * 8 }, (_, bit) => {
+    const altered = Buffer.from(bytes);
+    altered.writeUInt8(altered.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+    return prefix + altered.toString('base64url');
+  });
+  const ofCharacters = Array.from({ length: text.length * 7 }, (_, bit) => {
+    const index = Math.floor(bit / 7);
+    const character = String.fromCodePoint((text.codePointAt(index) ?? 0) ^ (1 << (bit % 7)));
+    return text.slice(0, index) + character + text.slice(index + 1);
+  });
+  return [...ofBytes, ...ofCharacters];
+}
+
+/** Texts that are near `text` and not it. */
+function misspelt(text: string): string[] {
+  const around = [`${text} `, ` ${text}`, `${text}\n`, `${text}=`, `${text}A`, text.slice(0, -1)];
+  return [...around, text.toUpperCase(), text.slice(5), `Bearer ${text}`, '', text.slice(0, 5)];
+}
+
+describe('a refresh token', () => {
+  it('says what was written, and is genuine for its own session alone', () => {
+    const anyContent = fc.record({
+      sessionId: fc.uuid(),
+      generation: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
+    });
+    fc.assert(
+      fc.property(anyContent, fc.uint8Array({ minLength: 16, maxLength: 16 }), (written, someSalt) => {
+        const token = codec.write(written, someSalt);
+        expect(token).toMatch(/^lkrt_[A-Za-z0-9_-]{72}$/);
+        expect(codec.read(token)).toEqual(written);
+        expect(codec.isGenuine(token, written, someSalt)).toBe(true);
+        expect(codec.isGenuine(token, written, salt)).toBe(false);
+        expect(codec.write(written, someSalt)).toBe(token);
+      }),
+    );
+  });
+
+  it('is not genuine for another session, generation or key', () => {
+    const token = codec.write(content, salt);
+    const others = [
+      { ...content, sessionId: newId() },
+      { ...content, generation: 6 },
+      { ...content, generation: 8 },
+    ];
+    for (const other of others) {
+      expect(codec.isGenuine(token, other, salt)).toBe(false);
+      expect(codec.write(other, salt)).not.toBe(token);
+    }
+    expect(refreshTokenCodec(randomBytes(32)).isGenuine(token, content, salt)).toBe(false);
+  });
+
+  it('with any one bit flipped is unreadable or not genuine', () => {
+    for (const text of flipped(codec.write(content, salt), 'lkrt_')) {
+      const read = codec.read(text);
+      expect(read !== undefined && codec.isGenuine(text, read, salt), text).toBe(false);
+    }
+  });
+
+  it('has one spelling', () => {
+    for (const text of misspelt(codec.write(content, salt))) expect(codec.read(text)).toBeUndefined();
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => codec.read(text) === undefined));
+  });
+});
+
+describe('an API key', () => {
+  const { sameDigest } = apiKeyCodec;
+
+  it('reads back as its id and the digest that is stored', () => {
+    fc.assert(
+      fc.property(fc.uuid(), (id) => {
+        const { text, digest } = apiKeyCodec.create(id);
+        expect(text).toMatch(/^lkak_[A-Za-z0-9_-]{64}$/);
+        expect(apiKeyCodec.read(text)).toEqual({ id, digest });
+      }),
+    );
+  });
+
+  it('is new each time, and its digest does not tell it', () => {
+    const keys = Array.from({ length: 1_000 }, () => apiKeyCodec.create(content.sessionId));
+    expect(new Set(keys.map((key) => key.text)).size).toBe(1_000);
+    const [{ text, digest } = { text: '', digest: new Uint8Array() }] = keys;
+    expect(Buffer.from(text.slice(5), 'base64url').includes(digest)).toBe(false);
+  });
+
+  it('with any one bit flipped is unreadable, another key, or one with another digest', () => {
+    const { text, digest } = apiKeyCodec.create(content.sessionId);
+    for (const altered of flipped(text, 'lkak_')) {
+      const read = apiKeyCodec.read(altered);
+      const passes = read?.id === content.sessionId && sameDigest(read.digest, digest);
+      expect(passes, altered).toBe(false);
+    }
+  });
+
+  it('has one spelling, and a fingerprint for it alone', () => {
+    const { text } = apiKeyCodec.create(content.sessionId);
+    for (const other of misspelt(text)) {
+      expect(apiKeyCodec.read(other)).toBeUndefined();
+      expect(apiKeyCodec.fingerprint(other)).not.toBe(apiKeyCodec.fingerprint(text));
+    }
+    expect(apiKeyCodec.fingerprint(text)).not.toContain(text.slice(5));
+  });
+
+  it('compares digests of any length', () => {
+    expect(sameDigest(Buffer.from('ab'), Buffer.from('ab'))).toBe(true);
+    expect(sameDigest(Buffer.from('ab'), Buffer.from('ac'))).toBe(false);
+    expect(sameDigest(Buffer.from('ab'), Buffer.from('abc'))).toBe(false);
+    expect(sameDigest(new Uint8Array(), Buffer.from('a'))).toBe(false);
+  });
+});
+
+describe('ids', () => {
+  it('turn into bytes and back', () => {
+    fc.assert(fc.property(fc.uuid(), (id) => uuidFromBytes(uuidToBytes(id)) === id));
+  });
+
+  it('are UUIDv7, unique and in order', () => {
+    const ids = Array.from({ length: 10_000 }, () => newId());
+    for (const id of ids)
+      expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids.toSorted()).toEqual(ids);
+  });
+});

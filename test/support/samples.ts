@@ -1,0 +1,90 @@
+// Users, sessions and the like with every field filled in; a test names those that it is about.
+
+import { randomBytes } from 'node:crypto';
+
+import { newId } from '../../src/crypto/ids.ts';
+import type { NewUser } from '../../src/domain/account/user-store.ts';
+import type { NewApiKey } from '../../src/domain/api-key/api-key.ts';
+import type { CallOrigin } from '../../src/domain/audit/audit-event.ts';
+import type { OutgoingMail } from '../../src/domain/mail/outbox.ts';
+import type { Session } from '../../src/domain/session/session.ts';
+
+/** The time at which samples are made. */
+export const NOW = Date.UTC(2026, 0, 1);
+/** A minute in milliseconds. */
+export const MINUTE_MS = 60_000;
+/** A day in milliseconds. */
+export const DAY_MS = 86_400_000;
+
+/** Where sample calls come from. */
+export const ORIGIN: CallOrigin = {
+  ipAddress: '192.0.2.1',
+  userAgent: 'test',
+  requestId: 'request-1',
+};
+
+/** A new account with an address and a user name of its own. */
+export function sampleUser(change: Partial<NewUser> = {}): NewUser {
+  const name = `n-${randomBytes(6).toString('hex')}`;
+  return {
+    id: newId(),
+    email: { text: `${name}@Example.com`, key: `${name}@example.com` },
+    username: { text: name.toUpperCase(), key: name },
+    fullName: 'Ada Lovelace',
+    passwordHash: '$argon2id$sample',
+    role: 'user',
+    emailVerified: false,
+    createTime: NOW,
+    ...change,
+  };
+}
+
+/** A live session of the user in its first generation. */
+export function sampleSession(userId: string, change: Partial<Session> = {}): Session {
+  return {
+    id: newId(),
+    userId,
+    generation: 1,
+    salt: new Uint8Array(randomBytes(16)),
+    scopes: undefined,
+    epoch: 1,
+    deviceName: 'laptop',
+    ipAddress: '192.0.2.1',
+    userAgent: 'test',
+    amr: ['pwd'],
+    authTime: NOW,
+    createTime: NOW,
+    lastSeenTime: NOW,
+    rotateTime: undefined,
+    expireTime: NOW + 7 * DAY_MS,
+    maxExpireTime: NOW + 30 * DAY_MS,
+    revokeTime: undefined,
+    ...change,
+  };
+}
+
+/** A new API key. */
+export function sampleApiKey(ownerId: string, change: Partial<NewApiKey> = {}): NewApiKey {
+  return {
+    id: newId(),
+    digest: new Uint8Array(randomBytes(32)),
+    ownerId,
+    ownerKind: 'user',
+    displayName: 'key',
+    scopes: ['account:read'],
+    createTime: NOW,
+    expireTime: undefined,
+    ...change,
+  };
+}
+
+/** A letter that is due at once. */
+export function sampleMail(change: Partial<OutgoingMail> = {}): OutgoingMail {
+  return {
+    id: newId(),
+    to: 'ada@example.com',
+    letter: { template: 'welcome', fullName: 'Ada "the first" Lovelace\n' },
+    createTime: NOW,
+    ...change,
+  };
+}
