@@ -12,24 +12,24 @@ export type Readiness = {
 };
 
 export type RouteDeps = {
-  readonly readiness: () => Promise<Readiness>;
+  readonly readiness: () => Readiness;
   readonly keyset: { publicKeys(): readonly PublicJwk[] };
 };
 
-type Route = (deps: RouteDeps, response: HttpResponse) => Promise<void>;
+type Route = (deps: RouteDeps, response: HttpResponse) => void;
 
 const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
-  ['/healthz', async (_deps, response) => sendJson(response, 200, { status: 'alive' })],
+  ['/healthz', (_deps, response) => sendJson(response, 200, { status: 'alive' })],
   ['/readyz', sendReadiness],
   ['/.well-known/jwks.json', sendJwks],
 ]);
 
 /** Answers a plain HTTP request; 404 and 405 for what is not served. */
-export async function answerRoute(
+export function answerRoute(
   deps: RouteDeps,
   request: Pick<IncomingMessage, 'url' | 'method'>,
   response: HttpResponse,
-): Promise<void> {
+): void {
   const [path = ''] = (request.url ?? '').split('?');
   const route = ROUTES.get(path);
   if (route === undefined) return sendJson(response, 404, { error: 'not found' });
@@ -40,12 +40,12 @@ export async function answerRoute(
   return route(deps, response);
 }
 
-async function sendReadiness(deps: RouteDeps, response: HttpResponse): Promise<void> {
-  const readiness = await deps.readiness();
+function sendReadiness(deps: RouteDeps, response: HttpResponse): void {
+  const readiness = deps.readiness();
   sendJson(response, readiness.status === 'unavailable' ? 503 : 200, readiness);
 }
 
-async function sendJwks(deps: RouteDeps, response: HttpResponse): Promise<void> {
+function sendJwks(deps: RouteDeps, response: HttpResponse): void {
   response.setHeader('cache-control', `public, max-age=${JWKS_CACHE_MS / 1000}`);
   response.setHeader('access-control-allow-origin', '*');
   sendJson(response, 200, { keys: deps.keyset.publicKeys() }, 'application/jwk-set+json');

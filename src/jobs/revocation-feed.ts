@@ -22,6 +22,7 @@ export const POLL_INTERVAL_MS = 1_000;
 export class RevocationFeed {
   readonly #deps: RevocationFeedDeps;
   #cursor: RevocationCursor | undefined;
+  #databaseAnswered = false;
 
   constructor(deps: RevocationFeedDeps) {
     this.#deps = deps;
@@ -40,8 +41,23 @@ export class RevocationFeed {
     await this.poll();
   }
 
+  /** Whether the database answered the last poll. */
+  get databaseAnswered(): boolean {
+    return this.#databaseAnswered;
+  }
+
   /** Reads what is new in the database (everything, the first time), and the roles. Errors: STORAGE_UNAVAILABLE; then nothing changes. */
   async poll(): Promise<void> {
+    try {
+      await this.#read();
+      this.#databaseAnswered = true;
+    } catch (error) {
+      this.#databaseAnswered = false;
+      throw error;
+    }
+  }
+
+  async #read(): Promise<void> {
     const { revocations, revocationIndex, roles, roleDirectory, clock } = this.#deps;
     const askedAt = clock.now();
     const [page, stored] = await Promise.all([

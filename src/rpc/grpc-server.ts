@@ -12,7 +12,7 @@ import type {
   ServiceDefinition,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { Metadata, Server } from '@grpc/grpc-js';
+import { logVerbosity, Metadata, Server, setLogVerbosity } from '@grpc/grpc-js';
 import { StatusSchema } from '../../gen/google/rpc/status_pb.ts';
 import { validationFailed } from '../domain/errors.ts';
 import type { Transport } from './call.ts';
@@ -39,6 +39,8 @@ export function createGrpcServer(
   services: readonly ServedService[],
   limits: GrpcLimits,
 ): Server {
+  // The library prints illegal headers of a call to standard error, values and all: tokens too, and as often as a stranger likes.
+  setLogVerbosity(logVerbosity.NONE);
   const server = new Server({
     'grpc.max_receive_message_length': limits.maxMessageBytes,
     'grpc.max_send_message_length': limits.maxMessageBytes,
@@ -98,24 +100,32 @@ function implementationOf(
 function unary(method: DescMethod, serve: ServeMethod): handleUnaryCall<Buffer, Buffer> {
   const serialize = serializer(method);
   const answer = async (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => {
-    const outcome = await serve(transportOf(call), () => decode(method, call.request));
+    const outcome = await serve(new GrpcTransport(call), () => decode(method, call.request));
     if ('response' in outcome) callback(null, serialize(outcome.response));
     else callback(statusOf(outcome.error));
   };
   return (call, callback) => void answer(call, callback);
 }
 
-function transportOf(call: ServerUnaryCall<Buffer, Buffer>): Transport {
-  return {
-    headerValues: (name) => call.metadata.get(name).map(String),
-    get peerAddress() {
-      return call.getPeer();
-    },
-    onCancelled(listener) {
-      if (call.cancelled) listener();
-      else call.on('cancelled', listener);
-    },
-  };
+class GrpcTransport implements Transport {
+  readonly #call: ServerUnaryCall<Buffer, Buffer>;
+
+  constructor(call: ServerUnaryCall<Buffer, Buffer>) {
+    this.#call = call;
+  }
+
+  get peerAddress(): string {
+    return this.#call.getPeer();
+  }
+
+  headerValues(name: string): readonly string[] {
+    return this.#call.metadata.get(name).map(String);
+  }
+
+  onCancelled(listener: () => void): void {
+    if (this.#call.cancelled) listener();
+    else this.#call.on('cancelled', listener);
+  }
 }
 
 function decode(method: DescMethod, bytes: Buffer): Message {

@@ -46,26 +46,42 @@ export function serveMethod(deps: PipelineDeps, method: DescMethod, handler: Han
     return handler(decode(), call);
   };
 
-  return async (transport, decode) => {
+  return (transport, decode) => {
     const call = new Call(method, transport, deps.clientAddress);
     const startTime = deps.clock.now();
-    try {
-      const response = await withinTime(deps.maxCallMs, call, run(call, decode));
-      if (deps.logger.isLevelEnabled('debug')) logCall(deps, call, startTime, 'OK');
-      return { response, call };
-    } catch (error) {
-      const rpcError = toRpcError(error, call.requestId);
-      logFailure(deps, call, startTime, rpcError, error);
-      return { error: rpcError, call };
-    }
+    return new Promise((resolve) => {
+      const fail = (error: unknown) => {
+        clearTimeout(timer);
+        resolve(failed(deps, call, startTime, error));
+      };
+      // Work that is cut off goes on to the end of its step: a transaction is whole or not at all, and its outcome is nobody's news any more.
+      const timer = setTimeout(() => {
+        call.abort();
+        fail(new DomainError('DEADLINE_EXCEEDED', `The call took longer than ${deps.maxCallMs} ms.`));
+      }, deps.maxCallMs);
+      run(call, decode).then((response) => {
+        clearTimeout(timer);
+        if (deps.logger.isLevelEnabled('debug')) logCall(deps, call, startTime);
+        resolve({ response, call });
+      }, fail);
+    });
   };
+}
+
+function failed(deps: PipelineDeps, call: Call, startTime: number, error: unknown): Outcome {
+  const rpcError = toRpcError(error, call.requestId);
+  logFailure(deps, call, startTime, rpcError, error);
+  return { error: rpcError, call };
 }
 
 async function callerOf(deps: PipelineDeps, rule: AccessRule, call: Call): Promise<Principal | undefined> {
   if (rule.mode === 'public') return undefined;
+  const { transport } = call;
   const presented = {
-    authorization: call.transport.headerValues('authorization'),
-    apiKey: call.transport.headerValues('x-api-key'),
+    authorization: transport.headerValues('authorization'),
+    get apiKey() {
+      return transport.headerValues('x-api-key');
+    },
   };
   if (rule.mode === 'optional') return deps.authenticate(presented).catch(anonymousWhenRefused);
   const principal = await deps.authenticate(presented);
@@ -78,20 +94,6 @@ function anonymousWhenRefused(error: unknown): undefined {
   throw error;
 }
 
-// Work that is cut off goes on to the end of its step: a transaction is whole or not at all, and its outcome is nobody's news any more.
-async function withinTime<Result>(maxCallMs: number, call: Call, work: Promise<Result>): Promise<Result> {
-  const { promise: timeUp, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    call.abort();
-    reject(new DomainError('DEADLINE_EXCEEDED', `The call took longer than ${maxCallMs} ms.`));
-  }, maxCallMs);
-  try {
-    return await Promise.race([work, timeUp]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 function callFields(deps: PipelineDeps, call: Call, startTime: number) {
   return {
     rpc: `${call.method.parent.typeName}/${call.method.name}`,
@@ -102,8 +104,8 @@ function callFields(deps: PipelineDeps, call: Call, startTime: number) {
   };
 }
 
-function logCall(deps: PipelineDeps, call: Call, startTime: number, code: string): void {
-  deps.logger.debug({ ...callFields(deps, call, startTime), code }, 'call');
+function logCall(deps: PipelineDeps, call: Call, startTime: number): void {
+  deps.logger.debug({ ...callFields(deps, call, startTime), code: 'OK' }, 'call');
 }
 
 function logFailure(

@@ -31,22 +31,22 @@ export async function authenticate(deps: AssessDeps, presented: PresentedCredent
 }
 
 function readCredential(presented: PresentedCredentials): string {
-  if (presented.authorization.length + presented.apiKey.length === 0) {
+  if (presented.authorization.length > 0) return readBearer(presented.authorization);
+  const [key, second] = presented.apiKey;
+  if (key === undefined) {
     throw new DomainError(
       'TOKEN_MISSING',
       'This call needs a credential: `authorization: Bearer <token>` or `x-api-key: <key>`.',
     );
   }
-  if (presented.authorization.length > 1 || presented.apiKey.length > 1) throw refusal('invalid');
-  const [authorization] = presented.authorization;
-  if (authorization !== undefined) {
-    const bearer = BEARER.exec(authorization)?.[1];
-    if (bearer === undefined) throw refusal('invalid');
-    return bearer;
-  }
-  const [key = ''] = presented.apiKey;
-  if (!key.startsWith(API_KEY_PREFIX)) throw refusal('invalid');
+  if (second !== undefined || !key.startsWith(API_KEY_PREFIX)) throw refusal('invalid');
   return key;
+}
+
+function readBearer([authorization = '', second]: readonly string[]): string {
+  const bearer = BEARER.exec(authorization)?.[1];
+  if (bearer === undefined || second !== undefined) throw refusal('invalid');
+  return bearer;
 }
 
 const REFUSALS: Readonly<Record<InactiveReason, readonly [ErrorReason, string]>> = {

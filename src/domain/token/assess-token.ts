@@ -44,7 +44,7 @@ export async function assessAccessToken(
   if (!claims.audience.includes(audience)) return inactive('wrong_audience');
   deps.revocationIndex.requireFresh();
   if (deps.revocationIndex.isRevoked(claims)) return inactive('revoked');
-  return tokenVerdict(claims, deps.roleDirectory);
+  return verdictOn(deps, claims, tokenPrincipal);
 }
 
 /** The verdict on an API key. Reads the database when the key is not remembered. Errors: REVOCATIONS_STALE, STORAGE_UNAVAILABLE. */
@@ -55,21 +55,23 @@ export async function assessApiKey(deps: AssessDeps, text: string): Promise<Toke
   if (key.revokeTime !== undefined || !key.ownerActive || deps.revocationIndex.isSessionRevoked(key.id))
     return inactive('revoked');
   if (key.expireTime !== undefined && key.expireTime <= deps.clock.now()) return inactive('expired');
-  return { active: true, principal: keyPrincipal(deps, key) };
+  return verdictOn(deps, key, keyPrincipal);
 }
 
-// Claims that a verifier remembers are the same object each time, so the verdict on them is remembered with them, for as long as no role
+// Claims and keys that are remembered are the same object each time, so the verdict on them is remembered with them, for as long as no role
 // grants anything else. Expiry and revocation are no part of it: both were checked just before.
-const verdicts = new WeakMap<
-  AccessTokenClaims,
-  { readonly rolesVersion: number; readonly verdict: TokenVerdict }
->();
+const verdicts = new WeakMap<object, { readonly rolesVersion: number; readonly verdict: TokenVerdict }>();
 
-function tokenVerdict(claims: AccessTokenClaims, roles: AssessDeps['roleDirectory']): TokenVerdict {
-  const known = verdicts.get(claims);
-  if (known !== undefined && known.rolesVersion === roles.version) return known.verdict;
-  const verdict: TokenVerdict = { active: true, principal: tokenPrincipal(claims, roles) };
-  verdicts.set(claims, { rolesVersion: roles.version, verdict });
+function verdictOn<Source extends object>(
+  deps: AssessDeps,
+  source: Source,
+  principalOf: (source: Source, roles: AssessDeps['roleDirectory']) => Principal,
+): TokenVerdict {
+  const rolesVersion = deps.roleDirectory.version;
+  const known = verdicts.get(source);
+  if (known?.rolesVersion === rolesVersion) return known.verdict;
+  const verdict: TokenVerdict = { active: true, principal: principalOf(source, deps.roleDirectory) };
+  verdicts.set(source, { rolesVersion, verdict });
   return verdict;
 }
 
@@ -89,9 +91,8 @@ function tokenPrincipal(claims: AccessTokenClaims, roles: AssessDeps['roleDirect
   };
 }
 
-function keyPrincipal(deps: AssessDeps, key: ApiKeyRecord): Principal {
-  const granted =
-    key.ownerKind === 'user' ? deps.roleDirectory.grantedBy(key.ownerRole) : new Set(key.ownerScopes);
+function keyPrincipal(key: ApiKeyRecord, roles: AssessDeps['roleDirectory']): Principal {
+  const granted = key.ownerKind === 'user' ? roles.grantedBy(key.ownerRole) : new Set(key.ownerScopes);
   return {
     subjectId: key.ownerId,
     kind: key.ownerKind,

@@ -1,0 +1,24 @@
+// `npm run bench [-- --json] [-- name …]`: measures ratios in one run, and prints them. Benchmarks are not tests: nothing here fails.
+
+import { benchLogin } from './login.ts';
+import { benchRefresh } from './refresh.ts';
+import type { Figure } from './report.ts';
+import { print } from './report.ts';
+import { benchStart } from './start.ts';
+import { benchValidate } from './validate.ts';
+
+const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
+  validate: benchValidate,
+  login: benchLogin,
+  refresh: benchRefresh,
+  start: benchStart,
+};
+
+const asJson = process.argv.includes('--json');
+const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+for (const name of named.length === 0 ? Object.keys(BENCHES) : named) {
+  const bench = BENCHES[name];
+  if (bench === undefined)
+    throw new Error(`there is no bench ${name}; there are ${Object.keys(BENCHES).join(', ')}`);
+  print(await bench(), asJson);
+}

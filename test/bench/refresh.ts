@@ -1,0 +1,88 @@
+// RefreshToken against the same statements issued bare through `pg`, on the same durable Postgres.
+
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { createClient } from '@connectrpc/connect';
+import { createGrpcTransport } from '@connectrpc/connect-node';
+import { Client, credentials } from '@grpc/grpc-js';
+import {
+  AuthService,
+  RefreshTokenRequestSchema,
+  RefreshTokenResponseSchema,
+} from '../../gen/latchkey/v1/auth_service_pb.ts';
+import { startPrivatePostgres } from '../support/private-postgres.ts';
+import { GOOD_PASSWORD } from '../support/service.ts';
+import { callBytes, inParallel } from './load.ts';
+import type { NodeUnderLoad } from './node-under-load.ts';
+import { startNodeUnderLoad } from './node-under-load.ts';
+import type { Figure } from './report.ts';
+import { median } from './report.ts';
+
+const SESSIONS = 2_000;
+const CONCURRENCY = 32;
+const ROUNDS = 7;
+
+type Chain = { readonly sessionId: string; refreshToken: string };
+
+export async function benchRefresh(): Promise<Figure[]> {
+  const postgres = await startPrivatePostgres({ durable: true });
+  const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url });
+  try {
+    const ours = await openChains(node);
+    const bareIds = (await openChains(node)).map((chain) => chain.sessionId);
+    const client = new Client(node.grpc, credentials.createInsecure());
+    const refreshRates: number[] = [];
+    const bareRates: number[] = [];
+    const cpu: number[] = [];
+    for (let round = -1; round < ROUNDS; round += 1) {
+      const before = await node.ask({ ask: 'cpu' });
+      const seconds = await inParallel(SESSIONS, CONCURRENCY, (index) => refresh(client, ours[index]));
+      const microseconds = (await node.ask({ ask: 'cpu' })) - before;
+      const bareSeconds = await node.ask({
+        ask: 'statements',
+        sessionIds: bareIds,
+        concurrency: CONCURRENCY,
+      });
+      if (round < 0) continue;
+      refreshRates.push(SESSIONS / seconds);
+      bareRates.push(SESSIONS / bareSeconds);
+      cpu.push(microseconds / SESSIONS);
+    }
+    return [
+      {
+        name: 'refresh-vs-postgres',
+        value: median(refreshRates) / median(bareRates),
+        unit: 'ratio',
+        goal: '≥ 0.60',
+      },
+      { name: 'refresh-rate', value: median(refreshRates), unit: 'refreshes/s', goal: '' },
+      { name: 'bare-statements-rate', value: median(bareRates), unit: 'pairs/s', goal: '' },
+      { name: 'refresh-cpu', value: median(cpu), unit: 'µs CPU/call', goal: '' },
+    ];
+  } finally {
+    node.stop();
+    await postgres.stop();
+  }
+}
+
+async function openChains(node: NodeUnderLoad): Promise<Chain[]> {
+  const auth = createClient(AuthService, createGrpcTransport({ baseUrl: `http://${node.grpc}` }));
+  const identifier = `${crypto.randomUUID()}@example.com`;
+  await auth.register({ email: identifier, password: GOOD_PASSWORD, fullName: 'Bench' });
+  const chains: Chain[] = [];
+  await inParallel(SESSIONS, CONCURRENCY, async () => {
+    const { outcome } = await auth.login({ identifier, password: GOOD_PASSWORD });
+    if (outcome.case === 'tokens')
+      chains.push({ sessionId: outcome.value.sessionId, refreshToken: outcome.value.refreshToken });
+  });
+  return chains;
+}
+
+async function refresh(client: Client, chain: Chain | undefined): Promise<void> {
+  if (chain === undefined) throw new Error('a session is missing');
+  const request = toBinary(
+    RefreshTokenRequestSchema,
+    create(RefreshTokenRequestSchema, { refreshToken: chain.refreshToken }),
+  );
+  const response = await callBytes(client, '/latchkey.v1.AuthService/RefreshToken', Buffer.from(request), {});
+  chain.refreshToken = fromBinary(RefreshTokenResponseSchema, response).tokens?.refreshToken ?? '';
+}

@@ -1,0 +1,112 @@
+// The server under load, in a process of its own so that its CPU time is its own: a whole latchkey node, and beside it what it is compared
+// with. Speaks to its parent by messages.
+
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { hash } from 'argon2';
+import { Pool } from 'pg';
+import { z } from 'zod';
+import { GOOD_PASSWORD, startTestService } from '../support/service.ts';
+import { inParallel } from './load.ts';
+
+/** What the parent may ask. */
+export type Question =
+  | { readonly ask: 'cpu' }
+  | { readonly ask: 'hash'; readonly total: number; readonly concurrency: number }
+  | { readonly ask: 'statements'; readonly sessionIds: readonly string[]; readonly concurrency: number };
+
+/** CPU microseconds so far, or the seconds that the work took. */
+export type Answer = { readonly value: number };
+
+const variables = z.record(z.string(), z.string()).parse(JSON.parse(process.argv[2] ?? '{}'));
+const service = await startTestService({ variables });
+const noOpPort = await startNoOp();
+const pool =
+  variables['DATABASE_URL'] === undefined
+    ? undefined
+    : new Pool({ connectionString: variables['DATABASE_URL'], max: 20 });
+
+process.on('message', (question: Question) => {
+  void answer(question).then((value) => process.send?.({ value } satisfies Answer));
+});
+// The parent is gone, or has what it wanted.
+process.on('disconnect', () => process.exit(0));
+process.send?.({
+  grpc: service.grpcAddress,
+  noOp: `127.0.0.1:${noOpPort}`,
+  gatewayKey: service.secrets?.gatewayApiKey ?? '',
+});
+
+async function answer(question: Question): Promise<number> {
+  if (question.ask === 'cpu') {
+    const { user, system } = process.cpuUsage();
+    return user + system;
+  }
+  if (question.ask === 'hash') {
+    const {
+      ARGON2_MEMORY_KIB: memoryCost,
+      ARGON2_PASSES: timeCost,
+      ARGON2_LANES: parallelism,
+    } = service.app.config;
+    return inParallel(question.total, question.concurrency, async () => {
+      await hash(GOOD_PASSWORD, { memoryCost, timeCost, parallelism });
+    });
+  }
+  return inParallel(question.sessionIds.length, question.concurrency, (index) =>
+    bareRefresh(question.sessionIds[index] ?? ''),
+  );
+}
+
+// The statements of a refresh, as src/storage/postgres/session-store.ts has them.
+async function bareRefresh(id: string): Promise<void> {
+  const found = await pool?.query<{ readonly generation: number; readonly epoch: number }>(
+    `select s.*, u.email, u.username, u.full_name, u.role, u.status, u.email_verified, u.mfa_enabled, u.token_version, u.session_epoch,
+       u.create_time as user_create_time, u.update_time as user_update_time, u.last_login_time as user_last_login_time
+     from sessions s join users u on u.id = s.user_id where s.id = $1`,
+    [id],
+  );
+  const [session] = found?.rows ?? [];
+  const now = new Date();
+  const updated = await pool?.query(
+    `update sessions s
+     set generation = s.generation + 1, rotate_time = $1, last_seen_time = $2, expire_time = $3, ip_address = $4, user_agent = $5
+     from users u
+     where s.id = $6 and s.generation = $7 and s.epoch = $8
+       and s.revoke_time is null and u.id = s.user_id and u.status = 'active' and u.session_epoch = s.epoch`,
+    [
+      now,
+      now,
+      new Date(now.getTime() + 86_400_000),
+      '127.0.0.1',
+      'bench',
+      id,
+      session?.generation,
+      session?.epoch,
+    ],
+  );
+  if (updated?.rowCount !== 1) throw new Error('the bare refresh moved no session');
+}
+
+function startNoOp(): Promise<number> {
+  const server = new Server({ 'grpc.max_concurrent_streams': 1_000 });
+  const asTheyAre = (bytes: Buffer) => bytes;
+  // As large as the verdict on a user's token.
+  const response = Buffer.alloc(200, 1);
+  const method = {
+    path: '/bench.NoOp/Call',
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: asTheyAre,
+    requestDeserialize: asTheyAre,
+    responseSerialize: asTheyAre,
+    responseDeserialize: asTheyAre,
+  };
+  server.addService(
+    { Call: method },
+    { Call: (_call: unknown, callback: (error: null, response: Buffer) => void) => callback(null, response) },
+  );
+  return new Promise((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) =>
+      error === null ? resolve(port) : reject(error),
+    );
+  });
+}
