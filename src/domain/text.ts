@@ -3,7 +3,7 @@
 import type { FieldViolation } from './errors.ts';
 
 // C0, DEL and C1 controls, and what reorders or hides text when shown (bidi overrides, zero-width; CVE-2021-42574 class).
-const FORBIDDEN = /[\p{Cc}\u200B-\u200F\u202A-\u202E\u2060-\u2069\uFEFF]/u;
+const FORBIDDEN = /[\p{Cc}\u00AD\u061C\u200B-\u200F\u2028-\u202E\u2060-\u2069\uFEFF]/u;
 const FORBIDDEN_IN_SECRETS = /\p{Cc}/u;
 
 /** Limits of one text field, in Unicode code points. */

@@ -6,6 +6,7 @@ import { newId } from '../../src/crypto/ids.ts';
 import type { Revocation, RevocationTarget } from '../../src/domain/revocation/revocation.ts';
 import { describeOnEveryDatabase, describeOnPostgres, type TestStores } from '../support/databases.ts';
 import { NOW } from '../support/samples.ts';
+import { containingAll } from '../support/matchers.ts';
 
 const TTL_MS = 1_000_000;
 
@@ -28,7 +29,7 @@ describeOnEveryDatabase('RevocationStore', (open) => {
     ];
     for (const revocation of all) await db.stores.revocations.insert(revocation);
     const { revocations } = await db.stores.revocations.snapshot(NOW);
-    expect(revocations).toEqual(expect.arrayContaining(all));
+    expect(revocations).toEqual(containingAll(all));
   });
 
   it('shows in a snapshot what is live at that moment', async () => {
@@ -138,8 +139,8 @@ describeOnPostgres('RevocationStore under concurrent commits', (open) => {
       ({ cursor } = page);
     };
     const written: string[] = [];
-    let writers = 6;
-    const write = async () => {
+    const busy = new Set([1, 2, 3, 4, 5, 6]);
+    const write = async (writer: number) => {
       for (let round = 0; round < 40; round += 1) {
         const batch = [revoke(), revoke(), revoke()];
         await transact(async ({ revocations }) => {
@@ -147,10 +148,10 @@ describeOnPostgres('RevocationStore under concurrent commits', (open) => {
         });
         written.push(...batch.map(({ id }) => id));
       }
-      writers -= 1;
+      busy.delete(writer);
     };
-    const writing = Promise.all(Array.from({ length: writers }, write));
-    while (writers > 0) await look();
+    const writing = Promise.all([...busy].map(write));
+    while (busy.size > 0) await look();
     await writing;
     await look();
     expect(written).toHaveLength(720);

@@ -7,6 +7,7 @@ import type { Session } from '../../src/domain/session/session.ts';
 import type { Rotation, SessionPageQuery } from '../../src/domain/session/session-store.ts';
 import { describeOnEveryDatabase, type TestStores } from '../support/databases.ts';
 import { DAY_MS, NOW, sampleSession, sampleUser } from '../support/samples.ts';
+import { anything } from '../support/matchers.ts';
 
 describeOnEveryDatabase('SessionStore', (open) => {
   let db: TestStores;
@@ -37,9 +38,13 @@ describeOnEveryDatabase('SessionStore', (open) => {
   const stored = async (id: string) => (await db.stores.sessions.findWithUser(id))?.session;
 
   it('finds what was inserted, with its owner', async () => {
-    const session = await insert({ scopes: ['a:read', 'b"c,{}'], amr: ['pwd', 'otp'], deviceName: '李\'s "📱"' });
+    const session = await insert({
+      scopes: ['a:read', 'b"c,{}'],
+      amr: ['pwd', 'otp'],
+      deviceName: '李\'s "📱"',
+    });
     const found = await db.stores.sessions.findWithUser(session.id);
-    expect(found?.session).toEqual({ ...session, salt: expect.anything() });
+    expect(found?.session).toEqual({ ...session, salt: anything });
     expect(Buffer.from(found?.session.salt ?? [])).toEqual(Buffer.from(session.salt));
     expect(found?.user).toEqual(await db.stores.users.findById(session.userId));
     expect(await db.stores.sessions.findWithUser(newId())).toBeUndefined();

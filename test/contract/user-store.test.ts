@@ -16,7 +16,12 @@ describeOnEveryDatabase('UserStore', (open) => {
 
   it('finds what was inserted, by id and by either key', async () => {
     const { users } = db.stores;
-    const user = sampleUser({ fullName: 'Zoë 李 🔑', role: 'admin', emailVerified: true, createTime: NOW + 7 });
+    const user = sampleUser({
+      fullName: 'Zoë 李 🔑',
+      role: 'admin',
+      emailVerified: true,
+      createTime: NOW + 7,
+    });
     expect(await users.insert(user)).toBe('inserted');
     const found = await users.findById(user.id);
     expect(found).toEqual({
@@ -118,9 +123,7 @@ describeOnEveryDatabase('UserStore', (open) => {
     const { users } = db.stores;
     const user = sampleUser();
     await users.insert(user);
-    const versions = await Promise.all(
-      Array.from({ length: 20 }, () => users.raiseEpochs(user.id, NOW + 9)),
-    );
+    const versions = await Promise.all(Array.from({ length: 20 }, () => users.raiseEpochs(user.id, NOW + 9)));
     expect(versions.toSorted((a, b) => Number(a) - Number(b))).toEqual(
       Array.from({ length: 20 }, (_, index) => index + 2),
     );

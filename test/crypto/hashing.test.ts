@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { argon2Hasher } from '../../src/crypto/argon2-hasher.ts';
 import { HashingQueue } from '../../src/crypto/hashing-queue.ts';
 import { newPassword } from '../../src/crypto/ids.ts';
+import { anyNumber, containing } from '../support/matchers.ts';
 
 /** Tasks that end when told. */
 function heldTasks() {
@@ -21,7 +22,7 @@ function heldTasks() {
   return { started, task, finish, fail };
 }
 
-const overloaded = expect.objectContaining({ reason: 'OVERLOADED', retryAfterMs: expect.any(Number) });
+const overloaded = containing({ reason: 'OVERLOADED', retryAfterMs: anyNumber });
 
 describe('the queue', () => {
   it('runs so many at once, keeps so many waiting in order, and refuses the rest before they start', async () => {

@@ -8,6 +8,7 @@ import { UnsealError } from '../../src/crypto/master-key.ts';
 import { MasterKey } from '../../src/crypto/master-key.ts';
 import { openSigningKey } from '../../src/crypto/signing-keys.ts';
 import { claimsAt, forge, StoredKeys, tokenForge } from './token-forge.ts';
+import { containing } from '../support/matchers.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -90,9 +91,9 @@ describe('rotation', () => {
     const { clock, newKey, masterKey } = await tokenForge();
     const later = await newKey('ES256', clock.now(), clock.now() + DAY_MS);
     const keyset = new Keyset({ signingKeys: new StoredKeys([later]), masterKey, clock });
-    expect(() => keyset.signer()).toThrow(expect.objectContaining({ reason: 'STORAGE_UNAVAILABLE' }));
+    expect(() => keyset.signer()).toThrow(containing({ reason: 'STORAGE_UNAVAILABLE' }));
     await keyset.reload();
-    expect(() => keyset.signer()).toThrow(expect.objectContaining({ reason: 'STORAGE_UNAVAILABLE' }));
+    expect(() => keyset.signer()).toThrow(containing({ reason: 'STORAGE_UNAVAILABLE' }));
   });
 });
 

@@ -35,7 +35,7 @@ describe('the header of an access token', () => {
 
   it.each(['HS256', 'HS384', 'HS512'])('does not take the public key for a secret of %s', async (alg) => {
     const publicKey = createPublicKey(world.privateKey);
-    const pem = String(publicKey.export({ type: 'spki', format: 'pem' }));
+    const pem = publicKey.export({ type: 'spki', format: 'pem' });
     const secrets = [
       pem,
       pem.trim(),
@@ -156,7 +156,7 @@ describe('the header of an access token', () => {
     expect(await verify(forge(world.privateKey, unknownLast, world.payload))).toEqual(INVALID);
   });
 
-  it.each(['null', '[]', '5', '"ES256"', '{', '', '\uFEFF{}', `${'['.repeat(5000)}`])(
+  it.each(['null', '[]', '5', '"ES256"', '{', '', '\uFEFF{}', '['.repeat(5_000)])(
     'is an object, not %.20s',
     async (header) => {
       expect(await verify(forge(world.privateKey, header, world.payload))).toEqual(INVALID);

@@ -1,7 +1,7 @@
 // Holds the access token verifier against every text that is no token, or a second spelling of one: refused, never a crash.
 
 import { sign } from 'node:crypto';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { claimsAt, forge, segment, signBytes, tokenForge } from './token-forge.ts';
@@ -20,10 +20,13 @@ describe('the spelling of an access token', () => {
       token = forge(world.privateKey, world.header, world.payload);
       parts = token.split('.') as typeof parts;
     } while (!parts[2].includes('-') || !parts[2].includes('_'));
-    expect(await verify(token)).toHaveProperty('claims');
   });
 
   const verify = async (text: string) => world.verifier.verify(text);
+
+  it('is accepted as it should be (else nothing below proves anything)', async () => {
+    expect(await verify(token)).toHaveProperty('claims');
+  });
 
   it('has no spare bits in the signature', async () => {
     const last = ALPHABET.indexOf(token.at(-1) ?? '');
@@ -146,10 +149,12 @@ describe('the spelling of an access token', () => {
   });
 
   it('is refused with any one character changed', async () => {
+    const accepted: number[] = [];
     for (let index = 0; index < token.length; index += 1) {
       const character = token[index] === 'A' ? 'B' : 'A';
       const changed = token.slice(0, index) + character + token.slice(index + 1);
-      expect(await verify(changed), `character ${index}`).toEqual(INVALID);
+      if ('claims' in (await verify(changed))) accepted.push(index);
     }
+    expect(accepted).toEqual([]);
   });
 });

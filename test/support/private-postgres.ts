@@ -159,12 +159,12 @@ async function describeServer(
     if (pid === undefined) return;
     // The parent first, so that no new session escapes.
     process.kill(pid, 'SIGSTOP');
-    childrenOf(pid).forEach((child) => process.kill(child, 'SIGSTOP'));
+    childrenOf(pid).forEach((child) => signalIfAlive(child, 'SIGSTOP'));
   };
   const resume = (): void => {
     const { pid } = server;
     if (pid === undefined) return;
-    childrenOf(pid).forEach((child) => process.kill(child, 'SIGCONT'));
+    childrenOf(pid).forEach((child) => signalIfAlive(child, 'SIGCONT'));
     process.kill(pid, 'SIGCONT');
   };
   const stopServer = async (mode: PostgresStopMode = 'fast'): Promise<void> => {
@@ -190,6 +190,15 @@ async function describeServer(
       folder.remove();
     },
   };
+}
+
+/** A session may end between the look and the signal. */
+function signalIfAlive(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
 }
 
 /** Runs `use` with a connection of its own. */

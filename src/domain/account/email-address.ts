@@ -23,8 +23,10 @@ export function emailAddress(
   if ('violation' in checked) return checked;
   const { text } = checked;
   const refuse = (description: string) => ({ violation: { field, description } });
-  // NFKC turns full-width and small `@` into a plain one; an address that changes so is a homograph.
-  if (text.normalize('NFKC').split('@').length !== 2) return refuse('must hold exactly one @');
+  // Full-width and small forms of letters and of `@` are homographs: NFKC turns them into the plain ones.
+  if (text.normalize('NFKC') !== text)
+    return refuse('must not hold full-width or other compatibility characters');
+  if (text.split('@').length !== 2) return refuse('must hold exactly one @');
   const parts = parse(text);
   if (parts === undefined || `${parts.local}@${parts.domain}` !== text)
     return refuse('must be an e-mail address like name@example.com');
@@ -33,11 +35,16 @@ export function emailAddress(
   return { address: { text, key: emailKey(text) } };
 }
 
-/** The key under which an address is unique: NFC, lower case. */
+/** The key under which an address is unique: lower case, and the domain as the DNS has it (IDNA, by the URL standard's rules). */
 export function emailKey(text: string): string {
-  return text.normalize('NFC').toLowerCase().normalize('NFC');
+  const folded = text.normalize('NFC').toLowerCase().normalize('NFC');
+  const at = folded.lastIndexOf('@');
+  const domain = folded.slice(at + 1);
+  const host = DOMAIN.test(domain) ? URL.parse(`http://${domain}`)?.hostname : undefined;
+  return host === undefined ? folded : `${folded.slice(0, at)}@${host}`;
 }
 
+const DOMAIN = /^[\p{L}\p{M}\p{N}.-]+$/u;
 const LABEL = /^[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,61}[\p{L}\p{M}\p{N}])?$/u;
 
 function isDomainName(domain: string): boolean {

@@ -46,7 +46,8 @@ export function passwordViolations(
   }
   const folded = password.toLowerCase();
   if (isCommon(common, folded)) broken.push('must not be a common password');
-  if (isBuiltOn(folded, owner)) broken.push('must not be built on your own e-mail address or name');
+  if (isBuiltOn(folded.replace(/\s+/gu, ''), owner))
+    broken.push('must not be built on your own e-mail address or name');
   return broken.map((description) => ({ field, description }));
 }
 

@@ -41,11 +41,13 @@ export class RevocationIndex {
 
   /** Notes that everything revoked before `time` has been applied. */
   markFresh(time: number): void {
-    this.#freshAt = Math.max(this.#freshAt, time);
+    // A mark that lies in the future was made before the clock was set back, and is worth nothing.
+    const isMisdated = this.#freshAt > this.#clock.now();
+    this.#freshAt = isMisdated ? time : Math.max(this.#freshAt, time);
   }
 
   isFresh(): boolean {
-    return this.#clock.now() - this.#freshAt <= MAX_STALENESS_MS;
+    return Math.abs(this.#clock.now() - this.#freshAt) <= MAX_STALENESS_MS;
   }
 
   /** Errors: REVOCATIONS_STALE when the knowledge is older than MAX_STALENESS_MS. */

@@ -47,6 +47,8 @@ const MAX_LOOKS = 3;
 export async function refresh(deps: RefreshDeps, input: RefreshInput): Promise<TokenSet> {
   const content = deps.refreshTokenCodec.read(input.refreshToken);
   if (content === undefined) throw invalidToken();
+  // A call that waits for a busy database is a retry or none by when it was made, not by when it is served: no alarm comes from load.
+  const madeAt = deps.clock.now();
 
   for (let look = 0; look < MAX_LOOKS; look += 1) {
     const found = await deps.sessions.findWithUser(content.sessionId);
@@ -65,7 +67,7 @@ export async function refresh(deps: RefreshDeps, input: RefreshInput): Promise<T
         return issueTokens(deps, user, session, successor, input.scopes);
       continue;
     }
-    if (!isRetry(deps, session, content.generation))
+    if (!isRetry(deps, session, content.generation, madeAt))
       return endStolenSession(deps, session, user, input.origin);
     return issueTokens(deps, user, session, session.generation, input.scopes);
   }
@@ -88,9 +90,9 @@ function requireLive(session: Session, user: User, now: number): void {
 }
 
 // The clock that wrote rotateTime may be another node's and ahead of ours: then no time has passed.
-function isRetry(deps: RefreshDeps, session: Session, generation: number): boolean {
+function isRetry(deps: RefreshDeps, session: Session, generation: number, madeAt: number): boolean {
   if (generation !== session.generation - 1 || session.rotateTime === undefined) return false;
-  return Math.max(0, deps.clock.now() - session.rotateTime) <= deps.tokenPolicy.refreshGraceMs;
+  return Math.max(0, madeAt - session.rotateTime) <= deps.tokenPolicy.refreshGraceMs;
 }
 
 function rotate(deps: RefreshDeps, session: Session, origin: CallOrigin): Promise<boolean> {

@@ -13,7 +13,7 @@ import { endSession, logoutAll } from '../../domain/session/end-session.ts';
 import type { LoginDeps } from '../../domain/session/login.ts';
 import { login } from '../../domain/session/login.ts';
 import type { RefreshDeps } from '../../domain/session/refresh.ts';
-import { refresh } from '../../domain/session/refresh.ts';
+import { refreshTogether } from '../../domain/session/refresh-together.ts';
 import type { AssessDeps } from '../../domain/token/assess-token.ts';
 import type { RevokeTokenDeps } from '../../domain/token/revoke-token.ts';
 import { revokeToken } from '../../domain/token/revoke-token.ts';
@@ -44,6 +44,7 @@ export type AuthServiceDeps = RegisterDeps &
 
 /** The handlers of AuthService. */
 export function authServiceHandlers(deps: AuthServiceDeps): ServiceHandlers<typeof AuthService> {
+  const refresh = refreshTogether(deps);
   return {
     ...validationHandlers(deps),
 
@@ -83,7 +84,7 @@ export function authServiceHandlers(deps: AuthServiceDeps): ServiceHandlers<type
       const refreshToken = reader.token('refresh_token', request.refreshToken);
       const scopes = readScopes(reader, 'scopes', request.scopes);
       reader.finish();
-      const tokens = await refresh(deps, { refreshToken, scopes, origin: call.origin });
+      const tokens = await refresh({ refreshToken, scopes, origin: call.origin });
       return create(RefreshTokenResponseSchema, { tokens: encodeTokenSet(tokens) });
     },
 

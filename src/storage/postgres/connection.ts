@@ -63,18 +63,28 @@ async function openServer(location: Extract<DatabaseLocation, { url: string }>):
     tables,
     pendingMigrations: async () => names(await migrator.getPending()),
     close: () => orm.close(),
-    migrate: () =>
-      tables.connection().execute(async (connection) => {
-        await sql`set statement_timeout = 0`.execute(connection);
-        await sql`select pg_advisory_lock(${MIGRATION_LOCK})`.execute(connection);
-        try {
-          return names(await migrator.up());
-        } finally {
-          await sql`select pg_advisory_unlock(${MIGRATION_LOCK})`.execute(connection);
-          await sql`set statement_timeout to default`.execute(connection);
-        }
-      }),
+    migrate: () => migrateServer(location.url),
   };
+}
+
+// Over connections of its own, without the time limits of ordinary statements: a migrator may have to wait long, and to work long.
+async function migrateServer(url: string): Promise<readonly string[]> {
+  const orm = await PostgresOrm.init({
+    ...ORM_OPTIONS,
+    clientUrl: url,
+    pool: { min: 0, max: 2 },
+    driverOptions: { application_name: 'latchkey migrator', keepAlive: true },
+  });
+  try {
+    const tables: Kysely<Tables> = orm.em.getKysely<Tables>();
+    return await tables.connection().execute(async (connection) => {
+      // Held by this connection until it is closed, also when a migration fails.
+      await sql`select pg_advisory_lock(${MIGRATION_LOCK})`.execute(connection);
+      return names(await new Migrator(orm.em).up());
+    });
+  } finally {
+    await orm.close();
+  }
 }
 
 async function openEmbedded(location: Extract<DatabaseLocation, { dataDir: string }>): Promise<Database> {

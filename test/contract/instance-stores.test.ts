@@ -1,0 +1,131 @@
+// The contracts of InstanceStore, RoleStore and AuditLog, on every database, and the first start over them.
+
+import { beforeAll, expect, it } from 'vitest';
+
+import { apiKeyCodec } from '../../src/crypto/api-key-codec.ts';
+import { newId, newPassword } from '../../src/crypto/ids.ts';
+import { BUILT_IN_ROLES } from '../../src/domain/access/role.ts';
+import { bootstrap, type BootstrapSecrets } from '../../src/domain/instance/bootstrap.ts';
+import { describeOnEveryDatabase, type TestStores } from '../support/databases.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { NOW, ORIGIN } from '../support/samples.ts';
+import { containing } from '../support/matchers.ts';
+
+const ADMIN = { text: 'Admin@example.com', key: 'admin@example.com' };
+
+describeOnEveryDatabase('the first start', (open) => {
+  const depsOver = (db: TestStores, deliver: (secrets: BootstrapSecrets) => Promise<void>) => ({
+    clock: new FakeClock(NOW),
+    newId,
+    instance: db.stores.instance,
+    transact: db.transact,
+    passwordHasher: { hash: async (password: string) => `hash of ${password}` },
+    apiKeyCodec,
+    newPassword,
+    deliver,
+  });
+
+  it('happens once, however many nodes start at once', async () => {
+    const db = await open();
+    const delivered: BootstrapSecrets[] = [];
+    const deps = depsOver(db, async (secrets) => void delivered.push(secrets));
+    const answers = await Promise.all(Array.from({ length: 8 }, () => bootstrap(deps, ADMIN)));
+    const [secrets] = delivered;
+    expect(delivered).toHaveLength(1);
+    expect(answers.filter((answer) => answer !== undefined)).toEqual([secrets]);
+    const admin = await db.stores.users.findByIdentifier('admin');
+    expect(admin).toMatchObject({ role: 'super_admin', email: ADMIN.text, emailVerified: true });
+    expect(admin?.passwordHash).toBe(`hash of ${secrets?.adminPassword}`);
+    const presented = apiKeyCodec.read(secrets?.gatewayApiKey ?? '');
+    const key = await db.stores.apiKeys.find(presented?.id ?? '');
+    expect(key).toMatchObject({ ownerKind: 'service', ownerActive: true, scopes: ['tokens:validate'] });
+    expect(apiKeyCodec.sameDigest(key?.digest ?? Buffer.of(), presented?.digest ?? Buffer.of(1))).toBe(true);
+    expect(await bootstrap(deps, ADMIN)).toBeUndefined();
+    expect(delivered).toHaveLength(1);
+  });
+
+  it('has not happened when its secrets reached nobody, and happens at the next', async () => {
+    const db = await open();
+    const failing = depsOver(db, () => Promise.reject(new Error('the disk is full')));
+    await expect(bootstrap(failing, ADMIN)).rejects.toThrow('the disk is full');
+    expect(await db.stores.instance.isBootstrapped()).toBe(false);
+    expect(await db.stores.users.findByIdentifier('admin')).toBeUndefined();
+    const events = await db.database.tables.selectFrom('audit_events').selectAll().execute();
+    expect(events).toEqual([]);
+    expect(
+      await bootstrap(
+        depsOver(db, async () => undefined),
+        ADMIN,
+      ),
+    ).toMatchObject({
+      adminEmail: ADMIN.text,
+    });
+  });
+});
+
+describeOnEveryDatabase('InstanceStore, RoleStore and AuditLog', (open) => {
+  let db: TestStores;
+  beforeAll(async () => {
+    db = await open();
+  });
+
+  it('keep the first check of the master key', async () => {
+    const { instance } = db.stores;
+    expect(await instance.findMasterKeyCheck()).toBeUndefined();
+    const outcomes = await Promise.all(
+      Array.from({ length: 10 }, (_, index) => instance.insertMasterKeyCheck(`check ${index}`)),
+    );
+    expect(outcomes.filter(Boolean)).toHaveLength(1);
+    expect(await instance.findMasterKeyCheck()).toBe(`check ${outcomes.indexOf(true)}`);
+  });
+
+  it('begin with the built-in roles', async () => {
+    const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
+    expect((await db.stores.roles.list()).toSorted(byName)).toEqual(BUILT_IN_ROLES.toSorted(byName));
+  });
+
+  it('write events down as they are', async () => {
+    const whole = {
+      id: newId(),
+      time: NOW + 123,
+      kind: 'session.login',
+      outcome: 'refused',
+      reason: 'INVALID_CREDENTIALS',
+      actorId: 'actor',
+      targetId: 'target',
+      origin: { ...ORIGIN, userAgent: `'"\\ 🔑 ${'x'.repeat(5_000)}` },
+      details: { device: 'a "phone"\n', empty: '' },
+    } as const;
+    const bare = {
+      id: newId(),
+      time: NOW,
+      kind: 'account.register',
+      outcome: 'success',
+      origin: ORIGIN,
+    } as const;
+    await db.stores.audit.append(whole);
+    await db.stores.audit.append(bare);
+    const rows = await db.database.tables
+      .selectFrom('audit_events')
+      .selectAll()
+      .where('id', 'in', [whole.id, bare.id])
+      .orderBy('time', 'desc')
+      .execute();
+    expect(rows.map((row) => ({ ...row, time: Number(new Date(row.time)) }))).toEqual([
+      {
+        id: whole.id,
+        time: NOW + 123,
+        kind: whole.kind,
+        outcome: 'refused',
+        reason: whole.reason,
+        actor_id: 'actor',
+        target_id: 'target',
+        ip_address: ORIGIN.ipAddress,
+        user_agent: whole.origin.userAgent,
+        request_id: ORIGIN.requestId,
+        details: whole.details,
+      },
+      containing({ id: bare.id, reason: null, actor_id: null, target_id: null, details: null }),
+    ]);
+  });
+});

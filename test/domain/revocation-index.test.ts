@@ -1,0 +1,149 @@
+// Holds the revocation index: in whatever order and however often revocations come, the answers are the same.
+
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { announce } from '../../src/domain/revocation/announce.ts';
+import { MAX_STALENESS_MS, RevocationIndex } from '../../src/domain/revocation/revocation-index.ts';
+import { REVOCATION_MARGIN_MS, revocation, type Revocation } from '../../src/domain/revocation/revocation.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { anyNumber, containing } from '../support/matchers.ts';
+
+const START = Date.UTC(2026, 0, 1);
+const NAMES = ['a', 'b', 'c'];
+
+const anyRevocation: fc.Arbitrary<Revocation> = fc
+  .record({
+    form: fc.constantFrom('token', 'session', 'subject'),
+    id: fc.constantFrom(...NAMES),
+    minVersion: fc.integer({ min: 1, max: 5 }),
+    expireTime: fc.integer({ min: START - 5, max: START + 20 }),
+  })
+  .map(({ form, minVersion, ...rest }): Revocation => {
+    const times = { ...rest, revokeTime: START };
+    return form === 'subject' ? { form, minVersion, ...times } : { form, ...times };
+  });
+
+/** Every answer that the index gives. */
+function answers(index: RevocationIndex) {
+  const tokens = NAMES.flatMap((name) =>
+    [1, 2, 3, 4, 5].flatMap((version) => [
+      index.isRevoked({ tokenId: name, sessionId: undefined, subjectId: '-', version }),
+      index.isRevoked({ tokenId: '-', sessionId: name, subjectId: '-', version }),
+      index.isRevoked({ tokenId: '-', sessionId: '-', subjectId: name, version }),
+    ]),
+  );
+  const lookups = NAMES.flatMap((name) => [index.isSessionRevoked(name), index.minVersionOf(name)]);
+  return { tokens, lookups, size: index.size };
+}
+
+describe('the revocation index', () => {
+  it('answers the same for any order, with any repeats, now and after pruning at any time', () => {
+    const someOrder = fc.array(anyRevocation, { maxLength: 20 }).chain((list) =>
+      fc.record({
+        list: fc.constant(list),
+        shuffled: fc.shuffledSubarray(list, { minLength: list.length }),
+        repeated: fc.subarray(list),
+      }),
+    );
+    fc.assert(
+      fc.property(someOrder, fc.integer({ min: 0, max: 25 }), ({ list, shuffled, repeated }, later) => {
+        const clock = new FakeClock(START);
+        const [left, right] = [new RevocationIndex({ clock }), new RevocationIndex({ clock })];
+        left.apply(list);
+        right.apply(shuffled);
+        right.apply(repeated);
+        expect(answers(right)).toEqual(answers(left));
+        clock.advance(later);
+        left.prune();
+        right.prune();
+        expect(answers(right)).toEqual(answers(left));
+      }),
+    );
+  });
+
+  it('holds what is live, and each form for what it names', () => {
+    const clock = new FakeClock(START);
+    const index = new RevocationIndex({ clock });
+    const token = { tokenId: 't', sessionId: 's', subjectId: 'u', version: 4 };
+    expect(index.isRevoked(token)).toBe(false);
+    const revoked = (one: Parameters<typeof revocation>[0]) => {
+      const other = new RevocationIndex({ clock });
+      other.apply([revocation(one, START, 0)]);
+      return other.isRevoked(token);
+    };
+    expect(revoked({ form: 'token', id: 't' })).toBe(true);
+    expect(revoked({ form: 'session', id: 's' })).toBe(true);
+    expect(revoked({ form: 'subject', id: 'u', minVersion: 5 })).toBe(true);
+    expect(revoked({ form: 'subject', id: 'u', minVersion: 4 })).toBe(false);
+    expect(revoked({ form: 'token', id: 's' })).toBe(false);
+    expect(revoked({ form: 'session', id: 't' })).toBe(false);
+    expect(revoked({ form: 'subject', id: 't', minVersion: 9 })).toBe(false);
+  });
+
+  it('keeps a revocation for longer than any token that it ends, and then lets it go', () => {
+    const clock = new FakeClock(START);
+    const index = new RevocationIndex({ clock });
+    const ttl = 900_000;
+    index.apply([revocation({ form: 'session', id: 's' }, START, ttl)]);
+    clock.advance(ttl + REVOCATION_MARGIN_MS - 1);
+    index.prune();
+    expect(index.isSessionRevoked('s')).toBe(true);
+    clock.advance(1);
+    index.prune();
+    expect(index.size).toBe(0);
+  });
+
+  it('is stale before its first look, and 5 s after its last', () => {
+    const clock = new FakeClock(START);
+    const index = new RevocationIndex({ clock });
+    const stale = containing({ reason: 'REVOCATIONS_STALE', retryAfterMs: anyNumber });
+    expect(() => index.requireFresh()).toThrow(stale);
+    index.markFresh(START);
+    clock.advance(MAX_STALENESS_MS);
+    expect(() => index.requireFresh()).not.toThrow();
+    clock.advance(1);
+    expect(() => index.requireFresh()).toThrow(stale);
+    index.markFresh(START + 1);
+    index.markFresh(START - 60_000);
+    expect(index.isFresh()).toBe(true);
+  });
+
+  it('is not fresh for an hour because the clock was set back by one', () => {
+    const clock = new FakeClock(START);
+    const index = new RevocationIndex({ clock });
+    index.markFresh(START);
+    clock.set(START - 3_600_000);
+    expect(index.isFresh()).toBe(false);
+    index.markFresh(clock.now());
+    expect(index.isFresh()).toBe(true);
+    clock.advance(MAX_STALENESS_MS + 1);
+    expect(index.isFresh()).toBe(false);
+  });
+});
+
+describe('announcing', () => {
+  const one = revocation({ form: 'token', id: 't' }, START, 1_000);
+
+  it('is felt here also when the channel is away, and tells of it', async () => {
+    const revocationIndex = new RevocationIndex({ clock: new FakeClock(START) });
+    const failures: unknown[] = [];
+    const publish = () => Promise.reject(new Error('away'));
+    await announce(
+      { revocationIndex, revocationChannel: { publish }, onChannelFailure: (error) => failures.push(error) },
+      [one],
+    );
+    expect(revocationIndex.size).toBe(1);
+    expect(failures).toEqual([new Error('away')]);
+  });
+
+  it('of nothing sends nothing', async () => {
+    const published: unknown[] = [];
+    const revocationIndex = new RevocationIndex({ clock: new FakeClock(START) });
+    const revocationChannel = { publish: async (list: readonly Revocation[]) => void published.push(list) };
+    const deps = { revocationIndex, revocationChannel, onChannelFailure: () => undefined };
+    await announce(deps, []);
+    await announce(deps, [one]);
+    expect(published).toEqual([[one]]);
+  });
+});
