@@ -1,7 +1,9 @@
 // Environment → checked, frozen Config. The service refuses to start on nonsense, and says which variable is wrong and why.
 
 import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
+import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
 
 /** A variable that is wrong, and what is wrong with it. */
@@ -50,6 +52,9 @@ const origin = z
     (text) => URL.canParse(text) && new URL(text).origin === text,
     'must hold origins like https://app.example.com',
   );
+const network = z.string().refine(isNetwork, {
+  error: ({ input }) => `must hold IP addresses and networks like 10.0.0.0/8, which ${String(input)} is not`,
+});
 const base64Key = z
   .string()
   .transform((text) => Buffer.from(text, 'base64'))
@@ -87,7 +92,7 @@ const Environment = z.object({
   SMTP_URL: z.url({ protocol: /^smtps?$/, error: 'must be an smtp:// or smtps:// URL' }).optional(),
   MAIL_FROM: z.string().min(3).max(320).default('latchkey <no-reply@localhost.localdomain>'),
   ALLOWED_ORIGINS: list.pipe(z.array(origin)).default([]),
-  TRUSTED_PROXIES: list.default([]),
+  TRUSTED_PROXIES: list.pipe(z.array(network)).default([]),
   TLS_CERT_FILE: z.string().optional(),
   TLS_KEY_FILE: z.string().optional(),
   TLS_CLIENT_CA_FILE: z.string().optional(),
@@ -195,11 +200,29 @@ function readTls(
   if (certFile === undefined || keyFile === undefined) {
     throw new ConfigError(`${PREFIX}TLS_CERT_FILE and ${PREFIX}TLS_KEY_FILE: set both or neither`);
   }
-  return {
-    cert: readBytes(`${PREFIX}TLS_CERT_FILE`, certFile),
-    key: readBytes(`${PREFIX}TLS_KEY_FILE`, keyFile),
-    clientCa: clientCaFile === undefined ? undefined : readBytes(`${PREFIX}TLS_CLIENT_CA_FILE`, clientCaFile),
-  };
+  const cert = readBytes(`${PREFIX}TLS_CERT_FILE`, certFile);
+  const key = readBytes(`${PREFIX}TLS_KEY_FILE`, keyFile);
+  const clientCa =
+    clientCaFile === undefined ? undefined : readBytes(`${PREFIX}TLS_CLIENT_CA_FILE`, clientCaFile);
+  requireUsable(`${PREFIX}TLS_CERT_FILE and ${PREFIX}TLS_KEY_FILE`, { cert, key });
+  if (clientCa !== undefined) requireUsable(`${PREFIX}TLS_CLIENT_CA_FILE`, { ca: clientCa });
+  return { cert, key, clientCa };
+}
+
+function requireUsable(variables: string, material: Parameters<typeof createSecureContext>[0]): void {
+  try {
+    createSecureContext(material);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`${variables}: not usable as PEM (${reason})`, { cause: error });
+  }
+}
+
+function isNetwork(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/');
+  const family = isIP(address);
+  if (family === 0 || rest.length > 0) return false;
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128));
 }
 
 function readBytes(variable: string, file: string): Buffer {

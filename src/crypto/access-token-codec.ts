@@ -6,6 +6,7 @@ import type { CompactJWSHeaderParameters } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
+import type { MaybePromise } from '../domain/maybe-promise.ts';
 import type {
   AccessTokenClaims,
   AccessTokenSigner,
@@ -85,7 +86,7 @@ export class RememberingVerifier implements AccessTokenVerifier {
     this.#deps = deps;
   }
 
-  verify(token: string): VerifiedToken | Promise<VerifiedToken> {
+  verify(token: string): MaybePromise<VerifiedToken> {
     if (token.length > MAX_TOKEN_LENGTH) return { fault: 'invalid' };
     const fingerprint = hash('sha256', token, 'base64');
     const remembered = this.#remembered.get(fingerprint);

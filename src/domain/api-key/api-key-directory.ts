@@ -1,6 +1,7 @@
 // Remembers keys that proved good, so that a gateway's key costs one database read a minute rather than one a call.
 
 import type { Clock } from '../clock.ts';
+import type { MaybePromise } from '../maybe-promise.ts';
 import type { ApiKeyCodec, ApiKeyRecord, ApiKeyStore } from './api-key.ts';
 
 /** How long a key is believed before it is read again. Revocations do not wait for it: they are checked on every call. */
@@ -26,10 +27,14 @@ export class ApiKeyDirectory {
    * The record of the key with this secret; undefined when there is none. `minVersion` is the owner's lowest good epoch: a record remembered
    * under a lower one is read again. Errors: STORAGE_UNAVAILABLE.
    */
-  async find(text: string, minVersionOf: (ownerId: string) => number): Promise<ApiKeyRecord | undefined> {
+  find(text: string, minVersionOf: (ownerId: string) => number): MaybePromise<ApiKeyRecord | undefined> {
     const fingerprint = this.#codec.fingerprint(text);
     const remembered = this.#remembered.get(fingerprint);
     if (remembered !== undefined && this.#isFresh(remembered, minVersionOf)) return remembered.record;
+    return this.#lookUp(text, fingerprint);
+  }
+
+  async #lookUp(text: string, fingerprint: string): Promise<ApiKeyRecord | undefined> {
     this.#remembered.delete(fingerprint);
     const presented = this.#codec.read(text);
     if (presented === undefined) return undefined;

@@ -61,11 +61,14 @@ async function nextKey(deps: MaintainKeysDeps, keys: readonly SigningKey[]): Pro
   return deps.newSigningKey(deps.signingAlgorithm, deps.clock.now(), activateTime);
 }
 
-/** When the next key should begin to sign; undefined while none is needed. The very first signs at once: nobody has fetched a set yet. */
+/**
+ * When the next key should begin to sign; undefined while none is needed. The very first signs at once, as nobody has fetched a set yet,
+ * and from a while ago, so that it signs also on a node whose clock is behind.
+ */
 function successorTime(deps: MaintainKeysDeps, keys: readonly SigningKey[]): number | undefined {
   const now = deps.clock.now();
   const current = signingKeyAt(keys, now);
-  if (current === undefined) return keys.length === 0 ? now : undefined;
+  if (current === undefined) return keys.length === 0 ? now - PUBLICATION_LEAD_MS : undefined;
   if (keys.some((key) => key.activateTime > now)) return undefined;
   const isOld = now - current.activateTime >= deps.rotationMs - PUBLICATION_LEAD_MS;
   return isOld || current.algorithm !== deps.signingAlgorithm ? now + PUBLICATION_LEAD_MS : undefined;

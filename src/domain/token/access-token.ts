@@ -1,5 +1,7 @@
 // Access tokens: what they say, and the ports that write and read them.
 
+import type { MaybePromise } from '../maybe-promise.ts';
+
 /** The claims of one access token (RFC 9068, section 2.2). Times are epoch milliseconds, whole seconds on the wire. */
 export type AccessTokenClaims = {
   readonly tokenId: string;
@@ -31,7 +33,7 @@ export type VerifiedToken = { readonly claims: AccessTokenClaims } | { readonly 
  * Port: reads tokens. Checks signature, type, issuer, algorithm, key and times, every time or from memory; audience, revocation and
  * scopes are the caller's to check, each time.
  */
-export type AccessTokenVerifier = { verify(token: string): VerifiedToken | Promise<VerifiedToken> };
+export type AccessTokenVerifier = { verify(token: string): MaybePromise<VerifiedToken> };
 
 /** What tokens and sessions are made of. Durations are milliseconds. */
 export type TokenPolicy = {

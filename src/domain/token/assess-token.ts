@@ -6,6 +6,8 @@ import type { Principal } from '../access/principal.ts';
 import type { ApiKeyRecord } from '../api-key/api-key.ts';
 import type { ApiKeyDirectory } from '../api-key/api-key-directory.ts';
 import type { Clock } from '../clock.ts';
+import type { MaybePromise } from '../maybe-promise.ts';
+import { after } from '../maybe-promise.ts';
 import type { RevocationIndex } from '../revocation/revocation-index.ts';
 import type { AccessTokenClaims, AccessTokenVerifier, TokenFault } from './access-token.ts';
 
@@ -33,29 +35,33 @@ const inactive = (reason: InactiveReason): TokenVerdict => ({ active: false, rea
  * The verdict on an access token for `audience`. Asks no database and no Redis. Errors: REVOCATIONS_STALE (a forged or expired token is told
  * as such even then).
  */
-export async function assessAccessToken(
+export function assessAccessToken(
   deps: AssessDeps,
   token: string,
   audience: string,
-): Promise<TokenVerdict> {
-  const verified = await deps.accessTokenVerifier.verify(token);
-  if ('fault' in verified) return inactive(verified.fault);
-  const { claims } = verified;
-  if (!claims.audience.includes(audience)) return inactive('wrong_audience');
-  deps.revocationIndex.requireFresh();
-  if (deps.revocationIndex.isRevoked(claims)) return inactive('revoked');
-  return verdictOn(deps, claims, tokenPrincipal);
+): MaybePromise<TokenVerdict> {
+  return after(deps.accessTokenVerifier.verify(token), (verified) => {
+    if ('fault' in verified) return inactive(verified.fault);
+    const { claims } = verified;
+    if (!claims.audience.includes(audience)) return inactive('wrong_audience');
+    deps.revocationIndex.requireFresh();
+    if (deps.revocationIndex.isRevoked(claims)) return inactive('revoked');
+    return verdictOn(deps, claims, tokenPrincipal);
+  });
 }
 
 /** The verdict on an API key. Reads the database when the key is not remembered. Errors: REVOCATIONS_STALE, STORAGE_UNAVAILABLE. */
-export async function assessApiKey(deps: AssessDeps, text: string): Promise<TokenVerdict> {
-  deps.revocationIndex.requireFresh();
-  const key = await deps.apiKeyDirectory.find(text, (ownerId) => deps.revocationIndex.minVersionOf(ownerId));
-  if (key === undefined) return inactive('invalid');
-  if (key.revokeTime !== undefined || !key.ownerActive || deps.revocationIndex.isSessionRevoked(key.id))
-    return inactive('revoked');
-  if (key.expireTime !== undefined && key.expireTime <= deps.clock.now()) return inactive('expired');
-  return verdictOn(deps, key, keyPrincipal);
+export function assessApiKey(deps: AssessDeps, text: string): MaybePromise<TokenVerdict> {
+  const { revocationIndex } = deps;
+  revocationIndex.requireFresh();
+  const found = deps.apiKeyDirectory.find(text, (ownerId) => revocationIndex.minVersionOf(ownerId));
+  return after(found, (key) => {
+    if (key === undefined) return inactive('invalid');
+    if (key.revokeTime !== undefined || !key.ownerActive || revocationIndex.isSessionRevoked(key.id))
+      return inactive('revoked');
+    if (key.expireTime !== undefined && key.expireTime <= deps.clock.now()) return inactive('expired');
+    return verdictOn(deps, key, keyPrincipal);
+  });
 }
 
 // Claims and keys that are remembered are the same object each time, so the verdict on them is remembered with them, for as long as no role

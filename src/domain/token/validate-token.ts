@@ -2,7 +2,8 @@
 
 import type { Principal } from '../access/principal.ts';
 import { API_KEY_PREFIX } from '../api-key/api-key.ts';
-import type { AssessDeps, InactiveReason } from './assess-token.ts';
+import type { MaybePromise } from '../maybe-promise.ts';
+import type { AssessDeps, InactiveReason, TokenVerdict } from './assess-token.ts';
 import { assessAccessToken, assessApiKey } from './assess-token.ts';
 
 export type ValidateTokenInput = {
@@ -36,9 +37,9 @@ export async function validateToken(
   return { active: false, reason: 'insufficient_scope', principal, missingScopes };
 }
 
-async function assess(deps: AssessDeps, token: string, audience: string) {
+function assess(deps: AssessDeps, token: string, audience: string): MaybePromise<TokenVerdict> {
   if (!token.startsWith(API_KEY_PREFIX)) return assessAccessToken(deps, token, audience);
   // A key speaks to this service alone.
-  if (audience !== deps.audience) return { active: false, reason: 'wrong_audience' } as const;
+  if (audience !== deps.audience) return { active: false, reason: 'wrong_audience' };
   return assessApiKey(deps, token);
 }

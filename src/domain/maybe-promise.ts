@@ -1,0 +1,12 @@
+// Answers that are there at once when all is remembered, and later when something must be looked up: the hot path pays for no promise.
+
+/** A value, or a promise of one. */
+export type MaybePromise<Value> = Value | Promise<Value>;
+
+/** `use` of the value: now when it is there, else when it comes. */
+export function after<Value, Next>(
+  value: MaybePromise<Value>,
+  use: (value: Value) => MaybePromise<Next>,
+): MaybePromise<Next> {
+  return value instanceof Promise ? value.then(use) : use(value);
+}
