@@ -151,7 +151,8 @@ export async function closeApp(app: App): Promise<void> {
 type CheckedChannel = RevocationChannel & { readonly isConnected?: boolean };
 
 function openChannel(config: Config, logger: Logger): CheckedChannel {
-  if (config.REDIS_URL === undefined) return memoryRevocationChannel();
+  if (config.REDIS_URL === undefined)
+    return memoryRevocationChannel({ isWhole: config.DATABASE_URL === undefined });
   return new RedisRevocationChannel({
     url: config.REDIS_URL,
     keyPrefix: config.REDIS_KEY_PREFIX,

@@ -177,7 +177,7 @@ describeWithRedis('RevocationChannel over Redis', () => {
 });
 
 describeWithRedis('RevocationChannel over a Redis in trouble', () => {
-  const AWAY = /closed|writeable|timed out|ECONN/i;
+  const AWAY = /closed|writeable|timed out|max retries|ECONN/i;
   let redis: PrivateRedis;
   beforeAll(async () => {
     redis = await startPrivateRedis();

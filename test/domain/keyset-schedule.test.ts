@@ -107,7 +107,8 @@ it('a year of hourly maintenance makes one key a month and keeps no old one', as
 it('the first key signs at once; maintenance without need makes none', async () => {
   const { clock, maintain, made } = keyring();
   const [first] = await maintain();
-  expect(first?.activateTime).toBe(clock.now());
+  // From a while ago: a node whose clock is behind signs with it too.
+  expect(first?.activateTime).toBe(clock.now() - PUBLICATION_LEAD_MS);
   await maintain();
   clock.advance(ROTATION_MS - PUBLICATION_LEAD_MS - 1);
   await maintain();

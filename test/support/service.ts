@@ -3,7 +3,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Client, Transport } from '@connectrpc/connect';
 import { createClient } from '@connectrpc/connect';
-import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from '@connectrpc/connect-node';
 import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { UserService } from '../../gen/latchkey/v1/user_service_pb.ts';
 import type { App, Overrides } from '../../src/app.ts';
@@ -59,7 +63,9 @@ export const GOOD_PASSWORD = 'Correct-Horse-42-Staple!';
 /** Starts a node with an up-to-date schema and its first administrator. */
 export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
   const variables = { MASTER_KEY: randomBytes(32).toString('base64'), ...FAST, ...options.variables };
-  const environment = Object.fromEntries(Object.entries(variables).map(([name, value]) => [`LATCHKEY_${name}`, value]));
+  const environment = Object.fromEntries(
+    Object.entries(variables).map(([name, value]) => [`LATCHKEY_${name}`, value]),
+  );
   const config = readConfig(environment);
   const storage =
     config.DATABASE_URL === undefined

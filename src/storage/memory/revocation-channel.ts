@@ -7,11 +7,14 @@ const ALIVE_INTERVAL_MS = 1_000;
 
 type Listener = Parameters<RevocationChannel['subscribe']>[0];
 
-/** Delivers before `publish` resolves, and never fails. */
-export function memoryRevocationChannel(): RevocationChannel {
+/**
+ * Delivers before `publish` resolves, and never fails. With `isWhole` false other processes may revoke too: then it never says that it is
+ * alive, as it does not hear them.
+ */
+export function memoryRevocationChannel(options = { isWhole: true }): RevocationChannel {
   const listeners = new Set<Listener>();
   const heartbeat = setInterval(() => {
-    for (const listener of listeners) listener.onAlive();
+    if (options.isWhole) for (const listener of listeners) listener.onAlive();
   }, ALIVE_INTERVAL_MS);
   heartbeat.unref();
 
@@ -21,7 +24,7 @@ export function memoryRevocationChannel(): RevocationChannel {
     },
     async subscribe(listener) {
       listeners.add(listener);
-      listener.onAlive();
+      if (options.isWhole) listener.onAlive();
     },
     async close() {
       clearInterval(heartbeat);

@@ -5,6 +5,7 @@ import { MikroORM as PgliteOrm } from '@mikro-orm/pglite';
 import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql';
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
+import type { ClientBase, Pool } from 'pg';
 import { InitialSchema } from './migrations/initial-schema.ts';
 import type { Tables } from './rows.ts';
 import { ROWS } from './rows.ts';
@@ -54,6 +55,7 @@ async function openServer(location: Extract<DatabaseLocation, { url: string }>):
       statement_timeout: location.statementTimeoutMs,
       idle_in_transaction_session_timeout: location.statementTimeoutMs * 2,
       keepAlive: true,
+      onPoolCreated: dropUnfinishedConnections,
     },
   });
   const tables: Kysely<Tables> = orm.em.getKysely<Tables>();
@@ -65,6 +67,18 @@ async function openServer(location: Extract<DatabaseLocation, { url: string }>):
     close: () => orm.close(),
     migrate: () => migrateServer(location.url),
   };
+}
+
+/** What the driver's client knows of its own state; `readyForQuery` is not among its types. */
+type ReleasedClient = ClientBase & { readonly readyForQuery?: boolean; end(): Promise<void> };
+
+// A statement that got no answer in time may leave its connection waiting for that answer, or inside its transaction: whoever got the
+// connection next would wait too, or write into a transaction that nobody commits.
+function dropUnfinishedConnections(pool: Pool): void {
+  pool.on('release', (_error, client: ReleasedClient) => {
+    if (client.readyForQuery === true && client.getTransactionStatus() === 'I') return;
+    client.end().catch(() => undefined);
+  });
 }
 
 // Over connections of its own, without the time limits of ordinary statements: a migrator may have to wait long, and to work long.

@@ -18,6 +18,8 @@ export function connectRedis(url: string, options: RedisOptions): Redis {
     connectionName: 'latchkey',
     connectTimeout: CONNECT_TIMEOUT_MS,
     commandTimeout: options.commandTimeoutMs,
+    // A connection that has gone dead without a word is given up with its command, and made anew.
+    socketTimeout: options.commandTimeoutMs,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,

@@ -52,9 +52,9 @@ export class RedisRevocationChannel implements RevocationChannel {
     this.#reader = connectRedis(options.url, { commandTimeoutMs: BLOCK_MS * 2, onFault: () => undefined });
   }
 
-  /** Whether Redis can be published to now. */
+  /** Whether Redis answers now. The reader always waits for an answer, so it notices a Redis that hangs. */
   get isConnected(): boolean {
-    return this.#publisher.status === 'ready';
+    return this.#publisher.status === 'ready' && this.#reader.status === 'ready';
   }
 
   async publish(revocations: readonly Revocation[]): Promise<void> {

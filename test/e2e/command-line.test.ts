@@ -1,0 +1,162 @@
+// The command line as a person meets it, and the variables that it refuses.
+
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ConfigError, readConfig } from '../../src/config.ts';
+import { runLatchkey, temporaryFolder } from '../support/child-service.ts';
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+beforeAll(async () => {
+  folder = await temporaryFolder();
+});
+afterAll(() => folder.remove());
+
+async function run(args: readonly string[], variables: Record<string, string> = {}) {
+  const child = runLatchkey(folder.path, args, variables);
+  const code = await child.exit;
+  return { code, stdout: child.stdout(), stderr: child.stderr() };
+}
+
+/** What is said of these variables; undefined when they are taken. */
+function faultOf(variables: Record<string, string>): string | undefined {
+  try {
+    readConfig(variables);
+    return undefined;
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as ConfigError).message;
+  }
+}
+
+describe('latchkey', () => {
+  it('--help names every command', async () => {
+    const { code, stdout } = await run(['--help']);
+    expect(code).toBe(0);
+    for (const command of ['serve', 'migrate', 'bootstrap']) expect(stdout).toContain(command);
+  });
+
+  it('says its version', async () => {
+    expect(await run(['--version'])).toMatchObject({ code: 0, stdout: '0.1.0\n' });
+  });
+
+  it.each([['no-such-command'], ['serve', '--no-such-option'], ['bootstrap', '--admin-email']])(
+    'refuses %s %s and shows how it is used',
+    async (...args) => {
+      const { code, stdout, stderr } = await run(args);
+      expect(code).toBe(1);
+      expect(stdout).toBe('');
+      expect(stderr).toMatch(/^error: /);
+      expect(stderr).toContain('Usage: latchkey');
+    },
+  );
+
+  it('without a command shows how it is used', async () => {
+    const { code, stderr } = await run([]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('Usage: latchkey');
+  });
+
+  it('ends with 78 and one line for each variable that is wrong', async () => {
+    const { code, stderr } = await run(['serve'], { LATCHKEY_LOG_LEVEL: 'loud', LATCHKEY_WORKS: 'x' });
+    expect(code).toBe(78);
+    expect(stderr).toContain('LATCHKEY_WORKS');
+    const two = await run(['serve'], { LATCHKEY_LOG_LEVEL: 'loud', LATCHKEY_AUDIENCE: 'a'.repeat(301) });
+    expect(two.code).toBe(78);
+    expect(two.stderr.trim().split('\n')).toHaveLength(2);
+    expect(two.stderr).toContain('LATCHKEY_LOG_LEVEL: must be trace, debug');
+    expect(two.stderr).toContain('LATCHKEY_AUDIENCE: ');
+  });
+
+  it.each([
+    ['a certificate that is none', { LATCHKEY_TLS_CERT_FILE: 'text', LATCHKEY_TLS_KEY_FILE: 'text' }, /TLS/],
+    [
+      'a proxy that is no network',
+      { LATCHKEY_TRUSTED_PROXIES: '10.0.0.0/8,proxy.local' },
+      /TRUSTED_PROXIES.*proxy\.local/,
+    ],
+    [
+      'a network with too long a prefix',
+      { LATCHKEY_TRUSTED_PROXIES: '10.0.0.0/99' },
+      /TRUSTED_PROXIES.*10\.0\.0\.0\/99/,
+    ],
+    ['a data directory that is a file', { LATCHKEY_DATA_DIR: 'text' }, /LATCHKEY_DATA_DIR: .*text/],
+    ['an administrator without address', { LATCHKEY_ADMIN_EMAIL: 'nobody' }, /LATCHKEY_ADMIN_EMAIL: /],
+  ])('ends with 78 and one line for %s', async (what, variables, message) => {
+    await writeFile(join(folder.path, 'text'), 'just text');
+    const dataDir = join(folder.path, what.replaceAll(' ', '-'));
+    const { code, stderr } = await run(['serve'], { LATCHKEY_DATA_DIR: dataDir, ...variables });
+    expect(stderr).toMatch(message);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(code).toBe(78);
+  });
+});
+
+describe('a variable', () => {
+  it.each([
+    ['DATABASE_URL', 'mysql://localhost/x', 'must be a postgres:// URL'],
+    ['DATABASE_POOL_SIZE', '0', 'must be between 1 and 1000'],
+    ['DATABASE_POOL_SIZE', 'many', 'must be a whole number'],
+    ['REDIS_URL', 'http://localhost', 'must be a redis:// or rediss:// URL'],
+    ['GRPC_ADDRESS', '50051', 'must be host:port'],
+    ['GRPC_ADDRESS', '127.0.0.1:99999', 'port of at most 65535'],
+    ['HTTP_ADDRESS', 'localhost:http', 'must be host:port'],
+    ['PUBLIC_URL', 'ftp://example.com', 'must be an http or https URL'],
+    ['ISSUER', 'example.com', 'must be an http or https URL'],
+    ['MASTER_KEY', 'c2hvcnQ=', 'must be 32 bytes in base64'],
+    ['ACCESS_TOKEN_TTL', '15', 'must be a number with a unit'],
+    ['ACCESS_TOKEN_TTL', '1s', 'must be between 10s and 24h'],
+    ['ACCESS_TOKEN_TTL', '-5m', 'must be a number with a unit'],
+    ['REFRESH_GRACE', '1h', 'must be between 0s and 5m'],
+    ['SIGNING_ALGORITHM', 'HS256', 'must be ES256, EdDSA or RS256'],
+    ['PASSWORD_POLICY', 'none', 'must be strict or nist'],
+    ['ARGON2_MEMORY_KIB', '8', 'must be between 1024 and'],
+    ['REGISTRATION', 'public', 'must be private, open or closed'],
+    ['ANONYMOUS_VALIDATION', 'yes', 'must be true or false'],
+    ['SMTP_URL', 'http://mail', 'must be an smtp:// or smtps:// URL'],
+    ['ALLOWED_ORIGINS', 'https://a.example/,https://b.example', 'must hold origins like'],
+    ['ALLOWED_ORIGINS', '*', 'must hold origins like'],
+    ['TRUSTED_PROXIES', '10.0.0.0/8,proxy.local', 'which proxy.local is not'],
+    ['TRUSTED_PROXIES', '10.0.0.0/33', 'which 10.0.0.0/33 is not'],
+    ['TRUSTED_PROXIES', '10.0.0.0/', 'which 10.0.0.0/ is not'],
+    ['TRUSTED_PROXIES', '::1/129', 'which ::1/129 is not'],
+    ['MAX_MESSAGE_BYTES', '1', 'must be between 65536 and'],
+    ['LOG_LEVEL', 'verbose', 'must be trace, debug'],
+    ['NO_SUCH_THING', 'x', 'there is no such variable'],
+    ['NO_SUCH_THING_FILE', 'x', 'there is no such variable'],
+    ['MASTER_KEY_FILE', '/no/such/file', 'there is no file /no/such/file'],
+    ['MASTER_KEY_FILE', '/', 'cannot read /'],
+    ['TLS_CERT_FILE', '/no/such/file', 'set both or neither'],
+    ['TLS_CLIENT_CA_FILE', '/no/such/file', 'needs LATCHKEY_TLS_CERT_FILE'],
+  ])('LATCHKEY_%s=%s is refused by name, with the reason', (name, value, reason) => {
+    const fault = faultOf({ [`LATCHKEY_${name}`]: value });
+    expect(fault).toContain(`LATCHKEY_${name}`);
+    expect(fault).toContain(reason);
+    expect(fault).not.toContain('c2hvcnQ=');
+  });
+
+  it.each([
+    [{ LATCHKEY_DATABASE_URL: 'postgres://localhost/x' }, 'LATCHKEY_MASTER_KEY: is required'],
+    [{ LATCHKEY_REDIS_URL: 'redis://localhost' }, 'LATCHKEY_REDIS_URL: makes sense only with'],
+    [{ LATCHKEY_ACCESS_TOKEN_TTL: '1h', LATCHKEY_REFRESH_TOKEN_TTL: '30m' }, 'LATCHKEY_REFRESH_TOKEN_TTL: '],
+  ])('is refused where it does not go with another: %j', (variables, fault) => {
+    expect(faultOf(variables)).toContain(fault);
+  });
+
+  it('that is empty counts as absent, and one of the tests is not ours', () => {
+    expect(faultOf({ LATCHKEY_ISSUER: '', LATCHKEY_TEST_X: 'y', HOME: '/' })).toBeUndefined();
+  });
+
+  it('may stand in a file, without the line end', async () => {
+    await mkdir(join(folder.path, 'secrets'), { recursive: true });
+    const file = join(folder.path, 'secrets', 'audience');
+    await writeFile(file, 'from-a-file\n');
+    expect(readConfig({ LATCHKEY_AUDIENCE_FILE: file }).AUDIENCE).toBe('from-a-file');
+  });
+
+  it('cannot be changed once it has been read', () => {
+    const config = readConfig({});
+    expect(Object.isFrozen(config)).toBe(true);
+    expect(config).toMatchObject({ GRPC_ADDRESS: '127.0.0.1:50051', ISSUER: 'http://localhost:8080' });
+  });
+});

@@ -1,0 +1,257 @@
+// Tries every bad credential on every guarded RPC, over every protocol. A new RPC is covered the day it is written: the list of
+// methods is what the service itself registers.
+
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { revocation, type RevocationTarget } from '../../src/domain/revocation/revocation.ts';
+import {
+  allScopes,
+  issueApiKey,
+  signToken,
+  strangersTokens,
+  unsignedTokens,
+  wrongAlgorithmTokens,
+} from '../support/forged-tokens.ts';
+import {
+  allEnd,
+  endings,
+  forgetRuns,
+  guardedMethods,
+  ran,
+  type CallHeaders,
+  type GuardedMethod,
+} from '../support/recorded-handlers.ts';
+import { nameOf } from '../support/rpc-calls.ts';
+import { PROTOCOLS, startTestService, type Protocol, type TestService } from '../support/service.ts';
+
+vi.mock(import('../../src/rpc/handlers/handlers.ts'), async () => ({
+  servedService: (await import('../support/recorded-handlers.ts')).recordedService,
+}));
+
+const MISSING = 'Unauthenticated TOKEN_MISSING latchkey';
+const INVALID = 'Unauthenticated TOKEN_INVALID latchkey';
+const EXPIRED = 'Unauthenticated TOKEN_EXPIRED latchkey';
+const REVOKED = 'Unauthenticated TOKEN_REVOKED latchkey';
+const OTHER_KIND = 'PermissionDenied CREDENTIAL_NOT_ALLOWED latchkey';
+const UNDER_SCOPED = 'PermissionDenied INSUFFICIENT_SCOPE latchkey';
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+
+let service: TestService;
+let apiKey: string;
+let goodToken: string;
+
+beforeAll(async () => {
+  service = await startTestService();
+  apiKey = (await issueApiKey(service.app, allScopes(service.app))).text;
+  goodToken = await signToken(service.app);
+});
+afterAll(() => service.stop());
+beforeEach(forgetRuns);
+
+/** Holds that every guarded method refuses these headers in the same way, and that none of their handlers ran. */
+async function allRefuse(protocol: Protocol, headers: CallHeaders, ending: string): Promise<void> {
+  const methods = guardedMethods().map(([method]) => method);
+  expect(methods.length).toBeGreaterThan(5);
+  expect(await endings(service, protocol, methods, headers)).toEqual(allEnd(methods, ending));
+  expect(ran).toEqual([]);
+}
+
+async function allRefuseTokens(
+  protocol: Protocol,
+  tokens: Readonly<Record<string, string>>,
+  ending = INVALID,
+): Promise<void> {
+  expect(Object.keys(tokens)).not.toEqual([]);
+  for (const token of Object.values(tokens)) await allRefuse(protocol, bearer(token), ending);
+}
+
+function revoke(...targets: RevocationTarget[]): void {
+  const now = service.app.clock.now();
+  service.app.revocationIndex.apply(targets.map((target) => revocation(target, now, 900_000)));
+}
+
+/** Calls the first method that takes tokens and keys. */
+async function oneCall(protocol: Protocol, credential: string): Promise<string | undefined> {
+  const [entry] = guardedMethods().filter(([, rule]) => rule.credentials.length > 1);
+  return Object.values(await endings(service, protocol, [entry![0]], bearer(credential)))[0];
+}
+
+describe.each(PROTOCOLS)('over %s, a guarded method', (protocol) => {
+  it.each([
+    ['access_token', () => bearer(goodToken)],
+    ['access_token', () => ({ authorization: `bearer   ${goodToken}` })],
+    ['api_key', () => bearer(apiKey)],
+    ['api_key', () => ({ 'x-api-key': apiKey })],
+  ] as const)('runs for a good %s where that kind may call, and only there', async (kind, headers) => {
+    const isAllowed = ([, rule]: GuardedMethod) => rule.credentials.includes(kind);
+    const methods = guardedMethods().map(([method]) => method);
+    const allowed = guardedMethods()
+      .filter(isAllowed)
+      .map(([method]) => method);
+    const expected = { ...allEnd(methods, OTHER_KIND), ...allEnd(allowed, 'OK') };
+    expect(await endings(service, protocol, methods, headers())).toEqual(expected);
+    expect(ran).toEqual(allowed.map(nameOf));
+  });
+
+  it('refuses no credential', async () => {
+    await allRefuse(protocol, {}, MISSING);
+    await allRefuse(protocol, { cookie: `session=${goodToken}` }, MISSING);
+  });
+
+  it.each([
+    ['empty', ''],
+    ['another scheme', 'Basic dXNlcjpwYXNz'],
+    ['a scheme alone', 'Bearer'],
+    ['a token without scheme', 'TOKEN'],
+    ['no space', 'BearerTOKEN'],
+    ['a scheme behind another', 'Token Bearer TOKEN'],
+    ['two tokens', 'Bearer TOKEN TOKEN'],
+    ['two values in one', 'Bearer TOKEN, Bearer TOKEN'],
+    ['a quoted token', 'Bearer "TOKEN"'],
+    ['garbage', 'Bearer !!!'],
+    ['dots', 'Bearer ..'],
+    ['four parts', 'Bearer TOKEN.e30'],
+    ['a token with something before', 'Bearer xTOKEN'],
+    ['a token with something after', 'Bearer TOKENx'],
+    ['a padded token', 'Bearer TOKEN='],
+    ['an unknown prefix', 'Bearer lkxx_TOKEN'],
+    ['a very long one', `Bearer ${'a'.repeat(20_000)}`],
+    ['a very long one with dots', `Bearer ${'a.'.repeat(5_000)}`],
+    ['an API key cut short', 'Bearer lkak_abc'],
+  ])('refuses a malformed authorization: %s', async (_what, value) => {
+    await allRefuse(protocol, { authorization: value.replaceAll('TOKEN', goodToken) }, INVALID);
+  });
+
+  it('refuses an authorization with a tab, and prints it nowhere', async () => {
+    // grpc-js drops a header that is no legal gRPC metadata before anyone sees it.
+    const ending = protocol === 'grpc' ? MISSING : INVALID;
+    const printed = vi.spyOn(console, 'error');
+    await allRefuse(protocol, { authorization: `Bearer\t${goodToken}` }, ending);
+    expect(printed).not.toHaveBeenCalled();
+    printed.mockRestore();
+  });
+
+  it.each(['authorization', 'x-api-key'])('refuses two values of %s, also two good ones', async (name) => {
+    const value = name === 'authorization' ? `Bearer ${goodToken}` : apiKey;
+    const twice = [
+      [name, value],
+      [name, value],
+    ] as const;
+    await allRefuse(protocol, twice, INVALID);
+  });
+
+  it('refuses an API key header that holds something else', async () => {
+    for (const value of ['', goodToken, `Bearer ${apiKey}`, `${apiKey}x`, apiKey.slice(0, -1)])
+      await allRefuse(protocol, { 'x-api-key': value }, INVALID);
+  });
+
+  it('refuses a token out of its time', async () => {
+    const now = Math.floor(service.app.clock.now() / 1000);
+    const past = { exp: now - 60, iat: now - 600, nbf: now - 600 };
+    await allRefuseTokens(protocol, { expired: await signToken(service.app, past) }, EXPIRED);
+    await allRefuseTokens(protocol, { early: await signToken(service.app, { nbf: now + 60 }) });
+  });
+
+  it.each([
+    ['another audience', { aud: ['other'] }],
+    ['no audience', { aud: [] }],
+    ['an audience that begins like ours', { aud: 'latchkey.evil' }],
+    ['another issuer', { iss: 'https://evil.example' }],
+    ['an issuer that begins like ours', { iss: 'http://latchkey.test.evil.example' }],
+    ['no issuer', { iss: undefined }],
+    ['no subject', { sub: undefined }],
+    ['no expiry', { exp: undefined }],
+    ['no epoch', { ver: undefined }],
+  ])('refuses a token with %s', async (_what, claims) => {
+    await allRefuseTokens(protocol, { it: await signToken(service.app, claims) });
+  });
+
+  it.each(['JWT', 'jwt', 'application/jwt', 'rt+jwt', 'id+jwt', 'logout+jwt', '', undefined])(
+    'refuses a token of type %s',
+    async (typ) => {
+      await allRefuseTokens(protocol, { it: await signToken(service.app, {}, { typ }) });
+    },
+  );
+
+  it('refuses a refresh token', async () => {
+    const content = { sessionId: randomUUID(), generation: 1 };
+    const token = service.app.refreshTokenCodec.write(content, service.app.randomBytes(16));
+    await allRefuseTokens(protocol, { it: token });
+    await allRefuse(protocol, { 'x-api-key': token }, INVALID);
+  });
+
+  it('refuses a token of another algorithm', async () => {
+    await allRefuseTokens(protocol, await wrongAlgorithmTokens(service.app));
+  });
+
+  it('refuses a token without signature', async () => {
+    await allRefuseTokens(protocol, await unsignedTokens(service.app));
+  });
+
+  it("refuses a stranger's token and a stranger's key", async () => {
+    await allRefuseTokens(protocol, await strangersTokens(service.app));
+    const key = service.app.apiKeyCodec.create(randomUUID()).text;
+    await allRefuse(protocol, bearer(key), INVALID);
+  });
+
+  it('refuses a revoked token, session, subject and API key', async () => {
+    const [jti, sid, sub] = [randomUUID(), randomUUID(), randomUUID()];
+    const key = await issueApiKey(service.app, allScopes(service.app));
+    const credentials = {
+      token: await signToken(service.app, { jti }),
+      session: await signToken(service.app, { sid }),
+      subject: await signToken(service.app, { sub, ver: 1 }),
+      key: key.text,
+    };
+    for (const credential of Object.values(credentials))
+      expect(await oneCall(protocol, credential)).toBe('OK');
+    revoke(
+      { form: 'token', id: jti },
+      { form: 'session', id: sid },
+      { form: 'subject', id: sub, minVersion: 2 },
+      { form: 'session', id: key.id },
+    );
+    forgetRuns();
+    await allRefuseTokens(protocol, credentials, REVOKED);
+    expect(await oneCall(protocol, await signToken(service.app, { sub, ver: 2 }))).toBe('OK');
+  });
+
+  it('refuses a credential that lacks one of its scopes', async () => {
+    const scopes = allScopes(service.app);
+    const scoped = guardedMethods().filter(([, rule]) => rule.scopes.length > 0);
+    expect(scoped).not.toEqual([]);
+    for (const [method, rule] of scoped) {
+      for (const missing of rule.scopes) {
+        const rest = scopes.filter((scope) => scope !== missing);
+        const credentials = [
+          await signToken(service.app, { scope: rest.join(' ') }),
+          await signToken(service.app, { role: 'no-such-role' }),
+        ];
+        if (rule.credentials.includes('api_key'))
+          credentials.push((await issueApiKey(service.app, rest)).text);
+        for (const credential of credentials)
+          expect(await endings(service, protocol, [method], bearer(credential))).toEqual(
+            allEnd([method], UNDER_SCOPED),
+          );
+      }
+    }
+    expect(ran).toEqual([]);
+  });
+
+  it('never papers over an invalid credential by a second one', async () => {
+    const jti = randomUUID();
+    revoke({ form: 'token', id: jti });
+    const expired = await signToken(service.app, { exp: Math.floor(service.app.clock.now() / 1000) - 60 });
+    const revoked = await signToken(service.app, { jti });
+    for (const [authorization, ending] of [
+      ['', INVALID],
+      ['Basic dXNlcjpwYXNz', INVALID],
+      ['Bearer garbage', INVALID],
+      [`Bearer ${expired}`, EXPIRED],
+      [`Bearer ${revoked}`, REVOKED],
+    ] as const) {
+      await allRefuse(protocol, { authorization, 'x-api-key': apiKey }, ending);
+    }
+  });
+});

@@ -1,0 +1,91 @@
+// One good request for each RPC, for tests that break one field of it at a time.
+
+import type { DescMessage, DescMethod } from '@bufbuild/protobuf';
+
+/** A request as JSON, by lowerCamelCase names. */
+export type JsonRequest = Readonly<Record<string, unknown>>;
+
+/** A field of a request: where it stands in the JSON, what an answer calls it, and what it holds. */
+export type RequestField = {
+  readonly path: readonly string[];
+  readonly name: string;
+  readonly kind: 'string' | 'strings' | 'number' | 'bool' | 'enum' | 'message' | 'messages' | 'other';
+};
+
+const TOKEN = 'sample-token';
+const ID = '0198c0de-0000-7000-8000-000000000000';
+
+const SAMPLES: Readonly<Record<string, JsonRequest>> = {
+  Register: {
+    email: 'sample@example.com',
+    username: 'sample',
+    password: 'Correct-Horse-42-Staple!',
+    fullName: 'A',
+  },
+  Login: { identifier: 'sample@example.com', password: 'Correct-Horse-42-Staple!', deviceName: 'A' },
+  RefreshToken: { refreshToken: TOKEN },
+  Logout: {},
+  LogoutAll: {},
+  ValidateToken: { token: TOKEN },
+  BatchValidateTokens: { requests: [{ token: TOKEN }] },
+  RevokeToken: { token: TOKEN },
+  GetJwks: {},
+  GetMe: {},
+  ListSessions: { pageSize: 10 },
+  RevokeSession: { sessionId: ID },
+};
+
+/** A request that breaks no rule of `method`. Errors: Error when a new RPC has none here yet. */
+export function sampleRequest(method: DescMethod): JsonRequest {
+  const sample = SAMPLES[method.name];
+  if (sample === undefined) throw new Error(`put a good request of ${method.name} into request-samples.ts`);
+  return sample;
+}
+
+/** Every field of the request of `method`, also those of messages in it; the first item stands for a list of messages. */
+export function fieldsOf(method: DescMethod): readonly RequestField[] {
+  return walk(method.input, [], '');
+}
+
+function walk(message: DescMessage, path: readonly string[], prefix: string): RequestField[] {
+  return message.fields.flatMap((field) => {
+    const here = [...path, field.jsonName];
+    const name = prefix + field.name;
+    const self = { path: here, name, kind: kindOf(field) };
+    if (field.message === undefined || field.message.typeName.startsWith('google.')) return [self];
+    const isList = field.fieldKind === 'list';
+    return [
+      self,
+      ...walk(field.message, isList ? [...here, '0'] : here, isList ? `${name}[0].` : `${name}.`),
+    ];
+  });
+}
+
+function kindOf(field: DescMessage['fields'][number]): RequestField['kind'] {
+  if (field.fieldKind === 'list') {
+    if (field.listKind === 'message') return 'messages';
+    return field.listKind === 'scalar' ? 'strings' : 'other';
+  }
+  if (field.fieldKind === 'enum') return 'enum';
+  if (field.fieldKind === 'message') return 'message';
+  if (field.fieldKind === 'map') return 'other';
+  const scalar = JSON_TYPES[field.scalar];
+  return scalar ?? 'number';
+}
+
+// ScalarType: BOOL, STRING, BYTES.
+const JSON_TYPES: Readonly<Record<number, RequestField['kind']>> = { 8: 'bool', 9: 'string', 12: 'other' };
+
+/** The request with another value at `path`. */
+export function withValue(request: JsonRequest, path: readonly string[], value: unknown): JsonRequest {
+  return replace(request, path, value) as JsonRequest;
+}
+
+function replace(node: unknown, [key, ...rest]: readonly string[], value: unknown): unknown {
+  if (key === undefined) return value;
+  if (Array.isArray(node)) {
+    return node.map((item: unknown, index) => (String(index) === key ? replace(item, rest, value) : item));
+  }
+  const children = (node ?? {}) as Readonly<Record<string, unknown>>;
+  return { ...children, [key]: replace(children[key], rest, value) };
+}
