@@ -127,7 +127,7 @@ export type Config = Readonly<
 
 /**
  * Reads and checks every LATCHKEY_ variable; `X_FILE` names a file that holds the value of `X`. An empty variable counts as absent. Errors:
- * ConfigError that names every wrong variable, also one that does not exist (a misspelt name would else be a silent default).
+ * ConfigError that names every wrong variable.
  */
 export function readConfig(environment: NodeJS.ProcessEnv): Config {
   const parsed = Environment.safeParse(collect(environment));
@@ -138,22 +138,32 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   return Object.freeze(complete(parsed.data));
 }
 
+/**
+ * The LATCHKEY_ variables that nobody reads, misspelt perhaps. They are told rather than refused: a cluster puts variables of its own into
+ * the environment of a service by this name (LATCHKEY_PORT, LATCHKEY_SERVICE_HOST).
+ */
+export function unknownVariables(environment: NodeJS.ProcessEnv): readonly string[] {
+  return Object.keys(environment).filter((variable) => isOurs(variable) && nameOf(variable) === undefined);
+}
+
+function isOurs(variable: string): boolean {
+  return variable.startsWith(PREFIX) && !variable.startsWith(`${PREFIX}TEST_`);
+}
+
+/** The name in Environment that the variable, or the file it names, has the value of. */
+function nameOf(variable: string): string | undefined {
+  const name = variable.slice(PREFIX.length);
+  return [name, name.replace(/_FILE$/, '')].find((candidate) => candidate in Environment.shape);
+}
+
 function collect(environment: NodeJS.ProcessEnv): Record<string, string> {
-  const known = new Set(Object.keys(Environment.shape));
   const values: Record<string, string> = {};
   for (const [variable, value] of Object.entries(environment)) {
-    if (
-      !variable.startsWith(PREFIX) ||
-      variable.startsWith(`${PREFIX}TEST_`) ||
-      value === undefined ||
-      value === ''
-    )
-      continue;
-    const name = variable.slice(PREFIX.length);
-    const fileOf = name.endsWith('_FILE') ? name.slice(0, -'_FILE'.length) : '';
-    if (known.has(name)) values[name] = value;
-    else if (known.has(fileOf)) values[fileOf] = readText(variable, value);
-    else throw new ConfigError(`${variable}: there is no such variable; the README lists them`);
+    if (!isOurs(variable) || value === undefined || value === '') continue;
+    const name = nameOf(variable);
+    if (name === undefined) continue;
+    const isInFile = variable !== PREFIX + name;
+    values[name] = isInFile ? readText(variable, value) : value;
   }
   return values;
 }

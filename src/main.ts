@@ -8,7 +8,7 @@ import { Command } from 'commander';
 import type { App } from './app.ts';
 import { bootstrapApp, closeApp, openApp, openStorage } from './app.ts';
 import type { Config } from './config.ts';
-import { ConfigError, readConfig } from './config.ts';
+import { ConfigError, readConfig, unknownVariables } from './config.ts';
 import { WrongMasterKeyError } from './crypto/master-key-check.ts';
 import type { BootstrapSecrets } from './domain/instance/bootstrap.ts';
 import type { RunningService } from './service.ts';
@@ -51,7 +51,10 @@ await program.parseAsync();
 async function run(command: (config: Config) => Promise<void>): Promise<void> {
   try {
     if (existsSync('.env')) loadEnvFile('.env');
-    await command(readConfig(process.env));
+    const config = readConfig(process.env);
+    for (const variable of unknownVariables(process.env))
+      console.error(`latchkey: ${variable}: there is no such variable; ignored`);
+    await command(config);
   } catch (error) {
     console.error(`latchkey: ${explain(error)}`);
     process.exit(error instanceof ConfigError ? 78 : 1);

@@ -1,5 +1,6 @@
 // The running service: both servers over one app, the jobs beside them, and an orderly end.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Server as GrpcServer } from '@grpc/grpc-js';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
@@ -14,18 +15,25 @@ import { startHttpServer } from './http/server.ts';
 import { startJobLoop } from './jobs/job-loop.ts';
 import { sendDueMail } from './jobs/mail-sender.ts';
 import { POLL_INTERVAL_MS, RevocationFeed } from './jobs/revocation-feed.ts';
+import type { Transport } from './rpc/call.ts';
 import { accessTable } from './rpc/access-table.ts';
+import { ActiveCalls } from './rpc/active-calls.ts';
 import { clientAddressBehind } from './rpc/client-address.ts';
 import { createConnectHandler } from './rpc/connect-server.ts';
 import { reflectionOf } from './rpc/grpc-reflection.ts';
 import { createGrpcServer, listenGrpc } from './rpc/grpc-server.ts';
 import { authServiceHandlers } from './rpc/handlers/auth-service.ts';
+import type { ServedService } from './rpc/handlers/handlers.ts';
 import { servedService } from './rpc/handlers/handlers.ts';
 import { userServiceHandlers } from './rpc/handlers/user-service.ts';
+import type { PipelineDeps } from './rpc/pipeline.ts';
+import { VerdictMemory } from './rpc/verdict-memory.ts';
 
 const SERVICES = [AuthService, UserService];
 const MAIL_INTERVAL_MS = 1_000;
 const KEY_INTERVAL_MS = 60_000;
+/** How long an answer may take to leave. */
+const FLUSH_MS = 250;
 const CONNECTION_IDLE_MS = 15 * 60_000;
 
 /** A service that answers calls. */
@@ -40,24 +48,28 @@ export type RunningService = {
 export async function startService(app: App): Promise<RunningService> {
   const feed = new RevocationFeed(app);
   const ready = () => readinessOf(app, feed);
+  const pipeline = pipelineOf(app);
+  const services = servicesOf(app);
   await app.keyset.replace(await maintainSigningKeys(app));
   await feed.start();
 
   const health = new HealthImplementation({ '': 'NOT_SERVING' });
-  const grpc = buildGrpc(app, health);
+  const grpc = buildGrpc(app, pipeline, services, health);
   const grpcPort = await listenGrpc(grpc, app.config.GRPC_ADDRESS, grpcCredentials(app));
-  const http = await startHttp(app, ready).catch((error: unknown) => {
+  const http = await startHttp(app, pipeline, services, ready).catch((error: unknown) => {
     grpc.forceShutdown();
     throw error;
   });
-  setHealth(health, ready());
+  let isStopping = false;
+  const showHealth = () => setHealth(health, !isStopping && ready().status !== 'unavailable');
+  showHealth();
 
   const onFailure = (job: string) => (error: unknown) =>
     app.logger.warn({ err: error, job }, 'job failed; it will run again');
   const jobs = [
     startJobLoop({
       intervalMs: POLL_INTERVAL_MS,
-      run: () => feed.poll().finally(() => setHealth(health, ready())),
+      run: () => feed.poll().finally(showHealth),
       onFailure: onFailure('revocation poll'),
     }),
     startJobLoop({
@@ -76,34 +88,43 @@ export async function startService(app: App): Promise<RunningService> {
     grpcPort,
     httpPort: http.port,
     async stop() {
-      await Promise.all(jobs.map((job) => job.stop()));
-      setHealth(health, undefined);
+      isStopping = true;
+      showHealth();
       const graceMs = app.config.SHUTDOWN_GRACE;
-      await Promise.all([stopGrpc(grpc, graceMs), http.close(graceMs)]);
+      await Promise.all([stopGrpc(grpc, pipeline.activeCalls, graceMs), http.close(graceMs)]);
+      await Promise.all(jobs.map((job) => job.stop()));
     },
   };
 }
 
-function pipelineOf(app: App) {
+function pipelineOf(app: App): PipelineDeps {
   return {
     accessTable: accessTable(SERVICES, { anonymousValidation: app.config.ANONYMOUS_VALIDATION }),
-    authenticate: (presented: Parameters<typeof authenticate>[1]) => authenticate(app, presented),
+    authenticate: (presented) => authenticate(app, presented),
     clientAddress: clientAddressBehind(app.config.TRUSTED_PROXIES),
     clock: app.clock,
     logger: app.logger,
     maxCallMs: app.config.MAX_CALL_TIME,
+    activeCalls: new ActiveCalls(),
   };
 }
 
-function servicesOf(app: App) {
+function servicesOf(app: App): readonly ServedService[] {
+  const memory = new VerdictMemory(app);
+  const recalls = { validateToken: (transport: Transport) => memory.recall(transport) };
   return [
-    servedService(AuthService, authServiceHandlers(app)),
+    servedService(AuthService, authServiceHandlers(app, memory), recalls),
     servedService(UserService, userServiceHandlers(app)),
   ];
 }
 
-function buildGrpc(app: App, health: HealthImplementation): GrpcServer {
-  const server = createGrpcServer(pipelineOf(app), servicesOf(app), {
+function buildGrpc(
+  app: App,
+  pipeline: PipelineDeps,
+  services: readonly ServedService[],
+  health: HealthImplementation,
+): GrpcServer {
+  const server = createGrpcServer(pipeline, services, {
     maxMessageBytes: app.config.MAX_MESSAGE_BYTES,
     maxConcurrentStreams: app.config.MAX_CONCURRENT_STREAMS,
     maxConnectionIdleMs: CONNECTION_IDLE_MS,
@@ -123,11 +144,16 @@ function grpcCredentials(app: App): ServerCredentials {
   );
 }
 
-function startHttp(app: App, readiness: () => Readiness) {
+function startHttp(
+  app: App,
+  pipeline: PipelineDeps,
+  services: readonly ServedService[],
+  readiness: () => Readiness,
+) {
   const [host, port] = splitAddress(app.config.HTTP_ADDRESS);
   const handler = createConnectHandler(
-    pipelineOf(app),
-    servicesOf(app),
+    pipeline,
+    services,
     { maxMessageBytes: app.config.MAX_MESSAGE_BYTES },
     (request, response) => {
       answerRoute({ readiness, keyset: app.keyset }, request, response);
@@ -158,8 +184,8 @@ function readinessOf(app: App, feed: RevocationFeed): Readiness {
   return { status, checks: { database, redis, revocations } };
 }
 
-function setHealth(health: HealthImplementation, readiness: Readiness | undefined): void {
-  const status = readiness === undefined || readiness.status === 'unavailable' ? 'NOT_SERVING' : 'SERVING';
+function setHealth(health: HealthImplementation, isServing: boolean): void {
+  const status = isServing ? 'SERVING' : 'NOT_SERVING';
   for (const name of ['', ...SERVICES.map((service) => service.typeName)]) health.setStatus(name, status);
 }
 
@@ -173,15 +199,12 @@ function mailDeps(app: App) {
   };
 }
 
-function stopGrpc(server: GrpcServer, graceMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => {
-      server.forceShutdown();
-      resolve();
-    }, graceMs);
-    server.tryShutdown(() => {
-      clearTimeout(timer);
-      resolve();
-    });
+// A health watch never ends by itself: when the last call has been answered and its answer sent, what is left is cut.
+async function stopGrpc(server: GrpcServer, activeCalls: ActiveCalls, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.tryShutdown(() => resolve());
   });
+  const answered = activeCalls.idle().then(() => delay(FLUSH_MS, undefined, { ref: false }));
+  await Promise.race([closed, answered, delay(graceMs, undefined, { ref: false })]);
+  server.forceShutdown();
 }

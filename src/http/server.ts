@@ -50,6 +50,8 @@ export async function startHttpServer(
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
+      // Two authorization headers are seen as two, and refused, rather than the first believed.
+      joinDuplicateHeaders: true,
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,

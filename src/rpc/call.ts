@@ -11,6 +11,8 @@ import type { ClientAddress } from './client-address.ts';
 export type Transport = {
   /** The values of a header, in order. Names are lower case. */
   headerValues(name: string): readonly string[];
+  /** The request as it came, where the protocol has it in one piece and uncompressed. */
+  readonly requestBytes: Buffer | undefined;
   /** The address at the other end of the connection. */
   readonly peerAddress: string;
   /** Calls `listener` when the caller has gone or its deadline has passed; at once when it has already. */

@@ -1,10 +1,13 @@
 // The connect-node adapter: Connect and gRPC-Web, over HTTP/1.1 and HTTP/2.
 
-import type { DescMethod, DescMethodUnary } from '@bufbuild/protobuf';
+import type { DescMethod, DescMethodUnary, Message } from '@bufbuild/protobuf';
 import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
 import { ConnectError, createContextKey, createContextValues } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Transport } from './call.ts';
+import type { SetAsideBody } from './connect-body.ts';
+import { settingBodyAside } from './connect-body.ts';
+import { decodeBinary, decodeJson } from './decode-message.ts';
 import type { RpcError } from './error-table.ts';
 import type { ServedService } from './handlers/handlers.ts';
 import type { Handler, PipelineDeps } from './pipeline.ts';
@@ -21,6 +24,10 @@ const MAX_TIMEOUT_MS = 3_600_000;
 
 const peerAddress = createContextKey('', { description: 'address at the other end of the connection' });
 
+const requestBody = createContextKey<SetAsideBody | undefined>(undefined, {
+  description: 'the request, not yet decoded',
+});
+
 /** Serves every method of `services` behind the pipeline; other paths go to `fallback`. */
 export function createConnectHandler(
   deps: PipelineDeps,
@@ -29,11 +36,19 @@ export function createConnectHandler(
   fallback: NodeHandler,
 ): NodeHandler {
   return connectNodeAdapter({
-    routes: (router) => services.forEach((served) => addService(router, deps, served)),
+    routes: (router) => {
+      for (const served of services) addService(router, deps, served);
+      const decodedHere = router.handlers.map((handler) =>
+        settingBodyAside(handler, requestBody, limits.maxMessageBytes),
+      );
+      router.handlers.splice(0, router.handlers.length, ...decodedHere);
+    },
     contextValues: (request) => createContextValues().set(peerAddress, request.socket.remoteAddress ?? ''),
     readMaxBytes: limits.maxMessageBytes,
     writeMaxBytes: limits.maxMessageBytes,
     maxTimeoutMs: MAX_TIMEOUT_MS,
+    // Requests are small, and compressed secrets can be guessed by their length (CVE-2013-3587 class).
+    acceptCompression: [],
     grpc: false,
     fallback,
   });
@@ -61,12 +76,18 @@ function addUnary(
 ): void {
   const serve = serveMethod(deps, method, handler);
   router.rpc(method, async (request, context) => {
-    const outcome = await serve(transportOf(context), () => request);
+    const outcome = await serve(transportOf(context), () => decode(method, context, request));
     context.responseHeader.set('x-request-id', outcome.call.requestId);
     context.responseHeader.set('cache-control', 'no-store');
     if ('error' in outcome) throw connectError(outcome.error);
     return outcome.response;
   });
+}
+
+function decode(method: DescMethodUnary, context: HandlerContext, decoded: Message): Message {
+  const body = context.values.get(requestBody);
+  if (body === undefined) return decoded;
+  return body.format === 'json' ? decodeJson(method, body.bytes) : decodeBinary(method, body.bytes);
 }
 
 function transportOf(context: HandlerContext): Transport {
@@ -75,6 +96,7 @@ function transportOf(context: HandlerContext): Transport {
       const value = context.requestHeader.get(name);
       return value === null ? [] : [value];
     },
+    requestBytes: undefined,
     peerAddress: context.values.get(peerAddress),
     onCancelled(listener) {
       if (context.signal.aborted) listener();

@@ -1,6 +1,6 @@
 // The grpc-js adapter: gRPC over HTTP/2, with health and reflection.
 
-import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { toBinary } from '@bufbuild/protobuf';
 import type { DescMethod, Message } from '@bufbuild/protobuf';
 import { anyPack } from '@bufbuild/protobuf/wkt';
 import { create } from '@bufbuild/protobuf';
@@ -14,11 +14,12 @@ import type {
 } from '@grpc/grpc-js';
 import { logVerbosity, Metadata, Server, setLogVerbosity } from '@grpc/grpc-js';
 import { StatusSchema } from '../../gen/google/rpc/status_pb.ts';
-import { validationFailed } from '../domain/errors.ts';
+import { after } from '../domain/maybe-promise.ts';
 import type { Transport } from './call.ts';
+import { decodeBinary } from './decode-message.ts';
 import type { RpcError } from './error-table.ts';
 import type { ServedService } from './handlers/handlers.ts';
-import type { PipelineDeps, ServeMethod } from './pipeline.ts';
+import type { Outcome, PipelineDeps, ServeMethod } from './pipeline.ts';
 import { serveMethod } from './pipeline.ts';
 
 /** What bounds a connection and its calls. */
@@ -87,24 +88,29 @@ function definitionOf({ service }: ServedService): ServiceDefinition {
 
 function implementationOf(
   deps: PipelineDeps,
-  { service, handlers }: ServedService,
+  { service, handlers, recalls }: ServedService,
 ): UntypedServiceImplementation {
   const entries = service.methods.map((method) => {
     const handler = handlers.get(method.localName);
     if (handler === undefined) throw new Error(`${service.typeName}/${method.name} has no handler`);
-    return [method.name, unary(method, serveMethod(deps, method, handler))] as const;
+    return [
+      method.name,
+      unary(method, serveMethod(deps, method, handler, recalls.get(method.localName))),
+    ] as const;
   });
   return Object.fromEntries(entries);
 }
 
 function unary(method: DescMethod, serve: ServeMethod): handleUnaryCall<Buffer, Buffer> {
   const serialize = serializer(method);
-  const answer = async (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => {
-    const outcome = await serve(new GrpcTransport(call), () => decode(method, call.request));
+  const answer = (outcome: Outcome, callback: sendUnaryData<Buffer>) => {
     if ('response' in outcome) callback(null, serialize(outcome.response));
     else callback(statusOf(outcome.error));
   };
-  return (call, callback) => void answer(call, callback);
+  return (call, respond) => {
+    const outcome = serve(new GrpcTransport(call), () => decodeBinary(method, call.request));
+    void after(outcome, (known) => answer(known, respond));
+  };
 }
 
 class GrpcTransport implements Transport {
@@ -112,6 +118,10 @@ class GrpcTransport implements Transport {
 
   constructor(call: ServerUnaryCall<Buffer, Buffer>) {
     this.#call = call;
+  }
+
+  get requestBytes(): Buffer {
+    return this.#call.request;
   }
 
   get peerAddress(): string {
@@ -125,16 +135,6 @@ class GrpcTransport implements Transport {
   onCancelled(listener: () => void): void {
     if (this.#call.cancelled) listener();
     else this.#call.on('cancelled', listener);
-  }
-}
-
-function decode(method: DescMethod, bytes: Buffer): Message {
-  try {
-    return fromBinary(method.input, bytes);
-  } catch {
-    throw validationFailed([
-      { field: '', description: `the request is not a ${method.input.typeName} message` },
-    ]);
   }
 }
 

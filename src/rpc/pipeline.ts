@@ -7,8 +7,11 @@ import type { PresentedCredentials } from '../domain/access/authenticate.ts';
 import type { Principal } from '../domain/access/principal.ts';
 import type { Clock } from '../domain/clock.ts';
 import { DomainError } from '../domain/errors.ts';
+import type { MaybePromise } from '../domain/maybe-promise.ts';
+import { after } from '../domain/maybe-promise.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { AccessRule, AccessTable } from './access-table.ts';
+import type { ActiveCalls } from './active-calls.ts';
 import type { Transport } from './call.ts';
 import { Call } from './call.ts';
 import type { ClientAddress } from './client-address.ts';
@@ -16,16 +19,20 @@ import type { RpcError } from './error-table.ts';
 import { toRpcError } from './error-table.ts';
 
 /** What a handler is: the request is decoded, the caller may make the call. */
-export type Handler = (request: Message, call: Call) => Promise<Message>;
+export type Handler = (request: Message, call: Call) => MaybePromise<Message>;
+
+/** The answer to a call that was answered before and would be answered the same now. It looks at the credential itself. */
+export type Recall = (transport: Transport) => Message | undefined;
 
 export type PipelineDeps = {
   readonly accessTable: AccessTable;
-  readonly authenticate: (presented: PresentedCredentials) => Promise<Principal>;
+  readonly authenticate: (presented: PresentedCredentials) => MaybePromise<Principal>;
   readonly clientAddress: ClientAddress;
   readonly clock: Clock;
   readonly logger: Logger;
   /** No call runs longer, whatever its caller allows. */
   readonly maxCallMs: number;
+  readonly activeCalls: ActiveCalls;
 };
 
 /** The outcome of a call. */
@@ -33,39 +40,66 @@ export type Outcome =
   | { readonly response: Message; readonly call: Call }
   | { readonly error: RpcError; readonly call: Call };
 
-/** Serves one method: the request is decoded only after the caller has been let in. Never rejects. */
-export type ServeMethod = (transport: Transport, decode: () => Message) => Promise<Outcome>;
+/**
+ * Serves one method: the request is decoded only after the caller has been let in. Never throws or rejects. What needs no look-up is
+ * answered at once.
+ */
+export type ServeMethod = (transport: Transport, decode: () => Message) => MaybePromise<Outcome>;
 
 /** Composes the pipeline around one handler. Errors: Error when the method has no access rule. */
-export function serveMethod(deps: PipelineDeps, method: DescMethod, handler: Handler): ServeMethod {
+export function serveMethod(
+  deps: PipelineDeps,
+  method: DescMethod,
+  handler: Handler,
+  recall?: Recall,
+): ServeMethod {
   const rule = deps.accessTable.get(method);
   if (rule === undefined) throw new Error(`${method.parent.typeName}/${method.name} has no access rule`);
-
-  const run = async (call: Call, decode: () => Message): Promise<Message> => {
-    call.principal = await callerOf(deps, rule, call);
-    return handler(decode(), call);
-  };
 
   return (transport, decode) => {
     const call = new Call(method, transport, deps.clientAddress);
     const startTime = deps.clock.now();
-    return new Promise((resolve) => {
-      const fail = (error: unknown) => {
-        clearTimeout(timer);
-        resolve(failed(deps, call, startTime, error));
-      };
-      // Work that is cut off goes on to the end of its step: a transaction is whole or not at all, and its outcome is nobody's news any more.
-      const timer = setTimeout(() => {
-        call.abort();
-        fail(new DomainError('DEADLINE_EXCEEDED', `The call took longer than ${deps.maxCallMs} ms.`));
-      }, deps.maxCallMs);
-      run(call, decode).then((response) => {
-        clearTimeout(timer);
-        if (deps.logger.isLevelEnabled('debug')) logCall(deps, call, startTime);
-        resolve({ response, call });
-      }, fail);
-    });
+    try {
+      const known = recall?.(transport);
+      if (known !== undefined) return succeeded(deps, call, startTime, known);
+      const response = after(callerOf(deps, rule, call), (principal) => {
+        call.principal = principal;
+        return handler(decode(), call);
+      });
+      if (response instanceof Promise) return withinTime(deps, call, startTime, response);
+      return succeeded(deps, call, startTime, response);
+    } catch (error) {
+      return failed(deps, call, startTime, error);
+    }
   };
+}
+
+// Work that is cut off goes on to the end of its step: a transaction is whole or not at all, and its outcome is nobody's news any more.
+async function withinTime(
+  deps: PipelineDeps,
+  call: Call,
+  startTime: number,
+  work: Promise<Message>,
+): Promise<Outcome> {
+  const { promise: timeUp, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    call.abort();
+    reject(new DomainError('DEADLINE_EXCEEDED', `The call took longer than ${deps.maxCallMs} ms.`));
+  }, deps.maxCallMs);
+  const leave = deps.activeCalls.enter();
+  try {
+    return succeeded(deps, call, startTime, await Promise.race([work, timeUp]));
+  } catch (error) {
+    return failed(deps, call, startTime, error);
+  } finally {
+    clearTimeout(timer);
+    leave();
+  }
+}
+
+function succeeded(deps: PipelineDeps, call: Call, startTime: number, response: Message): Outcome {
+  if (deps.logger.isLevelEnabled('debug')) logCall(deps, call, startTime);
+  return { response, call };
 }
 
 function failed(deps: PipelineDeps, call: Call, startTime: number, error: unknown): Outcome {
@@ -74,7 +108,7 @@ function failed(deps: PipelineDeps, call: Call, startTime: number, error: unknow
   return { error: rpcError, call };
 }
 
-async function callerOf(deps: PipelineDeps, rule: AccessRule, call: Call): Promise<Principal | undefined> {
+function callerOf(deps: PipelineDeps, rule: AccessRule, call: Call): MaybePromise<Principal | undefined> {
   if (rule.mode === 'public') return undefined;
   const { transport } = call;
   const presented = {
@@ -83,15 +117,23 @@ async function callerOf(deps: PipelineDeps, rule: AccessRule, call: Call): Promi
       return transport.headerValues('x-api-key');
     },
   };
-  if (rule.mode === 'optional') return deps.authenticate(presented).catch(anonymousWhenRefused);
-  const principal = await deps.authenticate(presented);
-  requireAccess(rule, principal, deps.clock.now());
-  return principal;
+  if (rule.mode === 'optional') return knownOrAnonymous(deps, presented);
+  return after(deps.authenticate(presented), (principal) => {
+    requireAccess(rule, principal, deps.clock.now());
+    return principal;
+  });
 }
 
-function anonymousWhenRefused(error: unknown): undefined {
-  if (error instanceof DomainError && error.reason.startsWith('TOKEN_')) return undefined;
-  throw error;
+async function knownOrAnonymous(
+  deps: PipelineDeps,
+  presented: PresentedCredentials,
+): Promise<Principal | undefined> {
+  try {
+    return await deps.authenticate(presented);
+  } catch (error) {
+    if (error instanceof DomainError && error.reason.startsWith('TOKEN_')) return undefined;
+    throw error;
+  }
 }
 
 function callFields(deps: PipelineDeps, call: Call, startTime: number) {

@@ -13,9 +13,11 @@ import { findPostgres, startPrivatePostgres } from '../support/private-postgres.
 import type { Figure } from './report.ts';
 import { median } from './report.ts';
 
-const CALLS = 8_000;
+// Short rounds, taken in turn: what else the machine does falls on both alike.
+const CALLS = 500;
 const CONCURRENCY = 64;
-const ROUNDS = 9;
+const ROUNDS = 80;
+const WARM_UP_ROUNDS = 20;
 
 type Round = { readonly perCpuSecond: number; readonly perSecond: number };
 
@@ -34,7 +36,7 @@ export async function benchValidate(): Promise<Figure[]> {
     const validate = new Client(node.grpc, credentials.createInsecure());
     const noOp = new Client(node.noOp, credentials.createInsecure());
     const rounds = { validate: [] as Round[], noOp: [] as Round[] };
-    for (let round = -2; round < ROUNDS; round += 1) {
+    for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
       const validated = await measure(node, () =>
         callBytes(validate, '/latchkey.v1.AuthService/ValidateToken', request, headers),
       );
@@ -43,10 +45,13 @@ export async function benchValidate(): Promise<Figure[]> {
       rounds.validate.push(validated);
       rounds.noOp.push(bare);
     }
+    const ratios = rounds.validate.map(
+      (round, index) => round.perCpuSecond / (rounds.noOp[index]?.perCpuSecond ?? Number.NaN),
+    );
     const ours = median(rounds.validate.map((round) => round.perCpuSecond));
     const bare = median(rounds.noOp.map((round) => round.perCpuSecond));
     return [
-      { name: 'validate-vs-noop', value: ours / bare, unit: 'ratio', goal: '≥ 0.80' },
+      { name: 'validate-vs-noop', value: median(ratios), unit: 'ratio', goal: '≥ 0.80' },
       { name: 'validate-cpu', value: 1e6 / ours, unit: 'µs CPU/call', goal: '' },
       { name: 'noop-cpu', value: 1e6 / bare, unit: 'µs CPU/call', goal: '' },
       {

@@ -90,6 +90,7 @@ describe('the access rule', () => {
     credentialId: 't',
     authTime: NOW - 300_000,
     amr: ['pwd'],
+    version: 1,
     expiresAt: undefined,
   };
   const rule = { credentials: ['access_token'], scopes: ['a:read'], maxAuthAgeMs: 300_000 } as const;
@@ -160,11 +161,13 @@ describe('authenticating', () => {
     authorization,
     apiKey,
   });
-  const outcome = async (presented: PresentedCredentials, deps = world()) =>
-    authenticate(deps, presented).then(
-      ({ subjectId }) => subjectId,
-      (error: { reason?: string }) => error.reason,
-    );
+  const outcome = (presented: PresentedCredentials, deps = world()) =>
+    Promise.resolve()
+      .then(() => authenticate(deps, presented))
+      .then(
+        ({ subjectId }) => subjectId,
+        (error: { reason?: string }) => error.reason,
+      );
 
   it.each([
     [present([]), 'TOKEN_MISSING'],

@@ -3,7 +3,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ConfigError, readConfig } from '../../src/config.ts';
+import { ConfigError, readConfig, unknownVariables } from '../../src/config.ts';
 import { runLatchkey, temporaryFolder } from '../support/child-service.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -122,8 +122,6 @@ describe('a variable', () => {
     ['TRUSTED_PROXIES', '::1/129', 'which ::1/129 is not'],
     ['MAX_MESSAGE_BYTES', '1', 'must be between 65536 and'],
     ['LOG_LEVEL', 'verbose', 'must be trace, debug'],
-    ['NO_SUCH_THING', 'x', 'there is no such variable'],
-    ['NO_SUCH_THING_FILE', 'x', 'there is no such variable'],
     ['MASTER_KEY_FILE', '/no/such/file', 'there is no file /no/such/file'],
     ['MASTER_KEY_FILE', '/', 'cannot read /'],
     ['TLS_CERT_FILE', '/no/such/file', 'set both or neither'],
@@ -145,6 +143,17 @@ describe('a variable', () => {
 
   it('that is empty counts as absent, and one of the tests is not ours', () => {
     expect(faultOf({ LATCHKEY_ISSUER: '', LATCHKEY_TEST_X: 'y', HOME: '/' })).toBeUndefined();
+  });
+
+  it('that does not exist is named, and not refused: a cluster adds its own to a service of this name', () => {
+    const variables = {
+      LATCHKEY_PORT: 'tcp://10.0.0.1:8080',
+      LATCHKEY_AUDIENCE_FILE: 'f',
+      LATCHKEY_TEST_X: 'y',
+      LATCHKEY_ISSUER: '',
+    };
+    expect(unknownVariables(variables)).toEqual(['LATCHKEY_PORT']);
+    expect(faultOf({ LATCHKEY_PORT: 'tcp://10.0.0.1:8080' })).toBeUndefined();
   });
 
   it('may stand in a file, without the line end', async () => {

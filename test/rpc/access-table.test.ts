@@ -10,6 +10,7 @@ import {
 } from '@bufbuild/protobuf/wkt';
 import { describe, expect, it } from 'vitest';
 import type { Principal } from '../../src/domain/access/principal.ts';
+import { ActiveCalls } from '../../src/rpc/active-calls.ts';
 import { accessTable, type AccessRule } from '../../src/rpc/access-table.ts';
 import { serveMethod } from '../../src/rpc/pipeline.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
@@ -120,6 +121,7 @@ function pipeline(table: ReturnType<typeof accessTable>, principal: Principal | 
     clock: { now: () => NOW },
     logger: createLogger('silent'),
     maxCallMs: 1_000,
+    activeCalls: new ActiveCalls(),
   };
 }
 
@@ -134,6 +136,7 @@ function principalWho(authTime: number | undefined): Principal {
     credentialId: 'token-1',
     authTime,
     amr: ['pwd'],
+    version: 1,
     expiresAt: undefined,
   };
 }
@@ -154,7 +157,12 @@ describe('a greatest age of the login', () => {
       runs += 1;
       return create(EmptySchema);
     });
-    const transport = { headerValues: () => [], peerAddress: '', onCancelled: () => undefined };
+    const transport = {
+      headerValues: () => [],
+      requestBytes: undefined,
+      peerAddress: '',
+      onCancelled: () => undefined,
+    };
     const outcome = await serve(transport, () => create(EmptySchema));
     expect('error' in outcome ? outcome.error.reason : 'OK').toBe(ending);
     expect(runs).toBe(ending === 'OK' ? 1 : 0);

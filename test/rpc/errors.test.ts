@@ -8,6 +8,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { ErrorReason as WireReason } from '../../gen/latchkey/v1/error_reason_pb.ts';
 import { GetMeResponseSchema, UserService } from '../../gen/latchkey/v1/user_service_pb.ts';
 import { DomainError, type ErrorReason } from '../../src/domain/errors.ts';
+import { ActiveCalls } from '../../src/rpc/active-calls.ts';
 import { accessTable } from '../../src/rpc/access-table.ts';
 import { toRpcError } from '../../src/rpc/error-table.ts';
 import { serveMethod, type Handler } from '../../src/rpc/pipeline.ts';
@@ -77,15 +78,18 @@ async function serve(
       credentialId: 'token-1',
       authTime: undefined,
       amr: [],
+      version: 1,
       expiresAt: undefined,
     }),
     clientAddress: () => '192.0.2.1',
     clock: { now: () => 0 },
     logger: createLogger('trace', { write: (line: string) => void lines.push(line) }),
     maxCallMs: options.maxCallMs ?? 10_000,
+    activeCalls: new ActiveCalls(),
   };
   const transport = {
     headerValues: (name: string) => [options.headers?.[name]].filter((value) => value !== undefined),
+    requestBytes: undefined,
     peerAddress: '192.0.2.1',
     onCancelled: () => undefined,
   };

@@ -38,6 +38,7 @@ export function recordedService(service: DescService): ServedService {
   return {
     service,
     handlers: new Map(service.methods.map((method) => [method.localName, recorder(method)])),
+    recalls: new Map(),
   };
 }
 

@@ -3,6 +3,8 @@
 import { API_KEY_PREFIX } from '../api-key/api-key.ts';
 import { DomainError } from '../errors.ts';
 import type { ErrorReason } from '../errors.ts';
+import type { MaybePromise } from '../maybe-promise.ts';
+import { after } from '../maybe-promise.ts';
 import type { AssessDeps, InactiveReason } from '../token/assess-token.ts';
 import { assessAccessToken, assessApiKey } from '../token/assess-token.ts';
 import type { Principal } from './principal.ts';
@@ -21,13 +23,15 @@ const BEARER = /^Bearer +([\x21-\x7E]+)$/i;
  * The principal of the call. `authorization` decides alone when it is there: an invalid credential is never papered over by a second one.
  * Errors: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, REVOCATIONS_STALE, STORAGE_UNAVAILABLE.
  */
-export async function authenticate(deps: AssessDeps, presented: PresentedCredentials): Promise<Principal> {
+export function authenticate(deps: AssessDeps, presented: PresentedCredentials): MaybePromise<Principal> {
   const credential = readCredential(presented);
-  const verdict = credential.startsWith(API_KEY_PREFIX)
-    ? await assessApiKey(deps, credential)
-    : await assessAccessToken(deps, credential, deps.audience);
-  if (verdict.active) return verdict.principal;
-  throw refusal(verdict.reason);
+  const assessed = credential.startsWith(API_KEY_PREFIX)
+    ? assessApiKey(deps, credential)
+    : assessAccessToken(deps, credential, deps.audience);
+  return after(assessed, (verdict) => {
+    if (verdict.active) return verdict.principal;
+    throw refusal(verdict.reason);
+  });
 }
 
 function readCredential(presented: PresentedCredentials): string {

@@ -17,6 +17,8 @@ export type Principal = {
   readonly authTime: number | undefined;
   /** RFC 8176. */
   readonly amr: readonly string[];
+  /** The subject's epoch that the credential was made, or last read, under. */
+  readonly version: number;
   /** Undefined when the credential does not expire. */
   readonly expiresAt: number | undefined;
 };

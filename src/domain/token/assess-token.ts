@@ -9,7 +9,7 @@ import type { Clock } from '../clock.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import { after } from '../maybe-promise.ts';
 import type { RevocationIndex } from '../revocation/revocation-index.ts';
-import type { AccessTokenClaims, AccessTokenVerifier, TokenFault } from './access-token.ts';
+import type { AccessTokenClaims, AccessTokenVerifier, TokenFault, VerifiedToken } from './access-token.ts';
 
 export type AssessDeps = {
   readonly accessTokenVerifier: AccessTokenVerifier;
@@ -18,7 +18,7 @@ export type AssessDeps = {
     RevocationIndex,
     'requireFresh' | 'isRevoked' | 'isSessionRevoked' | 'minVersionOf'
   >;
-  readonly roleDirectory: Pick<RoleDirectory, 'grantedBy' | 'version'>;
+  readonly roleDirectory: Pick<RoleDirectory, 'grantedBy'>;
   readonly clock: Clock;
   readonly audience: string;
 };
@@ -40,13 +40,13 @@ export function assessAccessToken(
   token: string,
   audience: string,
 ): MaybePromise<TokenVerdict> {
-  return after(deps.accessTokenVerifier.verify(token), (verified) => {
+  return after<VerifiedToken, TokenVerdict>(deps.accessTokenVerifier.verify(token), (verified) => {
     if ('fault' in verified) return inactive(verified.fault);
     const { claims } = verified;
     if (!claims.audience.includes(audience)) return inactive('wrong_audience');
     deps.revocationIndex.requireFresh();
     if (deps.revocationIndex.isRevoked(claims)) return inactive('revoked');
-    return verdictOn(deps, claims, tokenPrincipal);
+    return { active: true, principal: tokenPrincipal(claims, deps.roleDirectory) };
   });
 }
 
@@ -55,30 +55,36 @@ export function assessApiKey(deps: AssessDeps, text: string): MaybePromise<Token
   const { revocationIndex } = deps;
   revocationIndex.requireFresh();
   const found = deps.apiKeyDirectory.find(text, (ownerId) => revocationIndex.minVersionOf(ownerId));
-  return after(found, (key) => {
+  return after<ApiKeyRecord | undefined, TokenVerdict>(found, (key) => {
     if (key === undefined) return inactive('invalid');
     if (key.revokeTime !== undefined || !key.ownerActive || revocationIndex.isSessionRevoked(key.id))
       return inactive('revoked');
     if (key.expireTime !== undefined && key.expireTime <= deps.clock.now()) return inactive('expired');
-    return verdictOn(deps, key, keyPrincipal);
+    return { active: true, principal: keyPrincipal(key, deps.roleDirectory) };
   });
 }
 
-// Claims and keys that are remembered are the same object each time, so the verdict on them is remembered with them, for as long as no role
-// grants anything else. Expiry and revocation are no part of it: both were checked just before.
-const verdicts = new WeakMap<object, { readonly rolesVersion: number; readonly verdict: TokenVerdict }>();
-
-function verdictOn<Source extends object>(
-  deps: AssessDeps,
-  source: Source,
-  principalOf: (source: Source, roles: AssessDeps['roleDirectory']) => Principal,
-): TokenVerdict {
-  const rolesVersion = deps.roleDirectory.version;
-  const known = verdicts.get(source);
-  if (known?.rolesVersion === rolesVersion) return known.verdict;
-  const verdict: TokenVerdict = { active: true, principal: principalOf(source, deps.roleDirectory) };
-  verdicts.set(source, { rolesVersion, verdict });
-  return verdict;
+/**
+ * Whether a credential that was found good a moment ago still is: in date, and not revoked by itself, with its session or with its subject.
+ * False also when this node cannot know; the full assessment then tells why.
+ */
+export function isStillGood(
+  deps: Pick<AssessDeps, 'clock'> & {
+    readonly revocationIndex: Pick<RevocationIndex, 'isFresh' | 'isRevoked'>;
+  },
+  principal: Principal,
+): boolean {
+  if (principal.expiresAt !== undefined && principal.expiresAt <= deps.clock.now()) return false;
+  const isKey = principal.credential === 'api_key';
+  return (
+    deps.revocationIndex.isFresh() &&
+    !deps.revocationIndex.isRevoked({
+      tokenId: principal.credentialId,
+      sessionId: isKey ? principal.credentialId : principal.sessionId,
+      subjectId: principal.subjectId,
+      version: principal.version,
+    })
+  );
 }
 
 function tokenPrincipal(claims: AccessTokenClaims, roles: AssessDeps['roleDirectory']): Principal {
@@ -93,6 +99,7 @@ function tokenPrincipal(claims: AccessTokenClaims, roles: AssessDeps['roleDirect
     credentialId: claims.tokenId,
     authTime: claims.authTime,
     amr: claims.amr,
+    version: claims.version,
     expiresAt: claims.expiresAt,
   };
 }
@@ -109,6 +116,7 @@ function keyPrincipal(key: ApiKeyRecord, roles: AssessDeps['roleDirectory']): Pr
     credentialId: key.id,
     authTime: undefined,
     amr: [],
+    version: key.ownerVersion,
     expiresAt: key.expireTime,
   };
 }

@@ -3,6 +3,7 @@
 import type { Principal } from '../access/principal.ts';
 import { API_KEY_PREFIX } from '../api-key/api-key.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
+import { after } from '../maybe-promise.ts';
 import type { AssessDeps, InactiveReason, TokenVerdict } from './assess-token.ts';
 import { assessAccessToken, assessApiKey } from './assess-token.ts';
 
@@ -24,15 +25,20 @@ export type ValidateTokenResult =
     };
 
 /** The verdict; an inactive token is a result. Errors: REVOCATIONS_STALE, STORAGE_UNAVAILABLE (API keys alone). */
-export async function validateToken(
+export function validateToken(
   deps: AssessDeps,
   input: ValidateTokenInput,
-): Promise<ValidateTokenResult> {
+): MaybePromise<ValidateTokenResult> {
   const audience = input.audience === '' ? deps.audience : input.audience;
-  const verdict = await assess(deps, input.token, audience);
-  if (!verdict.active || input.requiredScopes.length === 0) return verdict;
+  return after(assess(deps, input.token, audience), (verdict) =>
+    requireScopes(verdict, input.requiredScopes),
+  );
+}
+
+function requireScopes(verdict: TokenVerdict, requiredScopes: readonly string[]): ValidateTokenResult {
+  if (!verdict.active || requiredScopes.length === 0) return verdict;
   const { principal } = verdict;
-  const missingScopes = input.requiredScopes.filter((scope) => !principal.scopes.includes(scope));
+  const missingScopes = requiredScopes.filter((scope) => !principal.scopes.includes(scope));
   if (missingScopes.length === 0) return verdict;
   return { active: false, reason: 'insufficient_scope', principal, missingScopes };
 }

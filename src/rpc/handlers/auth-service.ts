@@ -29,6 +29,7 @@ import {
 } from '../../../gen/latchkey/v1/auth_service_pb.ts';
 import { RequestReader } from '../decode.ts';
 import { encodeTokenSet, encodeUser } from '../encode.ts';
+import type { VerdictMemory } from '../verdict-memory.ts';
 import type { ServiceHandlers } from './handlers.ts';
 import { validationHandlers } from './validate-token.ts';
 
@@ -43,10 +44,13 @@ export type AuthServiceDeps = RegisterDeps &
   };
 
 /** The handlers of AuthService. */
-export function authServiceHandlers(deps: AuthServiceDeps): ServiceHandlers<typeof AuthService> {
+export function authServiceHandlers(
+  deps: AuthServiceDeps,
+  memory: VerdictMemory,
+): ServiceHandlers<typeof AuthService> {
   const refresh = refreshTogether(deps);
   return {
-    ...validationHandlers(deps),
+    ...validationHandlers(deps, memory),
 
     async register(request, call) {
       const reader = new RequestReader();

@@ -1,9 +1,10 @@
-// ValidateToken and BatchValidateTokens: the hot path. A verdict that has been encoded before is not encoded again.
+// ValidateToken and BatchValidateTokens: the hot path.
 
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { MAX_SCOPES, readScopes } from '../../domain/access/scope.ts';
+import { readScopes } from '../../domain/access/scope.ts';
 import { validationFailed } from '../../domain/errors.ts';
+import { after } from '../../domain/maybe-promise.ts';
 import type { AssessDeps } from '../../domain/token/assess-token.ts';
 import type { ValidateTokenInput, ValidateTokenResult } from '../../domain/token/validate-token.ts';
 import { validateToken } from '../../domain/token/validate-token.ts';
@@ -19,13 +20,12 @@ import {
 import { InactiveReason } from '../../../gen/latchkey/v1/token_pb.ts';
 import { MAX_TOKEN_LENGTH, RequestReader } from '../decode.ts';
 import { encodePrincipal } from '../encode.ts';
+import type { VerdictMemory } from '../verdict-memory.ts';
+import { VERDICT_TTL_MS } from '../verdict-memory.ts';
 import type { ServiceHandlers } from './handlers.ts';
 
 /** How many tokens one batch may hold. */
 export const MAX_BATCH = 1_000;
-
-/** How long a caller without the revocation feed may keep a verdict. */
-export const VERDICT_TTL_MS = 5_000;
 
 const MAX_AUDIENCE_LENGTH = 300;
 
@@ -42,19 +42,21 @@ const INACTIVE: Readonly<Record<InactiveName, InactiveReason>> = {
 
 type ValidationHandlers = Pick<ServiceHandlers<typeof AuthService>, 'validateToken' | 'batchValidateTokens'>;
 
-/** The two handlers that gateways call. */
-export function validationHandlers(deps: AssessDeps): ValidationHandlers {
-  const encoder = new VerdictEncoder(() => deps.clock.now());
+/** The two handlers that gateways call; the answers of the first are remembered. */
+export function validationHandlers(deps: AssessDeps, memory: VerdictMemory): ValidationHandlers {
   return {
-    async validateToken(request) {
-      return encoder.encode(await validateToken(deps, readOne(request)));
+    validateToken(request, call) {
+      return after(validateToken(deps, readOne(request)), (result) => {
+        const response = encodeResult(result, deps.clock.now());
+        if (result.active) memory.remember(call, result.principal, response);
+        return response;
+      });
     },
 
     async batchValidateTokens(request) {
       const inputs = readBatch(request.requests);
-      const responses = await Promise.all(
-        inputs.map(async (input) => encoder.encode(await validateToken(deps, input))),
-      );
+      const results = await Promise.all(inputs.map(async (input) => validateToken(deps, input)));
+      const responses = results.map((result) => encodeResult(result, deps.clock.now()));
       return create(BatchValidateTokensResponseSchema, { responses });
     },
   };
@@ -92,45 +94,19 @@ function read(reader: RequestReader, request: ValidateTokenRequest, path: string
   return {
     token: reader.token(`${path}token`, request.token),
     audience: reader.text(request.audience, { field: `${path}audience`, max: MAX_AUDIENCE_LENGTH }),
-    requiredScopes:
-      request.requiredScopes.length > MAX_SCOPES
-        ? readScopes(reader, `${path}required_scopes`, request.requiredScopes)
-        : request.requiredScopes,
+    requiredScopes: readScopes(reader, `${path}required_scopes`, request.requiredScopes),
   };
 }
 
-class VerdictEncoder {
-  readonly #now: () => number;
-  // By the verdict's identity: the domain hands out the same object while nothing about it changes.
-  readonly #encoded = new WeakMap<ValidateTokenResult, ValidateTokenResponse>();
-
-  constructor(now: () => number) {
-    this.#now = now;
-  }
-
-  encode(result: ValidateTokenResult): ValidateTokenResponse {
-    if (!result.active) return encodeInactive(result);
-    const { expiresAt } = result.principal;
-    const remaining = expiresAt === undefined ? Infinity : expiresAt - this.#now();
-    if (remaining < VERDICT_TTL_MS) return encodeActive(result, Math.max(0, remaining));
-    const known = this.#encoded.get(result);
-    if (known !== undefined) return known;
-    const response = encodeActive(result, VERDICT_TTL_MS);
-    this.#encoded.set(result, response);
-    return response;
-  }
-}
-
-function encodeActive(
-  result: Extract<ValidateTokenResult, { active: true }>,
-  cacheTtlMs: number,
-): ValidateTokenResponse {
+function encodeResult(result: ValidateTokenResult, now: number): ValidateTokenResponse {
+  if (!result.active) return encodeInactive(result);
   const { expiresAt } = result.principal;
+  const remainingMs = expiresAt === undefined ? Infinity : Math.max(0, expiresAt - now);
   return create(ValidateTokenResponseSchema, {
     active: true,
     principal: encodePrincipal(result.principal),
     ...(expiresAt === undefined ? {} : { expiresAt: timestampFromMs(expiresAt) }),
-    cacheTtl: durationFromMs(cacheTtlMs),
+    cacheTtl: durationFromMs(Math.min(VERDICT_TTL_MS, remainingMs)),
   });
 }
 

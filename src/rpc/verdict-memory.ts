@@ -1,0 +1,84 @@
+// Remembers what ValidateToken answered, so that the same question by the same caller costs one hash and a look at what was revoked.
+
+import { hash } from 'node:crypto';
+import type { Message } from '@bufbuild/protobuf';
+import { LRUCache } from 'lru-cache';
+import type { Principal } from '../domain/access/principal.ts';
+import type { RoleDirectory } from '../domain/access/role.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { RevocationIndex } from '../domain/revocation/revocation-index.ts';
+import { isStillGood } from '../domain/token/assess-token.ts';
+import type { Call, Transport } from './call.ts';
+
+/** How long a caller without the revocation feed may keep a verdict. */
+export const VERDICT_TTL_MS = 5_000;
+
+/** After so long the question is answered anew, whatever is remembered. */
+const MEMORY_MS = 10_000;
+const MAX_REMEMBERED = 20_000;
+
+export type VerdictMemoryDeps = {
+  readonly revocationIndex: Pick<RevocationIndex, 'isFresh' | 'isRevoked'>;
+  readonly roleDirectory: Pick<RoleDirectory, 'version'>;
+  readonly clock: Clock;
+};
+
+type Remembered = {
+  readonly response: Message;
+  /** Undefined where anyone may ask. */
+  readonly caller: Principal | undefined;
+  readonly subject: Principal;
+  readonly rolesVersion: number;
+  readonly until: number;
+};
+
+/**
+ * Answers by the SHA-256 of credential and request together. Expiry, revocation and epoch of the caller and of the token asked about, and what
+ * roles grant, are checked on every look; what does not hold any more is forgotten, and the full pipeline answers.
+ */
+export class VerdictMemory {
+  readonly #deps: VerdictMemoryDeps;
+  readonly #remembered = new LRUCache<string, Remembered>({ max: MAX_REMEMBERED });
+
+  constructor(deps: VerdictMemoryDeps) {
+    this.#deps = deps;
+  }
+
+  /** The answer that still holds; undefined when there is none. */
+  recall(transport: Transport): Message | undefined {
+    const fingerprint = fingerprintOf(transport);
+    if (fingerprint === undefined) return undefined;
+    const remembered = this.#remembered.get(fingerprint);
+    if (remembered === undefined) return undefined;
+    if (this.#holds(remembered)) return remembered.response;
+    this.#remembered.delete(fingerprint);
+    return undefined;
+  }
+
+  /** Remembers the answer to an active token, as long as its `cache_ttl` would be the same. */
+  remember(call: Call, subject: Principal, response: Message): void {
+    const fingerprint = fingerprintOf(call.transport);
+    if (fingerprint === undefined) return;
+    const lastSame = subject.expiresAt === undefined ? Infinity : subject.expiresAt - VERDICT_TTL_MS;
+    const until = Math.min(this.#deps.clock.now() + MEMORY_MS, lastSame);
+    const rolesVersion = this.#deps.roleDirectory.version;
+    this.#remembered.set(fingerprint, { response, caller: call.principal, subject, rolesVersion, until });
+  }
+
+  #holds({ caller, subject, rolesVersion, until }: Remembered): boolean {
+    return (
+      this.#deps.clock.now() < until &&
+      rolesVersion === this.#deps.roleDirectory.version &&
+      (caller === undefined || isStillGood(this.#deps, caller)) &&
+      isStillGood(this.#deps, subject)
+    );
+  }
+}
+
+// No header holds a line feed, so that no two pairs of credential and request run together into the same text.
+function fingerprintOf(transport: Transport): string | undefined {
+  const { requestBytes } = transport;
+  const [authorization = '', second] = transport.headerValues('authorization');
+  if (requestBytes === undefined || second !== undefined) return undefined;
+  return hash('sha256', `${authorization}\n${requestBytes.toString('latin1')}`, 'base64');
+}
