@@ -70,7 +70,7 @@ export async function openApp(
 ) {
   const { database, dataDir, masterKey } = storage;
   const clock = overrides.clock ?? { now: () => Date.now() };
-  const stores = openStores(database.tables);
+  const stores = openStores(database);
   const transact = openTransactions(database.tables);
   await checkMasterKey(masterKey, stores.instance);
 

@@ -1,7 +1,7 @@
 // Signs and verifies access tokens: JWTs of type at+jwt (RFC 9068), checked by the book (RFC 8725).
 
 import { hash } from 'node:crypto';
-import { base64url, errors, jwtVerify, SignJWT } from 'jose';
+import { base64url, errors, jwtVerify } from 'jose';
 import type { CompactJWSHeaderParameters } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
@@ -13,6 +13,7 @@ import type {
   AccessTokenVerifier,
   VerifiedToken,
 } from '../domain/token/access-token.ts';
+import { signCompact } from './compact-jws.ts';
 import type { Keyset } from './keyset.ts';
 
 const TYPE = 'at+jwt';
@@ -50,7 +51,7 @@ export function accessTokenSigner(deps: Pick<AccessTokenCodecDeps, 'keyset' | 'i
   return {
     sign(claims) {
       const key = deps.keyset.signer();
-      return new SignJWT({
+      return signCompact(key, TYPE, {
         iss: deps.issuer,
         sub: claims.subjectId,
         aud: [...claims.audience],
@@ -65,9 +66,7 @@ export function accessTokenSigner(deps: Pick<AccessTokenCodecDeps, 'keyset' | 'i
         ver: claims.version,
         amr: claims.amr,
         ...(claims.authTime === undefined ? {} : { auth_time: seconds(claims.authTime) }),
-      })
-        .setProtectedHeader({ alg: key.algorithm, typ: TYPE, kid: key.kid })
-        .sign(key.privateKey);
+      });
     },
   };
 }

@@ -1,6 +1,6 @@
 // Writes and reads refresh tokens: session id, generation, and a MAC over both.
 
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 import type { RefreshTokenCodec, RefreshTokenContent } from '../domain/session/refresh-token.ts';
 import { REFRESH_TOKEN_PREFIX } from '../domain/session/refresh-token.ts';
 import { uuidFromBytes, uuidToBytes } from './uuid-bytes.ts';
@@ -15,6 +15,7 @@ const TOKEN = new RegExp(
 
 /** Tokens under HMAC-SHA-256 with `key`, a key of their own derived from the master key. */
 export function refreshTokenCodec(key: Uint8Array): RefreshTokenCodec {
+  const secretKey = createSecretKey(key);
   const bodyOf = (content: RefreshTokenContent): Buffer => {
     const body = Buffer.alloc(ID_LENGTH + GENERATION_LENGTH);
     body.set(uuidToBytes(content.sessionId));
@@ -22,7 +23,7 @@ export function refreshTokenCodec(key: Uint8Array): RefreshTokenCodec {
     return body;
   };
   const macOf = (body: Buffer, salt: Uint8Array) =>
-    createHmac('sha256', key).update(salt).update(body).digest();
+    createHmac('sha256', secretKey).update(salt).update(body).digest();
   const bytesOf = (token: string) => Buffer.from(token.slice(REFRESH_TOKEN_PREFIX.length), 'base64url');
 
   return {

@@ -1,14 +1,9 @@
 // Makes signing keys, and opens those that the database keeps sealed.
 
+import { createPrivateKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import type { CryptoKey } from 'jose';
-import {
-  calculateJwkThumbprint,
-  exportJWK,
-  exportPKCS8,
-  generateKeyPair,
-  importJWK,
-  importPKCS8,
-} from 'jose';
+import { calculateJwkThumbprint, exportJWK, exportPKCS8, generateKeyPair, importJWK } from 'jose';
 import type { NewSigningKey, PublicJwk, SigningKey } from '../domain/keyset/signing-key.ts';
 import type { MasterKey } from './master-key.ts';
 
@@ -20,7 +15,7 @@ export type OpenSigningKey = {
   readonly algorithm: string;
   readonly publicJwk: PublicJwk;
   readonly activateTime: number;
-  readonly privateKey: CryptoKey;
+  readonly privateKey: KeyObject;
   readonly publicKey: CryptoKey;
 };
 
@@ -55,7 +50,7 @@ export async function openSigningKey(masterKey: MasterKey, key: SigningKey): Pro
     algorithm: key.algorithm,
     publicJwk: key.publicJwk,
     activateTime: key.activateTime,
-    privateKey: await importPKCS8(pem, key.algorithm),
+    privateKey: createPrivateKey(pem),
     publicKey,
   };
 }

@@ -83,5 +83,5 @@ export class Call {
 }
 
 function printable(text: string): string {
-  return text.replace(/\p{C}/gu, '');
+  return /^[\x20-\x7E]*$/.test(text) ? text : text.replace(/\p{C}/gu, '');
 }

@@ -21,6 +21,7 @@ function addNetwork(list: BlockList, text: string): void {
 export function clientAddressBehind(trustedProxies: readonly string[]): ClientAddress {
   const trusted = new BlockList();
   for (const network of trustedProxies) addNetwork(trusted, network);
+  if (trustedProxies.length === 0) return plainAddress;
   const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 
   return (peerAddress, forwardedFor) => {

@@ -5,6 +5,8 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { hash } from 'argon2';
 import { Pool } from 'pg';
 import { z } from 'zod';
+import { FIND_WITH_USER, ROTATE } from '../../src/storage/postgres/session-store.ts';
+import type { Statement } from '../../src/storage/postgres/statement.ts';
 import { GOOD_PASSWORD, startTestService } from '../support/service.ts';
 import { inParallel } from './load.ts';
 
@@ -12,7 +14,12 @@ import { inParallel } from './load.ts';
 export type Question =
   | { readonly ask: 'cpu' }
   | { readonly ask: 'hash'; readonly total: number; readonly concurrency: number }
-  | { readonly ask: 'statements'; readonly sessionIds: readonly string[]; readonly concurrency: number };
+  | {
+      readonly ask: 'statements';
+      readonly sessionIds: readonly string[];
+      readonly concurrency: number;
+      readonly isPrepared: boolean;
+    };
 
 /** CPU microseconds so far, or the seconds that the work took. */
 export type Answer = { readonly value: number };
@@ -52,37 +59,29 @@ async function answer(question: Question): Promise<number> {
     });
   }
   return inParallel(question.sessionIds.length, question.concurrency, (index) =>
-    bareRefresh(question.sessionIds[index] ?? ''),
+    bareRefresh(question.sessionIds[index] ?? '', question.isPrepared),
   );
 }
 
-// The statements of a refresh, as src/storage/postgres/session-store.ts has them.
-async function bareRefresh(id: string): Promise<void> {
-  const found = await pool?.query<{ readonly generation: number; readonly epoch: number }>(
-    `select s.*, u.email, u.username, u.full_name, u.role, u.status, u.email_verified, u.mfa_enabled, u.token_version, u.session_epoch,
-       u.create_time as user_create_time, u.update_time as user_update_time, u.last_login_time as user_last_login_time
-     from sessions s join users u on u.id = s.user_id where s.id = $1`,
-    [id],
-  );
+// The two statements of a refresh; by name, the server parses and plans each once on a connection, as it does for ours.
+async function bareRefresh(id: string, isPrepared: boolean): Promise<void> {
+  const query = ({ name, text }: Statement<unknown>, values: unknown[]) =>
+    pool?.query<{ readonly generation: number; readonly epoch: number }>(
+      isPrepared ? { name, text, values } : { text, values },
+    );
+  const found = await query(FIND_WITH_USER, [id]);
   const [session] = found?.rows ?? [];
   const now = new Date();
-  const updated = await pool?.query(
-    `update sessions s
-     set generation = s.generation + 1, rotate_time = $1, last_seen_time = $2, expire_time = $3, ip_address = $4, user_agent = $5
-     from users u
-     where s.id = $6 and s.generation = $7 and s.epoch = $8
-       and s.revoke_time is null and u.id = s.user_id and u.status = 'active' and u.session_epoch = s.epoch`,
-    [
-      now,
-      now,
-      new Date(now.getTime() + 86_400_000),
-      '127.0.0.1',
-      'bench',
-      id,
-      session?.generation,
-      session?.epoch,
-    ],
-  );
+  const expireTime = new Date(now.getTime() + 86_400_000);
+  const updated = await query(ROTATE, [
+    now,
+    expireTime,
+    '127.0.0.1',
+    'bench',
+    id,
+    session?.generation,
+    session?.epoch,
+  ]);
   if (updated?.rowCount !== 1) throw new Error('the bare refresh moved no session');
 }
 

@@ -26,7 +26,7 @@ const POOL_SIZE = 12;
 export function storesOver(database: Database, url?: string): TestStores {
   return {
     database,
-    stores: openStores(database.tables),
+    stores: openStores(database),
     transact: openTransactions(database.tables),
     url,
   };

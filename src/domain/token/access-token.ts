@@ -22,7 +22,7 @@ export type AccessTokenClaims = {
 };
 
 /** Port: writes tokens. */
-export type AccessTokenSigner = { sign(claims: AccessTokenClaims): Promise<string> };
+export type AccessTokenSigner = { sign(claims: AccessTokenClaims): MaybePromise<string> };
 
 /** Why a text is no good access token, before anyone asks about revocation. */
 export type TokenFault = 'invalid' | 'expired' | 'not_yet_valid';

@@ -5,10 +5,12 @@ import { MikroORM as PgliteOrm } from '@mikro-orm/pglite';
 import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql';
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
-import type { ClientBase, Pool } from 'pg';
+import type { ClientBase, Pool, QueryResultRow } from 'pg';
 import { InitialSchema } from './migrations/initial-schema.ts';
 import type { Tables } from './rows.ts';
 import { ROWS } from './rows.ts';
+import type { RunStatement, Statement } from './statement.ts';
+import { statementsOver } from './statement.ts';
 
 /** A Postgres server by URL, or the embedded one by folder (`memory://` keeps nothing). */
 export type DatabaseLocation =
@@ -18,6 +20,8 @@ export type DatabaseLocation =
 /** An open database. */
 export type Database = {
   readonly tables: Kysely<Tables>;
+  /** For hot statements outside transactions. */
+  readonly run: RunStatement;
   /** Brings the schema up to date. Concurrent migrators queue; a rerun does nothing. Resolves to the names of what ran. */
   migrate(): Promise<readonly string[]>;
   /** The migrations that have not run. */
@@ -63,9 +67,17 @@ async function openServer(location: Extract<DatabaseLocation, { url: string }>):
   const migrator = new Migrator(orm.em);
   return {
     tables,
+    run: preparedOver(await orm.em.getConnection().getNativeClient()),
     pendingMigrations: async () => names(await migrator.getPending()),
     close: () => orm.close(),
     migrate: () => migrateServer(location.url),
+  };
+}
+
+function preparedOver(pool: Pool): RunStatement {
+  return async <Row>({ name, text }: Statement<Row>, values: unknown[]) => {
+    const { rows, rowCount } = await pool.query<Row & QueryResultRow>({ name, text, values });
+    return { rows, affectedRows: rowCount ?? 0 };
   };
 }
 
@@ -108,6 +120,7 @@ async function openEmbedded(location: Extract<DatabaseLocation, { dataDir: strin
   const migrator = new Migrator(orm.em);
   return {
     tables,
+    run: statementsOver(tables),
     pendingMigrations: async () => names(await migrator.getPending()),
     migrate: async () => names(await migrator.up()),
     close: () => orm.close(),

@@ -6,6 +6,7 @@ import type { SessionStore } from '../../domain/session/session-store.ts';
 import type { Session } from '../../domain/session/session.ts';
 import { date, optionalTime, time } from './row-values.ts';
 import type { Tables } from './rows.ts';
+import type { RunStatement, Statement } from './statement.ts';
 import type { UserRow } from './user-store.ts';
 import { toUser } from './user-store.ts';
 
@@ -27,6 +28,29 @@ type JoinedRow = SessionRow &
     readonly user_update_time: UserRow['update_time'];
     readonly user_last_login_time: UserRow['last_login_time'];
   };
+
+/** The session with its owner. */
+export const FIND_WITH_USER: Statement<JoinedRow> = {
+  name: 'session_find_with_user',
+  text: `
+    select s.id, s.user_id, s.generation, s.salt, s.scopes, s.epoch, s.device_name, s.ip_address, s.user_agent, s.amr, s.auth_time,
+      s.create_time, s.last_seen_time, s.rotate_time, s.expire_time, s.max_expire_time, s.revoke_time,
+      u.email, u.username, u.full_name, u.role, u.status, u.email_verified, u.mfa_enabled, u.token_version, u.session_epoch,
+      u.create_time as user_create_time, u.update_time as user_update_time, u.last_login_time as user_last_login_time
+    from sessions s join users u on u.id = s.user_id
+    where s.id = $1`,
+};
+
+/** The compare-and-swap of a refresh. */
+export const ROTATE: Statement<never> = {
+  name: 'session_rotate',
+  text: `
+    update sessions s
+    set generation = s.generation + 1, rotate_time = $1, last_seen_time = $1, expire_time = $2, ip_address = $3, user_agent = $4
+    from users u
+    where s.id = $5 and s.generation = $6 and s.epoch = $7
+      and s.revoke_time is null and u.id = s.user_id and u.status = 'active' and u.session_epoch = s.epoch`,
+};
 
 function toSession(row: SessionRow): Session {
   return {
@@ -51,7 +75,7 @@ function toSession(row: SessionRow): Session {
 }
 
 /** The store over a connection or a transaction. */
-export function sessionStore(tables: Kysely<Tables>): SessionStore {
+export function sessionStore(tables: Kysely<Tables>, run: RunStatement): SessionStore {
   return {
     async insert(session) {
       await tables
@@ -79,11 +103,7 @@ export function sessionStore(tables: Kysely<Tables>): SessionStore {
     },
 
     async findWithUser(id) {
-      const { rows } = await sql<JoinedRow>`
-        select s.*, u.email, u.username, u.full_name, u.role, u.status, u.email_verified, u.mfa_enabled, u.token_version, u.session_epoch,
-          u.create_time as user_create_time, u.update_time as user_update_time, u.last_login_time as user_last_login_time
-        from sessions s join users u on u.id = s.user_id
-        where s.id = ${id}`.execute(tables);
+      const { rows } = await run(FIND_WITH_USER, [id]);
       const [row] = rows;
       if (row === undefined) return undefined;
       const user = toUser({
@@ -97,16 +117,10 @@ export function sessionStore(tables: Kysely<Tables>): SessionStore {
     },
 
     async rotate(rotation) {
-      const { numAffectedRows } = await sql`
-        update sessions s
-        set generation = s.generation + 1, rotate_time = ${date(rotation.now)}, last_seen_time = ${date(rotation.now)},
-          expire_time = ${date(rotation.expireTime)}, ip_address = ${rotation.ipAddress}, user_agent = ${rotation.userAgent}
-        from users u
-        where s.id = ${rotation.sessionId} and s.generation = ${rotation.generation} and s.epoch = ${rotation.epoch}
-          and s.revoke_time is null and u.id = s.user_id and u.status = 'active' and u.session_epoch = s.epoch`.execute(
-        tables,
-      );
-      return numAffectedRows === 1n;
+      const { now, expireTime, ipAddress, userAgent, sessionId, generation, epoch } = rotation;
+      const parameters = [date(now), date(expireTime), ipAddress, userAgent, sessionId, generation, epoch];
+      const { affectedRows } = await run(ROTATE, parameters);
+      return affectedRows === 1;
     },
 
     async revoke(id, userId, now) {

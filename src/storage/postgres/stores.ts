@@ -10,7 +10,10 @@ import { isRetryable, translateError } from './errors.ts';
 import { instanceStore, roleStore } from './instance-store.ts';
 import { outbox, outboxQueue } from './outbox-store.ts';
 import { revocationStore } from './revocation-store.ts';
+import type { Database } from './connection.ts';
 import type { Tables } from './rows.ts';
+import type { RunStatement } from './statement.ts';
+import { statementsOver } from './statement.ts';
 import { sessionStore } from './session-store.ts';
 import { signingKeyStore } from './signing-key-store.ts';
 import { userStore } from './user-store.ts';
@@ -20,10 +23,10 @@ export type Stores = ReturnType<typeof bareStores>;
 
 const MAX_ATTEMPTS = 5;
 
-function bareStores(tables: Kysely<Tables>) {
+function bareStores(tables: Kysely<Tables>, run: RunStatement) {
   return {
     users: userStore(tables),
-    sessions: sessionStore(tables),
+    sessions: sessionStore(tables, run),
     revocations: revocationStore(tables),
     roles: roleStore(tables),
     apiKeys: apiKeyStore(tables),
@@ -37,8 +40,8 @@ function bareStores(tables: Kysely<Tables>) {
 }
 
 /** The stores outside any transaction: each call is one of its own. Errors: STORAGE_UNAVAILABLE when the database is away. */
-export function openStores(tables: Kysely<Tables>): Stores {
-  const stores = bareStores(tables);
+export function openStores({ tables, run }: Pick<Database, 'tables' | 'run'>): Stores {
+  const stores = bareStores(tables, run);
   return {
     users: translating(stores.users),
     sessions: translating(stores.sessions),
@@ -59,7 +62,9 @@ export function openTransactions(tables: Kysely<Tables>): Transact<Stores> {
   return async (work) => {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await tables.transaction().execute((transaction) => work(bareStores(transaction)));
+        return await tables
+          .transaction()
+          .execute((transaction) => work(bareStores(transaction, statementsOver(transaction))));
       } catch (error) {
         if (!isRetryable(error)) throw translateError(error);
         if (attempt >= MAX_ATTEMPTS) {

@@ -1,0 +1,29 @@
+// Hot statements: sent as they stand, by name, so that the server parses and plans each once on a connection.
+
+import type { Kysely } from 'kysely';
+import { CompiledQuery } from 'kysely';
+import type { Tables } from './rows.ts';
+
+/**
+ * A statement with a name of its own. It names its columns: a prepared `*` breaks when a migration adds one. `row` is never there; it carries
+ * the type of a row.
+ */
+export type Statement<Row> = { readonly name: string; readonly text: string; readonly row?: Row };
+
+export type StatementResult<Row> = { readonly rows: readonly Row[]; readonly affectedRows: number };
+
+/** Sends a statement, in one round trip. Errors: the driver's. */
+export type RunStatement = <Row>(
+  statement: Statement,
+  parameters: unknown[],
+) => Promise<StatementResult<Row>>;
+
+/** Over a connection or a transaction of the query builder, without a name. */
+export function statementsOver(tables: Kysely<Tables>): RunStatement {
+  return async <Row>(statement: Statement<Row>, parameters: unknown[]) => {
+    const { rows, numAffectedRows } = await tables.executeQuery<Row>(
+      CompiledQuery.raw(statement.text, parameters),
+    );
+    return { rows, affectedRows: Number(numAffectedRows ?? 0n) };
+  };
+}
