@@ -5,6 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { openDatabase, type Database } from '../../src/storage/postgres/connection.ts';
 import { BUILT_IN_ROLES } from '../../src/domain/access/role.ts';
 import { storesOver } from '../support/databases.ts';
+import { sampleSession, sampleUser } from '../support/samples.ts';
 import { eventually } from '../support/eventually.ts';
 import { withClient } from '../support/private-postgres.ts';
 import { createTestDatabase, describeWithPostgres } from '../support/services.ts';
@@ -30,6 +31,24 @@ describeWithPostgres('migrations on Postgres', () => {
     opened.push(database);
     return database;
   };
+
+  it('leave prepared statements working when they add a column', async () => {
+    const { url } = await createTestDatabase();
+    const database = await openAt(url);
+    await database.migrate();
+    const { stores } = storesOver(database);
+    const user = sampleUser();
+    await stores.users.insert(user);
+    const session = sampleSession(user.id);
+    await stores.sessions.insert(session);
+    const look = () => stores.sessions.findWithUser(session.id);
+    const before = await look();
+    await withClient(url, (client) =>
+      client.query('alter table sessions add column next integer; alter table users add column next integer'),
+    );
+    expect(before?.session.id).toBe(session.id);
+    for (let attempt = 0; attempt < 5; attempt += 1) expect(await look()).toEqual(before);
+  });
 
   it('run once, and leave the built-in roles', async () => {
     const database = await openAt((await createTestDatabase()).url);

@@ -14,7 +14,7 @@ export type StatementResult<Row> = { readonly rows: readonly Row[]; readonly aff
 
 /** Sends a statement, in one round trip. Errors: the driver's. */
 export type RunStatement = <Row>(
-  statement: Statement,
+  statement: Statement<Row>,
   parameters: unknown[],
 ) => Promise<StatementResult<Row>>;
 

@@ -1,0 +1,130 @@
+// Holds the memory of verdicts: what was good is good only for as long as it is.
+
+import { create } from '@bufbuild/protobuf';
+import { describe, expect, it } from 'vitest';
+import { AuthService, ValidateTokenResponseSchema } from '../../gen/latchkey/v1/auth_service_pb.ts';
+import { RoleDirectory } from '../../src/domain/access/role.ts';
+import type { Principal } from '../../src/domain/access/principal.ts';
+import { RevocationIndex } from '../../src/domain/revocation/revocation-index.ts';
+import type { RevocationTarget } from '../../src/domain/revocation/revocation.ts';
+import { revocation } from '../../src/domain/revocation/revocation.ts';
+import type { Transport } from '../../src/rpc/call.ts';
+import { Call } from '../../src/rpc/call.ts';
+import { VerdictMemory } from '../../src/rpc/verdict-memory.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+const gateway: Principal = {
+  subjectId: 'gateway',
+  kind: 'service',
+  role: '',
+  scopes: ['tokens:validate'],
+  sessionId: undefined,
+  credential: 'api_key',
+  credentialId: 'key',
+  authTime: undefined,
+  amr: [],
+  version: 1,
+  expiresAt: undefined,
+};
+
+function world(lifeMs = 900_000) {
+  const clock = new FakeClock();
+  const revocationIndex = new RevocationIndex({ clock });
+  const roleDirectory = new RoleDirectory();
+  revocationIndex.markFresh(clock.now());
+  const memory = new VerdictMemory({ clock, revocationIndex, roleDirectory });
+  const ada: Principal = {
+    ...gateway,
+    subjectId: 'ada',
+    kind: 'user',
+    role: 'user',
+    credential: 'access_token',
+    credentialId: 'jti',
+    sessionId: 'sid',
+    version: 3,
+    expiresAt: clock.now() + lifeMs,
+  };
+  const response = create(ValidateTokenResponseSchema, { active: true });
+  const remember = (transport: Transport) => {
+    const call = new Call(AuthService.method.validateToken, transport, () => '');
+    call.principal = gateway;
+    memory.remember(call, ada, response);
+  };
+  const revoke = (target: RevocationTarget) =>
+    revocationIndex.apply([revocation(target, clock.now(), 900_000)]);
+  return { clock, revocationIndex, roleDirectory, memory, response, remember, revoke };
+}
+
+function asked(question: string, ...authorization: string[]): Transport {
+  return {
+    headerValues: (name) => (name === 'authorization' ? authorization : []),
+    requestBytes: Buffer.from(question),
+    peerAddress: '',
+    onCancelled: () => undefined,
+  };
+}
+
+const question = asked('token', 'Bearer key');
+
+describe('the memory of verdicts', () => {
+  it('knows the same question by the same caller, and no other', () => {
+    const { memory, remember, response } = world();
+    expect(memory.recall(question)).toBeUndefined();
+    remember(question);
+    expect(memory.recall(asked('token', 'Bearer key'))).toBe(response);
+    const others = [
+      asked('other', 'Bearer key'),
+      asked('token', 'Bearer kez'),
+      asked('token'),
+      asked('token', 'Bearer key', 'Bearer x'),
+    ];
+    for (const other of others) expect(memory.recall(other)).toBeUndefined();
+    expect(memory.recall({ ...question, requestBytes: undefined })).toBeUndefined();
+  });
+
+  it.each<RevocationTarget>([
+    { form: 'token', id: 'jti' },
+    { form: 'session', id: 'sid' },
+    { form: 'subject', id: 'ada', minVersion: 4 },
+    { form: 'session', id: 'key' },
+    { form: 'subject', id: 'gateway', minVersion: 2 },
+  ])('forgets at once what %j revokes, of the token or of the caller', (target) => {
+    const { memory, remember, revoke } = world();
+    remember(question);
+    revoke(target);
+    expect(memory.recall(question)).toBeUndefined();
+  });
+
+  it('holds through the revocation of something else', () => {
+    const { memory, remember, revoke, response } = world();
+    remember(question);
+    revoke({ form: 'token', id: 'another' });
+    revoke({ form: 'subject', id: 'ada', minVersion: 3 });
+    expect(memory.recall(question)).toBe(response);
+  });
+
+  it('says nothing when a role grants something else, when revocations are stale, or after a while', () => {
+    const { memory, remember, roleDirectory, revocationIndex, clock } = world();
+    remember(question);
+    roleDirectory.replace([{ name: 'user', inherits: undefined, scopes: [] }]);
+    expect(memory.recall(question)).toBeUndefined();
+    remember(question);
+    clock.advance(5_001);
+    expect(memory.recall(question)).toBeUndefined();
+    revocationIndex.markFresh(clock.now());
+    remember(question);
+    clock.advance(10_000);
+    revocationIndex.markFresh(clock.now());
+    expect(memory.recall(question)).toBeUndefined();
+  });
+
+  it('keeps no verdict whose cache_ttl would shrink before the token expires', () => {
+    const { memory, remember, clock, revocationIndex, response } = world(8_000);
+    remember(question);
+    clock.advance(2_999);
+    expect(memory.recall(question)).toBe(response);
+    clock.advance(1);
+    revocationIndex.markFresh(clock.now());
+    expect(memory.recall(question)).toBeUndefined();
+  });
+});
