@@ -25,8 +25,7 @@ export type ErrorReason =
   | 'STORAGE_UNAVAILABLE'
   | 'REVOCATIONS_STALE'
   | 'CALL_CANCELLED'
-  | 'DEADLINE_EXCEEDED'
-  | 'METHOD_UNKNOWN';
+  | 'DEADLINE_EXCEEDED';
 
 /** One field of the request that breaks one rule. `field` is the path in the proto file. */
 export type FieldViolation = { readonly field: string; readonly description: string };

@@ -33,7 +33,6 @@ const CODES: Readonly<Record<ErrorReason, Code>> = {
   REVOCATIONS_STALE: Code.Unavailable,
   CALL_CANCELLED: Code.Canceled,
   DEADLINE_EXCEEDED: Code.DeadlineExceeded,
-  METHOD_UNKNOWN: Code.Unimplemented,
 };
 
 /** ErrorInfo.domain of every error of ours. */

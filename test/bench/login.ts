@@ -3,6 +3,7 @@
 import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
+import { findPostgres, startPrivatePostgres } from '../support/private-postgres.ts';
 import { GOOD_PASSWORD } from '../support/service.ts';
 import { inParallel } from './load.ts';
 import { startNodeUnderLoad } from './node-under-load.ts';
@@ -16,7 +17,10 @@ const ROUNDS = 7;
 const ARGON2 = { ARGON2_MEMORY_KIB: '65536', ARGON2_PASSES: '3', ARGON2_LANES: '4' };
 
 export async function benchLogin(): Promise<Figure[]> {
-  const node = await startNodeUnderLoad(ARGON2);
+  const postgres = findPostgres() === undefined ? undefined : await startPrivatePostgres();
+  const node = await startNodeUnderLoad(
+    postgres === undefined ? ARGON2 : { ...ARGON2, DATABASE_URL: postgres.url },
+  );
   try {
     const auth = createClient(AuthService, createGrpcTransport({ baseUrl: `http://${node.grpc}` }));
     await auth.register({ email: 'bench@example.com', password: GOOD_PASSWORD, fullName: 'Bench' });
@@ -38,5 +42,6 @@ export async function benchLogin(): Promise<Figure[]> {
     ];
   } finally {
     node.stop();
+    await postgres?.stop();
   }
 }

@@ -1,6 +1,8 @@
 // Starts the whole service inside the test process, on free ports, and hands out clients for each protocol.
 
 import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Client, Transport } from '@connectrpc/connect';
 import { createClient } from '@connectrpc/connect';
 import {
@@ -55,6 +57,8 @@ const FAST: Readonly<Record<string, string>> = {
   LOG_LEVEL: 'silent',
   ISSUER: 'http://latchkey.test',
   SHUTDOWN_GRACE: '2s',
+  // Where mail goes when the database is not embedded.
+  DATA_DIR: join(tmpdir(), `latchkey-test-${process.pid}`),
 };
 
 /** A password that both policies take. */
