@@ -153,10 +153,20 @@ type CheckedChannel = RevocationChannel & { readonly isConnected?: boolean };
 function openChannel(config: Config, logger: Logger): CheckedChannel {
   if (config.REDIS_URL === undefined)
     return memoryRevocationChannel({ isWhole: config.DATABASE_URL === undefined });
+  // A Redis that is away fails many times a second: its going and its coming back are told, once each.
+  let isAway = false;
   return new RedisRevocationChannel({
     url: config.REDIS_URL,
     keyPrefix: config.REDIS_KEY_PREFIX,
-    onFault: (error) => logger.warn({ err: error }, 'redis'),
+    onFault: (error) => {
+      if (!isAway)
+        logger.warn({ reason: error.message }, 'redis is away; revocations come from the database');
+      isAway = true;
+    },
+    onReady: () => {
+      if (isAway) logger.info('redis is back');
+      isAway = false;
+    },
   });
 }
 

@@ -12,6 +12,7 @@ export class ConfigError extends Error {
 }
 
 const PREFIX = 'LATCHKEY_';
+const DEFAULT_PUBLIC_URL = 'http://localhost:8080';
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 const duration = (min: string, max: string) =>
@@ -184,13 +185,13 @@ function complete(values: Values): Config {
   if (rest.REFRESH_TOKEN_TTL < rest.ACCESS_TOKEN_TTL) {
     throw new ConfigError(`${PREFIX}REFRESH_TOKEN_TTL: must not be shorter than ${PREFIX}ACCESS_TOKEN_TTL`);
   }
-  const scheme = TLS_CERT_FILE === undefined ? 'http' : 'https';
-  const publicUrl = PUBLIC_URL ?? `${scheme}://${rest.HTTP_ADDRESS.replace(/^127\.0\.0\.1:/, 'localhost:')}`;
+  // The same on every node, whatever its own ports: nodes with two issuers would refuse each other's tokens.
+  const publicUrl = PUBLIC_URL ?? DEFAULT_PUBLIC_URL;
   return {
     ...rest,
     PUBLIC_URL: publicUrl,
     ISSUER: ISSUER ?? publicUrl,
-    HASHING_QUEUE: HASHING_QUEUE ?? rest.HASHING_SLOTS * 16,
+    HASHING_QUEUE: HASHING_QUEUE ?? rest.HASHING_SLOTS * 8,
     TLS: readTls(TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE),
   };
 }

@@ -1,6 +1,11 @@
 // The data directory of the embedded mode: one process at a time, its master key, its bootstrap file.
 
-import { chmod, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { hash } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, open, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import type { Server } from 'node:net';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { ConfigError } from './config.ts';
 import { MASTER_KEY_LENGTH } from './crypto/master-key.ts';
@@ -25,26 +30,55 @@ export async function openDataDir(path: string): Promise<DataDir> {
     throw new ConfigError(`LATCHKEY_DATA_DIR: cannot create ${path}`, { cause: error });
   });
   const lockFile = join(path, 'latchkey.pid');
-  await takeLock(path, lockFile);
+  const name = await holdName(path, lockFile);
+  await takeLock(path, lockFile).catch((error: unknown) => {
+    name?.close();
+    throw error;
+  });
   const bootstrapFile = join(path, 'bootstrap.json');
   return {
     databaseDir: join(path, 'postgres'),
     mailDir: join(path, 'mail'),
     bootstrapFile,
-    masterKey: () => readOrMakeMasterKey(join(path, 'master.key')),
+    masterKey: () => readOrMakeMasterKey(join(path, 'master.key'), join(path, 'postgres')),
     writeBootstrap: (secrets) => writePrivate(bootstrapFile, `${JSON.stringify(secrets, null, 2)}\n`),
-    release: () => rm(lockFile, { force: true }),
+    async release() {
+      await rm(lockFile, { force: true });
+      name?.close();
+    },
   };
+}
+
+/**
+ * Holds a name that belongs to the directory and that the system takes back when this process ends, however it ends: of any number that ask
+ * at once, one gets it. Only Linux has such names (unix(7), abstract sockets); elsewhere the lock file alone decides.
+ */
+async function holdName(path: string, lockFile: string): Promise<Server | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  const server = createServer();
+  server.unref();
+  server.listen(`\0latchkey:${hash('sha256', await realpath(path))}`);
+  try {
+    await once(server, 'listening');
+    return server;
+  } catch (error) {
+    const holder = await readFile(lockFile, 'utf8').catch(() => '');
+    throw inUse(path, holder, error);
+  }
+}
+
+function inUse(path: string, holder: string, cause?: unknown): ConfigError {
+  const [pid = ''] = holder.split(' ');
+  return new ConfigError(`LATCHKEY_DATA_DIR: ${path} is in use by process ${pid}`, { cause });
 }
 
 async function takeLock(path: string, lockFile: string): Promise<void> {
   const holder = await readFile(lockFile, 'utf8').catch(() => undefined);
   if (holder !== undefined && (await isAlive(holder))) {
-    throw new ConfigError(`LATCHKEY_DATA_DIR: ${path} is in use by process ${holder.split(' ')[0] ?? ''}`);
+    throw inUse(path, holder);
   }
   if (holder !== undefined) await rm(lockFile, { force: true });
   try {
-    // Exclusive: of two that found no live holder, one gets it.
     const file = await open(lockFile, 'wx', 0o600);
     await file.writeFile(`${process.pid} ${await startTimeOf(process.pid)}`);
     await file.close();
@@ -71,17 +105,24 @@ async function startTimeOf(pid: number): Promise<string> {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
 }
 
-async function readOrMakeMasterKey(file: string): Promise<Buffer> {
-  const stored = await readFile(file, 'utf8').catch(() => undefined);
-  if (stored === undefined) {
-    const made = Buffer.from(randomBytes(MASTER_KEY_LENGTH));
-    await writePrivate(file, `${made.toString('base64')}\n`);
-    return made;
-  }
+async function readOrMakeMasterKey(file: string, databaseDir: string): Promise<Buffer> {
+  if (!existsSync(file)) return makeMasterKey(file, databaseDir);
+  const stored = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new ConfigError(`${file}: cannot be read`, { cause: error });
+  });
   const key = Buffer.from(stored.trim(), 'base64');
   if (key.length !== MASTER_KEY_LENGTH)
     throw new ConfigError(`${file}: is not a master key (32 bytes in base64)`);
   return key;
+}
+
+// A database without its master key is not to be opened with a new one: what is sealed in it would be lost.
+async function makeMasterKey(file: string, databaseDir: string): Promise<Buffer> {
+  if (existsSync(databaseDir))
+    throw new ConfigError(`${file}: is missing, and the database beside it was sealed with it; put it back`);
+  const made = Buffer.from(randomBytes(MASTER_KEY_LENGTH));
+  await writePrivate(file, `${made.toString('base64')}\n`);
+  return made;
 }
 
 async function writePrivate(file: string, text: string): Promise<void> {

@@ -56,8 +56,8 @@ async function run(command: (config: Config) => Promise<void>): Promise<void> {
       console.error(`latchkey: ${variable}: there is no such variable; ignored`);
     await command(config);
   } catch (error) {
-    console.error(`latchkey: ${explain(error)}`);
-    process.exit(error instanceof ConfigError ? 78 : 1);
+    for (const line of explain(error).split('\n')) console.error(`latchkey: ${line}`);
+    process.exit(error instanceof ConfigError || error instanceof WrongMasterKeyError ? 78 : 1);
   }
 }
 

@@ -58,6 +58,8 @@ export class DomainError extends Error {
 
 /** VALIDATION_FAILED for all the violations at once. */
 export function validationFailed(violations: readonly FieldViolation[]): DomainError {
-  const summary = violations.map((violation) => `${violation.field}: ${violation.description}`).join('; ');
+  const summary = violations
+    .map(({ field, description }) => (field === '' ? description : `${field}: ${description}`))
+    .join('; ');
   return new DomainError('VALIDATION_FAILED', summary, { violations });
 }

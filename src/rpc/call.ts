@@ -13,6 +13,8 @@ export type Transport = {
   headerValues(name: string): readonly string[];
   /** The request as it came, where the protocol has it in one piece and uncompressed. */
   readonly requestBytes: Buffer | undefined;
+  /** Milliseconds that the caller gives the call, where the protocol's library does not watch over them itself. */
+  readonly timeoutMs: number | undefined;
   /** The address at the other end of the connection. */
   readonly peerAddress: string;
   /** Calls `listener` when the caller has gone or its deadline has passed; at once when it has already. */
@@ -31,6 +33,7 @@ export class Call {
   readonly #clientAddress: ClientAddress;
   #requestId: string | undefined;
   #controller: AbortController | undefined;
+  #isAborted = false;
 
   constructor(method: DescMethod, transport: Transport, clientAddress: ClientAddress) {
     this.method = method;
@@ -65,13 +68,15 @@ export class Call {
     if (this.#controller === undefined) {
       const controller = new AbortController();
       this.#controller = controller;
+      if (this.#isAborted) controller.abort();
       this.transport.onCancelled(() => controller.abort());
     }
     return this.#controller.signal;
   }
 
-  /** Tells the work behind `signal` to stop. */
+  /** Tells the work behind `signal` to stop, also when it looks only later. */
   abort(): void {
+    this.#isAborted = true;
     this.#controller?.abort();
   }
 

@@ -2,6 +2,7 @@
 // of its own. connect-es has no hook for this: it is handed an empty message in the same format, and the real one travels beside it.
 
 import type { ContextKey } from '@connectrpc/connect';
+import { Code, ConnectError } from '@connectrpc/connect';
 import type { UniversalHandler, UniversalServerRequest } from '@connectrpc/connect/protocol';
 
 /** A request that nobody has decoded. */
@@ -73,12 +74,21 @@ async function readUpTo(body: AsyncIterable<Uint8Array>, maxBytes: number): Prom
   const rest = body[Symbol.asyncIterator]();
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for (let next = await rest.next(); next.done !== true; next = await rest.next()) {
+  for (let next = await nextOf(rest); next.done !== true; next = await nextOf(rest)) {
     chunks.push(next.value);
     length += next.value.byteLength;
     if (length > maxBytes) return { isWhole: false, chunks: rejoin(chunks, rest) };
   }
   return { isWhole: true, bytes: Buffer.concat(chunks) };
+}
+
+// A caller that hangs up in the middle is gone, and that is no fault to report.
+async function nextOf(rest: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
+  try {
+    return await rest.next();
+  } catch (error) {
+    throw new ConnectError('the request broke off', Code.Canceled, undefined, undefined, error);
+  }
 }
 
 async function* rejoin(

@@ -8,7 +8,9 @@ import type { Transport } from './call.ts';
 import type { SetAsideBody } from './connect-body.ts';
 import { settingBodyAside } from './connect-body.ts';
 import { decodeBinary, decodeJson } from './decode-message.ts';
+import { DomainError } from '../domain/errors.ts';
 import type { RpcError } from './error-table.ts';
+import { toRpcError } from './error-table.ts';
 import type { ServedService } from './handlers/handlers.ts';
 import type { Handler, PipelineDeps } from './pipeline.ts';
 import { serveMethod } from './pipeline.ts';
@@ -79,7 +81,7 @@ function addUnary(
     const outcome = await serve(transportOf(context), () => decode(method, context, request));
     context.responseHeader.set('x-request-id', outcome.call.requestId);
     context.responseHeader.set('cache-control', 'no-store');
-    if ('error' in outcome) throw connectError(outcome.error);
+    if ('error' in outcome) throw connectError(inTime(context, outcome.error));
     return outcome.response;
   });
 }
@@ -97,12 +99,20 @@ function transportOf(context: HandlerContext): Transport {
       return value === null ? [] : [value];
     },
     requestBytes: undefined,
+    timeoutMs: context.timeoutMs(),
     peerAddress: context.values.get(peerAddress),
     onCancelled(listener) {
       if (context.signal.aborted) listener();
       else context.signal.addEventListener('abort', listener, { once: true });
     },
   };
+}
+
+// The library tells of a deadline that has passed as of a caller that has gone.
+function inTime(context: HandlerContext, error: RpcError): RpcError {
+  const isPast = (context.timeoutMs() ?? 1) <= 0;
+  if (error.reason !== 'CALL_CANCELLED' || !isPast) return error;
+  return toRpcError(new DomainError('DEADLINE_EXCEEDED', 'The time for the call is up.'), error.requestId);
 }
 
 function connectError(error: RpcError): ConnectError {

@@ -114,6 +114,8 @@ function unary(method: DescMethod, serve: ServeMethod): handleUnaryCall<Buffer, 
 }
 
 class GrpcTransport implements Transport {
+  // grpc-js answers for a deadline that has passed.
+  readonly timeoutMs = undefined;
   readonly #call: ServerUnaryCall<Buffer, Buffer>;
 
   constructor(call: ServerUnaryCall<Buffer, Buffer>) {

@@ -82,18 +82,20 @@ async function withinTime(
   work: Promise<Message>,
 ): Promise<Outcome> {
   const { promise: timeUp, reject } = Promise.withResolvers<never>();
+  const limitMs = Math.min(deps.maxCallMs, call.transport.timeoutMs ?? Infinity);
   const timer = setTimeout(() => {
+    reject(new DomainError('DEADLINE_EXCEEDED', `The call took longer than ${Math.round(limitMs)} ms.`));
     call.abort();
-    reject(new DomainError('DEADLINE_EXCEEDED', `The call took longer than ${deps.maxCallMs} ms.`));
-  }, deps.maxCallMs);
+  }, limitMs);
+  // Until the work itself has ended, also when its caller no longer waits.
   const leave = deps.activeCalls.enter();
+  work.then(leave, leave);
   try {
     return succeeded(deps, call, startTime, await Promise.race([work, timeUp]));
   } catch (error) {
     return failed(deps, call, startTime, error);
   } finally {
     clearTimeout(timer);
-    leave();
   }
 }
 

@@ -5,7 +5,8 @@ export function describeFault(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = rootCause(error);
   const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
-  if (/EADDRINUSE/.test(code + cause.message)) return `the address is in use already: ${cause.message}`;
+  if (/EADDRINUSE/.test(code + cause.message))
+    return `LATCHKEY_GRPC_ADDRESS or LATCHKEY_HTTP_ADDRESS is in use already: ${cause.message}`;
   if (/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH/.test(code))
     return `the database cannot be reached: ${messageOf(cause)}`;
   if (code.startsWith('28')) return `the database refuses the login: ${cause.message}`;

@@ -40,7 +40,12 @@ const open: RedisRevocationChannel[] = [];
 afterEach(() => Promise.all(open.splice(0).map((channel) => channel.close())));
 
 function redisChannel(url = redisUrl()): RedisRevocationChannel {
-  const channel = new RedisRevocationChannel({ url, keyPrefix: redisKeyPrefix(), onFault: () => undefined });
+  const channel = new RedisRevocationChannel({
+    url,
+    keyPrefix: redisKeyPrefix(),
+    onFault: () => undefined,
+    onReady: () => undefined,
+  });
   open.push(channel);
   return channel;
 }

@@ -150,7 +150,7 @@ describe('a start that cannot succeed', () => {
       const faults = lines.filter((line) => line.startsWith('latchkey: '));
       expect(code).toBe(1);
       expect(faults).toHaveLength(1);
-      expect(faults[0]).toContain('the address is in use already');
+      expect(faults[0]).toContain('is in use already');
       expect(faults[0]).toContain(taken.grpcAddress.split(':')[1]);
       expect(lines.join('\n')).not.toMatch(/^\s+at /m);
     },

@@ -112,6 +112,7 @@ describeWithRedis('the stream of revocations', () => {
       url: redis.url,
       keyPrefix: 'test:',
       onFault: () => (faults += 1),
+      onReady: () => undefined,
     });
     channels.push(channel);
     return channel;

@@ -160,6 +160,7 @@ describe('a greatest age of the login', () => {
     const transport = {
       headerValues: () => [],
       requestBytes: undefined,
+      timeoutMs: undefined,
       peerAddress: '',
       onCancelled: () => undefined,
     };

@@ -90,6 +90,7 @@ async function serve(
   const transport = {
     headerValues: (name: string) => [options.headers?.[name]].filter((value) => value !== undefined),
     requestBytes: undefined,
+    timeoutMs: undefined,
     peerAddress: '192.0.2.1',
     onCancelled: () => undefined,
   };

@@ -59,6 +59,7 @@ function asked(question: string, ...authorization: string[]): Transport {
   return {
     headerValues: (name) => (name === 'authorization' ? authorization : []),
     requestBytes: Buffer.from(question),
+    timeoutMs: undefined,
     peerAddress: '',
     onCancelled: () => undefined,
   };

@@ -58,7 +58,7 @@ export type Access = Message<"latchkey.v1.Access"> & {
   maxAuthAge?: Duration | undefined;
 
   /**
-   * The class of limit that the call counts toward.
+   * The class of limit that the call counts toward; none when unspecified.
    *
    * @generated from field: latchkey.v1.RateLimitClass rate_limit = 6;
    */
@@ -113,7 +113,7 @@ export const CredentialKindSchema: GenEnum<CredentialKind> = /*@__PURE__*/
   enumDesc(file_latchkey_v1_access, 0);
 
 /**
- * Classes of limit. The figures of each stand in the server's documentation.
+ * Classes of limit.
  *
  * @generated from enum latchkey.v1.RateLimitClass
  */
@@ -135,7 +135,7 @@ export const RateLimitClass = {
 } as const;
 
 /**
- * Classes of limit. The figures of each stand in the server's documentation.
+ * Classes of limit.
  *
  * @generated from enum latchkey.v1.RateLimitClass
  */

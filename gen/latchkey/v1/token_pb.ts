@@ -181,7 +181,7 @@ export const InactiveReason = {
   UNSPECIFIED: 0,
 
   /**
-   * Not a token of this issuer: malformed, forged, of a wrong type, or signed by an unknown key.
+   * Not an access token or API key of this issuer: malformed, forged, of another kind or issuer, or signed by an unknown key.
    *
    * @generated from enum value: INACTIVE_REASON_INVALID = 1;
    */

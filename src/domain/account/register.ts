@@ -76,7 +76,7 @@ export async function register(deps: RegisterDeps, input: RegisterInput): Promis
   if (outcome === 'email_taken' && deps.registrationMode === 'open') {
     throw new DomainError(
       'EMAIL_TAKEN',
-      'This e-mail address has an account. Log in, or reset its password.',
+      'This e-mail address has an account. Log in instead.',
       field('email'),
     );
   }

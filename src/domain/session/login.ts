@@ -74,10 +74,7 @@ function loginObstacle(deps: LoginDeps, user: User): DomainError | undefined {
   if (user.status !== 'active')
     return new DomainError('ACCOUNT_SUSPENDED', 'This account is suspended. Ask an administrator.');
   if (!deps.requireVerifiedEmail || user.emailVerified) return undefined;
-  return new DomainError(
-    'EMAIL_NOT_VERIFIED',
-    'Prove your e-mail address first: follow the link in the mail that you got.',
-  );
+  return new DomainError('EMAIL_NOT_VERIFIED', 'This e-mail address has not been verified.');
 }
 
 async function refuse(

@@ -58,7 +58,7 @@ export function authServiceHandlers(
         email: reader.email(deps.parseAddress, 'email', request.email),
         username: reader.optionalUsername('username', request.username),
         password: reader.password('password', request.password),
-        fullName: reader.text(request.fullName, { field: 'full_name', min: 1, max: 200 }),
+        fullName: reader.text(request.fullName.trim(), { field: 'full_name', min: 1, max: 200 }),
         origin: call.origin,
         signal: call.signal,
       };

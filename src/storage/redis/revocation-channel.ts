@@ -5,11 +5,13 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { RevocationChannel } from '../../domain/revocation/revocation-channel.ts';
 import type { Revocation } from '../../domain/revocation/revocation.ts';
-import { connectRedis } from './connection.ts';
+import { connectRedis, redisReady } from './connection.ts';
 
 const BLOCK_MS = 1_000;
 const PUBLISH_TIMEOUT_MS = 500;
 const RETRY_MS = 200;
+/** How long a start waits for Redis. */
+const READY_MS = 2_000;
 /** Longer than any node is behind; the database holds the rest. */
 const MAX_ENTRIES = 10_000;
 const FIRST_ID = '0-0';
@@ -30,6 +32,8 @@ export type RedisChannelOptions = {
   /** Put before the stream's name, so that several installations share one Redis. */
   readonly keyPrefix: string;
   readonly onFault: (error: Error) => void;
+  /** Told when Redis can be published to, at first and again. */
+  readonly onReady: () => void;
 };
 
 /** Every node reads the whole stream from where it was; a flushed or failed-over Redis is read from its beginning. */
@@ -48,6 +52,7 @@ export class RedisRevocationChannel implements RevocationChannel {
       commandTimeoutMs: PUBLISH_TIMEOUT_MS,
       onFault: options.onFault,
     });
+    this.#publisher.on('ready', options.onReady);
     // A blocking read answers after BLOCK_MS at the latest, or Redis hangs.
     this.#reader = connectRedis(options.url, { commandTimeoutMs: BLOCK_MS * 2, onFault: () => undefined });
   }
@@ -72,6 +77,7 @@ export class RedisRevocationChannel implements RevocationChannel {
   async subscribe(listener: Listener): Promise<void> {
     // Where the stream ends now is known before anyone reads the database, so that nothing falls between the two. With Redis away the
     // whole stream is read once it is back.
+    await redisReady(this.#reader, READY_MS).catch(() => undefined);
     const start = await this.#newestId().catch(() => FIRST_ID);
     this.#reading = this.#read(listener, start);
   }
