@@ -79,7 +79,7 @@ function addUnary(
   const serve = serveMethod(deps, method, handler);
   router.rpc(method, async (request, context) => {
     const outcome = await serve(transportOf(context), () => decode(method, context, request));
-    context.responseHeader.set('x-request-id', outcome.call.requestId);
+    if (outcome.call !== undefined) context.responseHeader.set('x-request-id', outcome.call.requestId);
     context.responseHeader.set('cache-control', 'no-store');
     if ('error' in outcome) throw connectError(inTime(context, outcome.error));
     return outcome.response;

@@ -37,7 +37,8 @@ export type PipelineDeps = {
 
 /** The outcome of a call. */
 export type Outcome =
-  | { readonly response: Message; readonly call: Call }
+  /** Without a call when the answer was recalled: nothing else was worked out. */
+  | { readonly response: Message; readonly call: Call | undefined }
   | { readonly error: RpcError; readonly call: Call };
 
 /**
@@ -57,11 +58,11 @@ export function serveMethod(
   if (rule === undefined) throw new Error(`${method.parent.typeName}/${method.name} has no access rule`);
 
   return (transport, decode) => {
+    const known = recall?.(transport);
+    if (known !== undefined) return { response: known, call: undefined };
     const call = new Call(method, transport, deps.clientAddress);
     const startTime = deps.clock.now();
     try {
-      const known = recall?.(transport);
-      if (known !== undefined) return succeeded(deps, call, startTime, known);
       const response = after(callerOf(deps, rule, call), (principal) => {
         call.principal = principal;
         return handler(decode(), call);

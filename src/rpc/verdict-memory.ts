@@ -2,7 +2,6 @@
 
 import { hash } from 'node:crypto';
 import type { Message } from '@bufbuild/protobuf';
-import { LRUCache } from 'lru-cache';
 import type { Principal } from '../domain/access/principal.ts';
 import type { RoleDirectory } from '../domain/access/role.ts';
 import type { Clock } from '../domain/clock.ts';
@@ -38,7 +37,7 @@ type Remembered = {
  */
 export class VerdictMemory {
   readonly #deps: VerdictMemoryDeps;
-  readonly #remembered = new LRUCache<string, Remembered>({ max: MAX_REMEMBERED });
+  readonly #remembered = new Map<string, Remembered>();
 
   constructor(deps: VerdictMemoryDeps) {
     this.#deps = deps;
@@ -62,16 +61,25 @@ export class VerdictMemory {
     const lastSame = subject.expiresAt === undefined ? Infinity : subject.expiresAt - VERDICT_TTL_MS;
     const until = Math.min(this.#deps.clock.now() + MEMORY_MS, lastSame);
     const rolesVersion = this.#deps.roleDirectory.version;
+    if (this.#remembered.size >= MAX_REMEMBERED) this.#forgetOldest();
     this.#remembered.set(fingerprint, { response, caller: call.principal, subject, rolesVersion, until });
   }
 
   #holds({ caller, subject, rolesVersion, until }: Remembered): boolean {
+    const { clock, revocationIndex, roleDirectory } = this.#deps;
+    const now = clock.now();
     return (
-      this.#deps.clock.now() < until &&
-      rolesVersion === this.#deps.roleDirectory.version &&
-      (caller === undefined || isStillGood(this.#deps, caller)) &&
-      isStillGood(this.#deps, subject)
+      now < until &&
+      rolesVersion === roleDirectory.version &&
+      revocationIndex.isFresh() &&
+      (caller === undefined || isStillGood(revocationIndex, caller, now)) &&
+      isStillGood(revocationIndex, subject, now)
     );
+  }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#remembered.keys();
+    if (oldest !== undefined) this.#remembered.delete(oldest);
   }
 }
 

@@ -65,26 +65,22 @@ export function assessApiKey(deps: AssessDeps, text: string): MaybePromise<Token
 }
 
 /**
- * Whether a credential that was found good a moment ago still is: in date, and not revoked by itself, with its session or with its subject.
- * False also when this node cannot know; the full assessment then tells why.
+ * Whether a credential that was found good a moment ago still is at `now`: in date, and not revoked by itself, with its session or with its
+ * subject. Whether the index is fresh is the caller's to ask.
  */
 export function isStillGood(
-  deps: Pick<AssessDeps, 'clock'> & {
-    readonly revocationIndex: Pick<RevocationIndex, 'isFresh' | 'isRevoked'>;
-  },
+  revocationIndex: Pick<RevocationIndex, 'isRevoked'>,
   principal: Principal,
+  now: number,
 ): boolean {
-  if (principal.expiresAt !== undefined && principal.expiresAt <= deps.clock.now()) return false;
+  if (principal.expiresAt !== undefined && principal.expiresAt <= now) return false;
   const isKey = principal.credential === 'api_key';
-  return (
-    deps.revocationIndex.isFresh() &&
-    !deps.revocationIndex.isRevoked({
-      tokenId: principal.credentialId,
-      sessionId: isKey ? principal.credentialId : principal.sessionId,
-      subjectId: principal.subjectId,
-      version: principal.version,
-    })
-  );
+  return !revocationIndex.isRevoked({
+    tokenId: principal.credentialId,
+    sessionId: isKey ? principal.credentialId : principal.sessionId,
+    subjectId: principal.subjectId,
+    version: principal.version,
+  });
 }
 
 function tokenPrincipal(claims: AccessTokenClaims, roles: AssessDeps['roleDirectory']): Principal {
