@@ -83,7 +83,7 @@ async function withinTime(
   work: Promise<Message>,
 ): Promise<Outcome> {
   const { promise: timeUp, reject } = Promise.withResolvers<never>();
-  const limitMs = Math.min(deps.maxCallMs, call.transport.timeoutMs ?? Infinity);
+  const limitMs = Math.max(0, Math.min(deps.maxCallMs, call.transport.timeoutMs ?? Infinity));
   const timer = setTimeout(() => {
     reject(new DomainError('DEADLINE_EXCEEDED', `The call took longer than ${Math.round(limitMs)} ms.`));
     call.abort();
