@@ -1,4 +1,4 @@
-// RefreshToken against the same statements issued bare through `pg`, on the same durable Postgres.
+// RefreshToken against the same statements issued bare through `pg`, prepared as ours are, on the same durable Postgres; and against them unprepared.
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { createClient } from '@connectrpc/connect';
@@ -51,8 +51,13 @@ export async function benchRefresh(): Promise<Figure[]> {
     }
     const refreshRate = median(refreshRates);
     return [
-      { name: 'refresh-vs-postgres', value: refreshRate / median(bareRates), unit: 'ratio', goal: '≥ 0.60' },
-      { name: 'refresh-vs-prepared', value: refreshRate / median(preparedRates), unit: 'ratio', goal: '' },
+      {
+        name: 'refresh-vs-postgres',
+        value: refreshRate / median(preparedRates),
+        unit: 'ratio',
+        goal: '≥ 0.60',
+      },
+      { name: 'refresh-vs-unprepared', value: refreshRate / median(bareRates), unit: 'ratio', goal: '' },
       { name: 'refresh-rate', value: refreshRate, unit: 'refreshes/s', goal: '' },
       { name: 'bare-statements-rate', value: median(bareRates), unit: 'pairs/s', goal: '' },
       { name: 'prepared-statements-rate', value: median(preparedRates), unit: 'pairs/s', goal: '' },
