@@ -9,7 +9,7 @@ export type Role = {
   readonly scopes: readonly string[];
 };
 
-/** The roles that every installation has, lowest first. */
+/** The roles that every installation has, lowest first. The first migration writes them; a contract test holds the two equal. */
 export const BUILT_IN_ROLES: readonly Role[] = [
   { name: 'user', inherits: undefined, scopes: ['account:read', 'account:write'] },
   { name: 'moderator', inherits: 'user', scopes: ['users:read', 'audit:read'] },
