@@ -1,7 +1,6 @@
 // A closed loop of load: so many calls in flight, so many calls in all.
 
-import type { Client } from '@grpc/grpc-js';
-import { Metadata } from '@grpc/grpc-js';
+import { connect } from 'node:http2';
 
 /** Runs `call` `total` times, `concurrency` at once. Resolves to the seconds that it took. */
 export async function inParallel(
@@ -22,21 +21,44 @@ export async function inParallel(
   return (performance.now() - start) / 1000;
 }
 
-const asTheyAre = (bytes: Buffer) => bytes;
+/** A connection that makes unary calls with bytes in and bytes out. */
+export type Caller = {
+  call(path: string, request: Uint8Array, headers?: Readonly<Record<string, string>>): Promise<Buffer>;
+  close(): void;
+};
 
-/** One unary call with bytes in and bytes out, so that the client costs as little as it can. */
-export function callBytes(
-  client: Client,
-  path: string,
-  request: Buffer,
-  headers: Readonly<Record<string, string>>,
-): Promise<Buffer> {
-  const metadata = new Metadata();
-  for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
-  return new Promise((resolve, reject) => {
-    client.makeUnaryRequest(path, asTheyAre, asTheyAre, request, metadata, (error, response) => {
-      if (error !== null) reject(error);
-      else resolve(response ?? Buffer.alloc(0));
-    });
-  });
+// Compressed flag and length (gRPC over HTTP/2, "Length-Prefixed-Message").
+const PREFIX_LENGTH = 5;
+
+/**
+ * A client on bare HTTP/2, which costs half of what a gRPC library's does: it shares the machine with what is measured. Errors: a call that
+ * is answered without a message.
+ */
+export function openCaller(address: string): Caller {
+  const session = connect(`http://${address}`);
+  return {
+    call(path, request, headers = {}) {
+      const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': path,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+        ...headers,
+      });
+      const parts: Buffer[] = [];
+      stream.on('data', (part: Buffer) => parts.push(part));
+      stream.on('error', reject);
+      stream.on('end', () => {
+        const body = Buffer.concat(parts);
+        if (body.length < PREFIX_LENGTH) reject(new Error(`${path} was refused`));
+        else resolve(body.subarray(PREFIX_LENGTH));
+      });
+      const prefix = Buffer.alloc(PREFIX_LENGTH);
+      prefix.writeUInt32BE(request.length, 1);
+      stream.end(Buffer.concat([prefix, request]));
+      return promise;
+    },
+    close: () => session.close(),
+  };
 }

@@ -5,8 +5,7 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { hash } from 'argon2';
 import { Pool } from 'pg';
 import { z } from 'zod';
-import { FIND_WITH_USER, ROTATE } from '../../src/storage/postgres/session-store.ts';
-import type { Statement } from '../../src/storage/postgres/statement.ts';
+import { ROTATE } from '../../src/storage/postgres/session-rotation.ts';
 import { GOOD_PASSWORD, startTestService } from '../support/service.ts';
 import { inParallel } from './load.ts';
 
@@ -58,30 +57,34 @@ async function answer(question: Question): Promise<number> {
       await hash(GOOD_PASSWORD, { memoryCost, timeCost, parallelism });
     });
   }
-  return inParallel(question.sessionIds.length, question.concurrency, (index) =>
-    bareRefresh(question.sessionIds[index] ?? '', question.isPrepared),
-  );
+  return bareRefreshes(question.sessionIds, question.concurrency, question.isPrepared);
 }
 
-// The two statements of a refresh; by name, the server parses and plans each once on a connection, as it does for ours.
-async function bareRefresh(id: string, isPrepared: boolean): Promise<void> {
-  const query = ({ name, text }: Statement<unknown>, values: unknown[]) =>
-    pool?.query<{ readonly generation: number; readonly epoch: number }>(
-      isPrepared ? { name, text, values } : { text, values },
-    );
-  const found = await query(FIND_WITH_USER, [id]);
-  const [session] = found?.rows ?? [];
-  const now = new Date();
-  const expireTime = new Date(now.getTime() + 86_400_000);
-  const updated = await query(ROTATE, [
+type BareSession = { readonly id: string; readonly generation: number; readonly salt: Buffer };
+
+async function bareRefreshes(sessionIds: readonly string[], concurrency: number, isPrepared: boolean) {
+  const found = await pool?.query<BareSession>(
+    'select id, generation, salt from sessions where id = any($1)',
+    [sessionIds],
+  );
+  const sessions = found?.rows ?? [];
+  return inParallel(sessions.length, concurrency, (index) => bareRefresh(sessions[index], isPrepared));
+}
+
+// The statement of a refresh that comes alone; by name, the server parses and plans it once on a connection, as it does for ours.
+async function bareRefresh(session: BareSession | undefined, isPrepared: boolean): Promise<void> {
+  const now = Date.now();
+  const { name, text } = ROTATE;
+  const values = [
+    session?.id,
+    session?.generation,
+    session?.salt,
     now,
-    expireTime,
+    now + 86_400_000,
     '127.0.0.1',
     'bench',
-    id,
-    session?.generation,
-    session?.epoch,
-  ]);
+  ];
+  const updated = await pool?.query(isPrepared ? { name, text, values } : { text, values });
   if (updated?.rowCount !== 1) throw new Error('the bare refresh moved no session');
 }
 

@@ -3,10 +3,9 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
-import { Client, credentials } from '@grpc/grpc-js';
 import { AuthService, ValidateTokenRequestSchema } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { GOOD_PASSWORD } from '../support/service.ts';
-import { callBytes, inParallel } from './load.ts';
+import { inParallel, openCaller } from './load.ts';
 import type { NodeUnderLoad } from './node-under-load.ts';
 import { startNodeUnderLoad } from './node-under-load.ts';
 import { findPostgres, startPrivatePostgres } from '../support/private-postgres.ts';
@@ -27,24 +26,24 @@ export async function benchValidate(): Promise<Figure[]> {
   const node = await startNodeUnderLoad(postgres === undefined ? {} : { DATABASE_URL: postgres.url });
   try {
     const headers = { authorization: `Bearer ${node.gatewayKey}` };
-    const request = Buffer.from(
-      toBinary(
-        ValidateTokenRequestSchema,
-        create(ValidateTokenRequestSchema, { token: await newToken(node) }),
-      ),
+    const request = toBinary(
+      ValidateTokenRequestSchema,
+      create(ValidateTokenRequestSchema, { token: await newToken(node) }),
     );
-    const validate = new Client(node.grpc, credentials.createInsecure());
-    const noOp = new Client(node.noOp, credentials.createInsecure());
+    const validate = openCaller(node.grpc);
+    const noOp = openCaller(node.noOp);
     const rounds = { validate: [] as Round[], noOp: [] as Round[] };
     for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
       const validated = await measure(node, () =>
-        callBytes(validate, '/latchkey.v1.AuthService/ValidateToken', request, headers),
+        validate.call('/latchkey.v1.AuthService/ValidateToken', request, headers),
       );
-      const bare = await measure(node, () => callBytes(noOp, '/bench.NoOp/Call', request, headers));
+      const bare = await measure(node, () => noOp.call('/bench.NoOp/Call', request, headers));
       if (round < 0) continue;
       rounds.validate.push(validated);
       rounds.noOp.push(bare);
     }
+    validate.close();
+    noOp.close();
     const ratios = rounds.validate.map(
       (round, index) => round.perCpuSecond / (rounds.noOp[index]?.perCpuSecond ?? Number.NaN),
     );

@@ -28,7 +28,7 @@ describeOnEveryDatabase('SessionStore', (open) => {
   const rotation = (session: Session, change: Partial<Rotation> = {}): Rotation => ({
     sessionId: session.id,
     generation: session.generation,
-    epoch: session.epoch,
+    salt: session.salt,
     now: NOW + 1_000,
     expireTime: NOW + 8 * DAY_MS,
     ipAddress: '198.51.100.7',
@@ -60,7 +60,12 @@ describeOnEveryDatabase('SessionStore', (open) => {
     const outcomes = await Promise.all(
       Array.from({ length: 100 }, () => db.stores.sessions.rotate(rotation(session))),
     );
-    expect(outcomes.filter(Boolean)).toHaveLength(1);
+    expect(outcomes.filter((outcome) => outcome !== undefined)).toEqual([
+      {
+        session: { scopes: session.scopes, amr: session.amr, authTime: session.authTime },
+        user: { id: session.userId, role: 'user', tokenVersion: 1 },
+      },
+    ]);
     expect(await stored(session.id)).toMatchObject({
       generation: 2,
       rotateTime: NOW + 1_000,
@@ -75,10 +80,44 @@ describeOnEveryDatabase('SessionStore', (open) => {
   it('rotates from the current generation alone', async () => {
     const session = await insert({ generation: 5 });
     for (const generation of [4, 6, 0, -1]) {
-      expect(await db.stores.sessions.rotate(rotation(session, { generation }))).toBe(false);
+      expect(await db.stores.sessions.rotate(rotation(session, { generation }))).toBeUndefined();
     }
-    expect(await db.stores.sessions.rotate(rotation(session, { sessionId: newId() }))).toBe(false);
+    expect(await db.stores.sessions.rotate(rotation(session, { sessionId: newId() }))).toBeUndefined();
+    const salt = new Uint8Array(session.salt.length);
+    expect(await db.stores.sessions.rotate(rotation(session, { salt }))).toBeUndefined();
     expect(await stored(session.id)).toMatchObject({ generation: 5 });
+  });
+
+  it('rotates many sessions at once, each by its own step', async () => {
+    const sessions = await Promise.all(
+      Array.from({ length: 50 }, (_, index) => insert({ amr: [`a${index}`] })),
+    );
+    const stale = await insert({ generation: 3 });
+    const steps = [...sessions, { ...stale, generation: 2 }].map((session, index) =>
+      rotation(session, { now: NOW + index, userAgent: `agent ${index}` }),
+    );
+    const outcomes = await Promise.all(steps.map((step) => db.stores.sessions.rotate(step)));
+    expect(outcomes.map((outcome) => outcome?.user.id)).toEqual([
+      ...sessions.map(({ userId }) => userId),
+      undefined,
+    ]);
+    for (const [index, session] of sessions.entries()) {
+      expect(outcomes[index]?.session.amr).toEqual([`a${index}`]);
+      expect(await stored(session.id)).toMatchObject({
+        generation: 2,
+        rotateTime: NOW + index,
+        userAgent: `agent ${index}`,
+      });
+    }
+    expect(await stored(stale.id)).toMatchObject({ generation: 3 });
+  });
+
+  it('never lets a session live on past its last day, nor come back after it', async () => {
+    const session = await insert({ maxExpireTime: NOW + 2_000 });
+    expect(await db.stores.sessions.rotate(rotation(session))).toBeDefined();
+    expect(await stored(session.id)).toMatchObject({ expireTime: NOW + 2_000 });
+    for (const dead of [await insert({ expireTime: NOW }), await insert({ maxExpireTime: NOW })])
+      expect(await db.stores.sessions.rotate(rotation(dead))).toBeUndefined();
   });
 
   it('does not rotate after a revocation, a raised epoch or a suspension', async () => {
@@ -93,8 +132,7 @@ describeOnEveryDatabase('SessionStore', (open) => {
       .where('id', '=', suspended.userId)
       .execute();
     for (const session of [revoked, outdated, suspended]) {
-      expect(await db.stores.sessions.rotate(rotation(session))).toBe(false);
-      expect(await db.stores.sessions.rotate(rotation(session, { epoch: 2 }))).toBe(false);
+      expect(await db.stores.sessions.rotate(rotation(session))).toBeUndefined();
       expect(await stored(session.id)).toMatchObject({ generation: 1 });
     }
   });

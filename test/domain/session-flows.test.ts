@@ -191,13 +191,14 @@ describe('sessions', () => {
 
   it('do not suffer from a forged token', async () => {
     const { refreshToken, sessionId } = await loginAs((await account()).email.key);
-    const session = (await deps.sessions.findWithUser(sessionId))?.session;
+    const salt = (await deps.sessions.findWithUser(sessionId))?.session.salt ?? Buffer.of();
     const otherKey = refreshTokenCodec(randomBytes(32));
     const forged = [
-      otherKey.write({ sessionId, generation: 0 }, session?.salt ?? Buffer.of()),
-      otherKey.write({ sessionId, generation: 1 }, session?.salt ?? Buffer.of()),
-      deps.refreshTokenCodec.write({ sessionId, generation: 2 }, session?.salt ?? Buffer.of()),
-      deps.refreshTokenCodec.write({ sessionId: newId(), generation: 1 }, session?.salt ?? Buffer.of()),
+      otherKey.write({ sessionId, generation: 0, salt }),
+      otherKey.write({ sessionId, generation: 1, salt }),
+      deps.refreshTokenCodec.write({ sessionId, generation: 2, salt }),
+      deps.refreshTokenCodec.write({ sessionId: newId(), generation: 1, salt }),
+      deps.refreshTokenCodec.write({ sessionId, generation: 1, salt: randomBytes(salt.length) }),
       'lkrt_',
       '',
     ];

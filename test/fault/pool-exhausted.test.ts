@@ -47,7 +47,7 @@ describeWithServices('a node with one connection to Postgres, and that one taken
       const started = performance.now();
       // Different tokens: each needs the connection for itself.
       const tokens = Array.from({ length: CALLS }, (_, generation) =>
-        node.app.refreshTokenCodec.write({ sessionId: held.session.id, generation }, held.session.salt),
+        node.app.refreshTokenCodec.write({ sessionId: held.session.id, generation, salt: held.session.salt }),
       );
       const refused = Promise.all(tokens.map((token) => tryRefresh(auth, token)));
       const verdict = await auth.validateToken({ token: held.tokens.accessToken }, gatewayOf(node));

@@ -112,10 +112,11 @@ describeOnEveryBackend('a refresh token', (openNodes) => {
 
   it('of a generation that is yet to come is TOKEN_INVALID, though its MAC is right', async () => {
     const held = await openSession(node);
-    const future = node.app.refreshTokenCodec.write(
-      { sessionId: held.session.id, generation: 3 },
-      held.session.salt,
-    );
+    const future = node.app.refreshTokenCodec.write({
+      sessionId: held.session.id,
+      generation: 3,
+      salt: held.session.salt,
+    });
     expect((await tryRefresh(auth, future)).reason).toBe('TOKEN_INVALID');
     await refreshed(held.tokens.refreshToken);
   });

@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { revocation, type RevocationTarget } from '../../src/domain/revocation/revocation.ts';
+import { SALT_LENGTH } from '../../src/domain/session/refresh-token.ts';
 import {
   allScopes,
   issueApiKey,
@@ -175,8 +176,8 @@ describe.each(PROTOCOLS)('over %s, a guarded method', (protocol) => {
   );
 
   it('refuses a refresh token', async () => {
-    const content = { sessionId: randomUUID(), generation: 1 };
-    const token = service.app.refreshTokenCodec.write(content, service.app.randomBytes(16));
+    const content = { sessionId: randomUUID(), generation: 1, salt: service.app.randomBytes(SALT_LENGTH) };
+    const token = service.app.refreshTokenCodec.write(content);
     await allRefuseTokens(protocol, { it: token });
     await allRefuse(protocol, { 'x-api-key': token }, INVALID);
   });

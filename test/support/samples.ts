@@ -7,6 +7,7 @@ import type { NewUser } from '../../src/domain/account/user-store.ts';
 import type { NewApiKey } from '../../src/domain/api-key/api-key.ts';
 import type { CallOrigin } from '../../src/domain/audit/audit-event.ts';
 import type { OutgoingMail } from '../../src/domain/mail/outbox.ts';
+import { SALT_LENGTH } from '../../src/domain/session/refresh-token.ts';
 import type { Session } from '../../src/domain/session/session.ts';
 
 /** The time at which samples are made. */
@@ -45,7 +46,7 @@ export function sampleSession(userId: string, change: Partial<Session> = {}): Se
     id: newId(),
     userId,
     generation: 1,
-    salt: new Uint8Array(randomBytes(16)),
+    salt: new Uint8Array(randomBytes(SALT_LENGTH)),
     scopes: undefined,
     epoch: 1,
     deviceName: 'laptop',

@@ -35,8 +35,8 @@ export type TokenSet = {
  */
 export async function issueTokens(
   deps: IssueDeps,
-  user: User,
-  session: Session,
+  user: Pick<User, 'id' | 'role' | 'tokenVersion'>,
+  session: Pick<Session, 'id' | 'salt' | 'scopes' | 'amr' | 'authTime'>,
   generation: number,
   requested: readonly string[],
 ): Promise<TokenSet> {
@@ -61,6 +61,7 @@ export async function issueTokens(
     amr: session.amr,
     authTime: session.authTime,
   });
-  const refreshToken = deps.refreshTokenCodec.write({ sessionId: session.id, generation }, session.salt);
-  return { accessToken, refreshToken, expiresIn: accessTokenTtlMs, scopes, sessionId: session.id };
+  const { id: sessionId, salt } = session;
+  const refreshToken = deps.refreshTokenCodec.write({ sessionId, generation, salt });
+  return { accessToken, refreshToken, expiresIn: accessTokenTtlMs, scopes, sessionId };
 }

@@ -12,6 +12,7 @@ import { DomainError } from '../errors.ts';
 import type { Transact } from '../transactions.ts';
 import type { IssueDeps, TokenSet } from './issue-tokens.ts';
 import { issueTokens } from './issue-tokens.ts';
+import { SALT_LENGTH } from './refresh-token.ts';
 import type { SessionStore } from './session-store.ts';
 import type { Session } from './session.ts';
 
@@ -128,7 +129,7 @@ function newSession(deps: LoginDeps, input: LoginInput, user: User, now: number)
     id: deps.newId(),
     userId: user.id,
     generation: 1,
-    salt: deps.randomBytes(16),
+    salt: deps.randomBytes(SALT_LENGTH),
     scopes: input.scopes.length === 0 ? undefined : input.scopes,
     epoch: user.sessionEpoch,
     deviceName: input.deviceName,

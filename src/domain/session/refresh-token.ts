@@ -1,17 +1,31 @@
 // Refresh tokens: opaque to clients, a session id and a generation under a MAC to us.
 
+import type { Session } from './session.ts';
+
 /** What every refresh token begins with, so that people and secret scanners know one when they see it. */
 export const REFRESH_TOKEN_PREFIX = 'lkrt_';
 
-/** What a refresh token says, before anyone believes it. */
-export type RefreshTokenContent = { readonly sessionId: string; readonly generation: number };
+/** What a refresh token says. The salt is the session's own: a token that somebody made for another session's row is none. */
+export type RefreshTokenContent = {
+  readonly sessionId: string;
+  readonly generation: number;
+  readonly salt: Uint8Array;
+};
+
+/** Bytes of a session's salt. */
+export const SALT_LENGTH = 18;
+
+/**
+ * Whether the token was written for this very session row. No comparison in constant time: a MAC has vouched for the token's salt before.
+ */
+export function isOfSession({ salt }: RefreshTokenContent, session: Pick<Session, 'salt'>): boolean {
+  return salt.length === session.salt.length && salt.every((byte, index) => byte === session.salt[index]);
+}
 
 /** Port: how refresh tokens are written and told from forged ones. */
 export type RefreshTokenCodec = {
-  /** The token of one generation: the same each time for the same session, salt and generation. */
-  write(content: RefreshTokenContent, salt: Uint8Array): string;
-  /** The content of a well-formed token; undefined for anything else. Proves nothing yet. */
+  /** The token of one generation: the same each time for the same content. */
+  write(content: RefreshTokenContent): string;
+  /** The content of a token that was written here; undefined for anything else. Constant time. Says nothing about the session. */
   read(token: string): RefreshTokenContent | undefined;
-  /** Whether this token was written for this session. Constant time. */
-  isGenuine(token: string, content: RefreshTokenContent, salt: Uint8Array): boolean;
 };

@@ -12,6 +12,8 @@ import { revocation } from '../revocation/revocation.ts';
 import type { Transact } from '../transactions.ts';
 import type { IssueDeps, TokenSet } from './issue-tokens.ts';
 import { issueTokens } from './issue-tokens.ts';
+import type { RefreshTokenContent } from './refresh-token.ts';
+import { isOfSession } from './refresh-token.ts';
 import type { SessionStore } from './session-store.ts';
 import type { Session } from './session.ts';
 
@@ -35,8 +37,8 @@ export type RefreshDeps = IssueDeps &
     readonly transact: Transact<TheftStores>;
   };
 
-// Losing a race leaves the token one behind, which the second look answers; a third is needed only when the grace is zero.
-const MAX_LOOKS = 3;
+// Who loses a race finds the token one behind; a second round is for a session that was held by a transaction that came to nothing.
+const MAX_ROUNDS = 3;
 
 /**
  * Rotates by compare-and-swap: of any number of concurrent calls with one token, one moves the session on and the others, within the grace,
@@ -47,27 +49,22 @@ const MAX_LOOKS = 3;
 export async function refresh(deps: RefreshDeps, input: RefreshInput): Promise<TokenSet> {
   const content = deps.refreshTokenCodec.read(input.refreshToken);
   if (content === undefined) throw invalidToken();
+  const { sessionId: id, salt, generation } = content;
   // A call that waits for a busy database is a retry or none by when it was made, not by when it is served: no alarm comes from load.
   const madeAt = deps.clock.now();
 
-  for (let look = 0; look < MAX_LOOKS; look += 1) {
-    const found = await deps.sessions.findWithUser(content.sessionId);
-    if (
-      found === undefined ||
-      !deps.refreshTokenCodec.isGenuine(input.refreshToken, content, found.session.salt)
-    )
-      throw invalidToken();
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    const rotated = await rotate(deps, content, input.origin);
+    if (rotated !== undefined)
+      return issueTokens(deps, rotated.user, { ...rotated.session, id, salt }, generation + 1, input.scopes);
+
+    const found = await deps.sessions.findWithUser(id);
+    if (found === undefined || !isOfSession(content, found.session)) throw invalidToken();
     const { session, user } = found;
     requireLive(session, user, deps.clock.now());
-
-    if (content.generation > session.generation) throw invalidToken();
-    if (content.generation === session.generation) {
-      const successor = session.generation + 1;
-      if (await rotate(deps, session, input.origin))
-        return issueTokens(deps, user, session, successor, input.scopes);
-      continue;
-    }
-    if (!isRetry(deps, session, content.generation, madeAt))
+    if (generation > session.generation) throw invalidToken();
+    if (generation === session.generation) continue;
+    if (!isRetry(deps, session, generation, madeAt))
       return endStolenSession(deps, session, user, input.origin);
     return issueTokens(deps, user, session, session.generation, input.scopes);
   }
@@ -95,14 +92,12 @@ function isRetry(deps: RefreshDeps, session: Session, generation: number, madeAt
   return Math.max(0, madeAt - session.rotateTime) <= deps.tokenPolicy.refreshGraceMs;
 }
 
-function rotate(deps: RefreshDeps, session: Session, origin: CallOrigin): Promise<boolean> {
+function rotate(deps: RefreshDeps, content: RefreshTokenContent, origin: CallOrigin) {
   const now = deps.clock.now();
   return deps.sessions.rotate({
-    sessionId: session.id,
-    generation: session.generation,
-    epoch: session.epoch,
+    ...content,
     now,
-    expireTime: Math.min(now + deps.tokenPolicy.refreshTokenTtlMs, session.maxExpireTime),
+    expireTime: now + deps.tokenPolicy.refreshTokenTtlMs,
     ipAddress: origin.ipAddress,
     userAgent: origin.userAgent,
   });

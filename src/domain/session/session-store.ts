@@ -8,12 +8,19 @@ export type Rotation = {
   readonly sessionId: string;
   /** The generation that the step starts from; another one now means that somebody else was first. */
   readonly generation: number;
-  /** The owner's epoch as read; a step under another one does not happen. */
-  readonly epoch: number;
+  /** The session's salt as the token has it. */
+  readonly salt: Uint8Array;
   readonly now: number;
+  /** When the session ends unless refreshed before; its `maxExpireTime` bounds it. */
   readonly expireTime: number;
   readonly ipAddress: string;
   readonly userAgent: string;
+};
+
+/** What a step tells of the session and its owner: as much as new tokens say. */
+export type Rotated = {
+  readonly session: Pick<Session, 'scopes' | 'amr' | 'authTime'>;
+  readonly user: Pick<User, 'id' | 'role' | 'tokenVersion'>;
 };
 
 /** A page of a user's live sessions: newest first, strictly older than `before`. */
@@ -30,10 +37,10 @@ export type SessionStore = {
   /** The session with its owner, also when it is dead; undefined when there is none. One round trip. */
   findWithUser(id: string): Promise<{ readonly session: Session; readonly user: User } | undefined>;
   /**
-   * Compare-and-swap of the generation; false when another call was first, or when the session or its owner died meanwhile. One statement,
-   * one commit.
+   * Compare-and-swap of the generation; undefined, and nothing changed, when the generation or the salt is another one, or when the session
+   * or its owner is not alive. One round trip, one commit.
    */
-  rotate(rotation: Rotation): Promise<boolean>;
+  rotate(rotation: Rotation): Promise<Rotated | undefined>;
   /** Ends a live session of `userId`; false when there is none such. */
   revoke(id: string, userId: string, now: number): Promise<boolean>;
   listLive(query: SessionPageQuery): Promise<readonly Session[]>;

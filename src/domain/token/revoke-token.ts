@@ -14,7 +14,7 @@ import { revocation } from '../revocation/revocation.ts';
 import type { EndSessionDeps } from '../session/end-session.ts';
 import { endSession } from '../session/end-session.ts';
 import type { RefreshTokenCodec } from '../session/refresh-token.ts';
-import { REFRESH_TOKEN_PREFIX } from '../session/refresh-token.ts';
+import { isOfSession, REFRESH_TOKEN_PREFIX } from '../session/refresh-token.ts';
 import type { SessionStore } from '../session/session-store.ts';
 import type { Transact } from '../transactions.ts';
 import type { AccessTokenVerifier, TokenPolicy } from './access-token.ts';
@@ -52,7 +52,7 @@ async function revokeRefreshToken(deps: RevokeTokenDeps, { token, origin }: Revo
   const content = deps.refreshTokenCodec.read(token);
   if (content === undefined) return;
   const found = await deps.sessions.findWithUser(content.sessionId);
-  if (found === undefined || !deps.refreshTokenCodec.isGenuine(token, content, found.session.salt)) return;
+  if (found === undefined || !isOfSession(content, found.session)) return;
   await endSession(deps, {
     userId: found.session.userId,
     sessionId: found.session.id,

@@ -5,6 +5,7 @@ import { sql } from 'kysely';
 import type { SessionStore } from '../../domain/session/session-store.ts';
 import type { Session } from '../../domain/session/session.ts';
 import { date, optionalTime, time } from './row-values.ts';
+import { rotation } from './session-rotation.ts';
 import type { Tables } from './rows.ts';
 import type { RunStatement, Statement } from './statement.ts';
 import type { UserRow } from './user-store.ts';
@@ -39,17 +40,6 @@ export const FIND_WITH_USER: Statement<JoinedRow> = {
       u.create_time as user_create_time, u.update_time as user_update_time, u.last_login_time as user_last_login_time
     from sessions s join users u on u.id = s.user_id
     where s.id = $1`,
-};
-
-/** The compare-and-swap of a refresh. */
-export const ROTATE: Statement<never> = {
-  name: 'session_rotate',
-  text: `
-    update sessions s
-    set generation = s.generation + 1, rotate_time = $1, last_seen_time = $1, expire_time = $2, ip_address = $3, user_agent = $4
-    from users u
-    where s.id = $5 and s.generation = $6 and s.epoch = $7
-      and s.revoke_time is null and u.id = s.user_id and u.status = 'active' and u.session_epoch = s.epoch`,
 };
 
 function toSession(row: SessionRow): Session {
@@ -116,12 +106,7 @@ export function sessionStore(tables: Kysely<Tables>, run: RunStatement): Session
       return { session: toSession(row), user };
     },
 
-    async rotate(rotation) {
-      const { now, expireTime, ipAddress, userAgent, sessionId, generation, epoch } = rotation;
-      const parameters = [date(now), date(expireTime), ipAddress, userAgent, sessionId, generation, epoch];
-      const { affectedRows } = await run(ROTATE, parameters);
-      return affectedRows === 1;
-    },
+    rotate: rotation(run),
 
     async revoke(id, userId, now) {
       const { numUpdatedRows } = await tables
