@@ -1,6 +1,7 @@
 // The composition root: the only place where adapters are constructed and put together.
 
 import { argon2Hasher } from './crypto/argon2-hasher.ts';
+import { actionTokenCodec } from './crypto/action-token-codec.ts';
 import { accessTokenSigner, RememberingVerifier } from './crypto/access-token-codec.ts';
 import { apiKeyCodec } from './crypto/api-key-codec.ts';
 import { commonPasswords } from './crypto/common-passwords.ts';
@@ -102,6 +103,7 @@ export async function openApp(
     refreshTokenCodec: refreshTokenCodec(masterKey.derive('refresh-token')),
     pageTokenCodec: pageTokenCodec(masterKey),
     apiKeyCodec,
+    actionTokenCodec,
     apiKeyDirectory: new ApiKeyDirectory({ apiKeys: stores.apiKeys, apiKeyCodec, clock }),
     newSigningKey: signingKeyMaker(masterKey),
     signingAlgorithm: config.SIGNING_ALGORITHM,

@@ -8,15 +8,6 @@ export type RenderedMail = { readonly subject: string; readonly text: string };
 /** The letter's words. */
 export function renderLetter(letter: Letter): RenderedMail {
   switch (letter.template) {
-    case 'welcome':
-      return {
-        subject: 'Your account is ready',
-        text: paragraphs(
-          `Hello ${letter.fullName},`,
-          'your account has been created, and you can log in now.',
-          NOT_YOU,
-        ),
-      };
     case 'register_taken':
       return {
         subject: 'Someone tried to register with your address',
@@ -36,10 +27,10 @@ export function renderLetter(letter: Letter): RenderedMail {
           'If you do not know that address, change your password.',
         ),
       };
+    default:
+      throw new Error(`no words for ${letter.template} yet`);
   }
 }
-
-const NOT_YOU = 'If you did not ask for it, somebody has typed your address: please tell us.';
 
 function deviceClause(deviceName: string): string {
   return deviceName === '' ? '' : ` on “${deviceName}”`;

@@ -247,7 +247,7 @@ describe('sessions', () => {
     const pretended = await register(deps, again);
     expect(pretended).toEqual({ ...user, id: anyString, username: undefined });
     expect(await deps.users.findById(pretended.id)).toBeUndefined();
-    expect(await lettersTo(email.text)).toEqual(['welcome', 'register_taken']);
+    expect(await lettersTo(email.text)).toEqual(['verify_email', 'register_taken']);
     deps.registrationMode = 'open';
     await expect(register(deps, again)).rejects.toEqual(refusal('EMAIL_TAKEN'));
     await expect(register(deps, { ...input, email: sampleUser().email })).rejects.toEqual(

@@ -41,7 +41,7 @@ describe('LATCHKEY_REGISTRATION', () => {
     expect(taken.user?.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
     expect(taken.user?.id).not.toBe(fresh.user?.id);
     expect([...(await letters('first@example.com')), ...(await letters('FIRST@example.com'))]).toEqual([
-      'welcome',
+      'verify_email',
       'register_taken',
     ]);
     expect(await refusalOf(auth.login({ identifier: 'second', password: GOOD_PASSWORD }))).toMatchObject({
@@ -69,7 +69,7 @@ describe('LATCHKEY_REGISTRATION', () => {
       reason: 'EMAIL_TAKEN',
       fields: ['email'],
     });
-    expect(await letters(person.email)).toEqual(['welcome']);
+    expect(await letters(person.email)).toEqual(['verify_email']);
   });
 
   it('closed: nobody registers, whatever they ask for', async () => {

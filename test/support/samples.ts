@@ -84,7 +84,7 @@ export function sampleMail(change: Partial<OutgoingMail> = {}): OutgoingMail {
   return {
     id: newId(),
     to: 'ada@example.com',
-    letter: { template: 'welcome', fullName: 'Ada "the first" Lovelace\n' },
+    letter: { template: 'verify_email', fullName: 'Ada "the first" Lovelace\n' },
     createTime: NOW,
     ...change,
   };

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file latchkey/v1/access.proto.
  */
 export const file_latchkey_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("ChhsYXRjaGtleS92MS9hY2Nlc3MucHJvdG8SC2xhdGNoa2V5LnYxIs4BCgZBY2Nlc3MSDgoGcHVibGljGAEgASgIEhAKCG9wdGlvbmFsGAIgASgIEjAKC2NyZWRlbnRpYWxzGAMgAygOMhsubGF0Y2hrZXkudjEuQ3JlZGVudGlhbEtpbmQSDgoGc2NvcGVzGAQgAygJEi8KDG1heF9hdXRoX2FnZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgpyYXRlX2xpbWl0GAYgASgOMhsubGF0Y2hrZXkudjEuUmF0ZUxpbWl0Q2xhc3MqlAEKDkNyZWRlbnRpYWxLaW5kEh8KG0NSRURFTlRJQUxfS0lORF9VTlNQRUNJRklFRBAAEiAKHENSRURFTlRJQUxfS0lORF9BQ0NFU1NfVE9LRU4QARIbChdDUkVERU5USUFMX0tJTkRfQVBJX0tFWRACEiIKHkNSRURFTlRJQUxfS0lORF9TRVNTSU9OX0NPT0tJRRADKm0KDlJhdGVMaW1pdENsYXNzEiAKHFJBVEVfTElNSVRfQ0xBU1NfVU5TUEVDSUZJRUQQABIdChlSQVRFX0xJTUlUX0NMQVNTX1JFR0lTVEVSEAESGgoWUkFURV9MSU1JVF9DTEFTU19MT0dJThACOk0KBmFjY2VzcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGLmOAyABKAsyEy5sYXRjaGtleS52MS5BY2Nlc3NSBmFjY2Vzc2IGcHJvdG8z", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
+  fileDesc("ChhsYXRjaGtleS92MS9hY2Nlc3MucHJvdG8SC2xhdGNoa2V5LnYxIs4BCgZBY2Nlc3MSDgoGcHVibGljGAEgASgIEhAKCG9wdGlvbmFsGAIgASgIEjAKC2NyZWRlbnRpYWxzGAMgAygOMhsubGF0Y2hrZXkudjEuQ3JlZGVudGlhbEtpbmQSDgoGc2NvcGVzGAQgAygJEi8KDG1heF9hdXRoX2FnZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgpyYXRlX2xpbWl0GAYgASgOMhsubGF0Y2hrZXkudjEuUmF0ZUxpbWl0Q2xhc3MqlAEKDkNyZWRlbnRpYWxLaW5kEh8KG0NSRURFTlRJQUxfS0lORF9VTlNQRUNJRklFRBAAEiAKHENSRURFTlRJQUxfS0lORF9BQ0NFU1NfVE9LRU4QARIbChdDUkVERU5USUFMX0tJTkRfQVBJX0tFWRACEiIKHkNSRURFTlRJQUxfS0lORF9TRVNTSU9OX0NPT0tJRRADKuABCg5SYXRlTGltaXRDbGFzcxIgChxSQVRFX0xJTUlUX0NMQVNTX1VOU1BFQ0lGSUVEEAASHQoZUkFURV9MSU1JVF9DTEFTU19SRUdJU1RFUhABEhoKFlJBVEVfTElNSVRfQ0xBU1NfTE9HSU4QAhIYChRSQVRFX0xJTUlUX0NMQVNTX01GQRADEhkKFVJBVEVfTElNSVRfQ0xBU1NfTUFJTBAEEhoKFlJBVEVfTElNSVRfQ0xBU1NfVE9LRU4QBRIgChxSQVRFX0xJTUlUX0NMQVNTX0NSRURFTlRJQUxTEAY6TQoGYWNjZXNzEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYuY4DIAEoCzITLmxhdGNoa2V5LnYxLkFjY2Vzc1IGYWNjZXNzYgZwcm90bzM", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
 
 /**
  * The access rule of one RPC. Exactly one of `public`, `optional` and `credentials` is set.
@@ -113,7 +113,7 @@ export const CredentialKindSchema: GenEnum<CredentialKind> = /*@__PURE__*/
   enumDesc(file_latchkey_v1_access, 0);
 
 /**
- * Classes of limit.
+ * Classes of limit. Each counts by the caller's address; some count by account too.
  *
  * @generated from enum latchkey.v1.RateLimitClass
  */
@@ -124,18 +124,50 @@ export const RateLimitClass = {
   UNSPECIFIED: 0,
 
   /**
+   * 3 an hour for each address.
+   *
    * @generated from enum value: RATE_LIMIT_CLASS_REGISTER = 1;
    */
   REGISTER: 1,
 
   /**
+   * 5 a minute for each address, 10 a minute for each account.
+   *
    * @generated from enum value: RATE_LIMIT_CLASS_LOGIN = 2;
    */
   LOGIN: 2,
+
+  /**
+   * Second factors: 10 a minute for each address.
+   *
+   * @generated from enum value: RATE_LIMIT_CLASS_MFA = 3;
+   */
+  MFA: 3,
+
+  /**
+   * What sends mail to an address that anyone may type: 5 in 15 minutes for each address that asks, 3 an hour for each mailbox.
+   *
+   * @generated from enum value: RATE_LIMIT_CLASS_MAIL = 4;
+   */
+  MAIL: 4,
+
+  /**
+   * Tokens from mails, and questions about passwords: 20 a minute for each address.
+   *
+   * @generated from enum value: RATE_LIMIT_CLASS_TOKEN = 5;
+   */
+  TOKEN: 5,
+
+  /**
+   * What changes credentials: 10 a minute for each address and for each account.
+   *
+   * @generated from enum value: RATE_LIMIT_CLASS_CREDENTIALS = 6;
+   */
+  CREDENTIALS: 6,
 } as const;
 
 /**
- * Classes of limit.
+ * Classes of limit. Each counts by the caller's address; some count by account too.
  *
  * @generated from enum latchkey.v1.RateLimitClass
  */

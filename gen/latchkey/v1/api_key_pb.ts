@@ -69,6 +69,8 @@ export type ApiKey = Message<"latchkey.v1.ApiKey"> & {
   lastUsedTime?: Timestamp | undefined;
 
   /**
+   * Counted in steps of a minute or so: as recent as last_used_time.
+   *
    * @generated from field: int64 use_count = 9;
    */
   useCount: bigint;

@@ -19,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file latchkey/v1/auth_service.proto.
  */
 export const file_latchkey_v1_auth_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5sYXRjaGtleS92MS9hdXRoX3NlcnZpY2UucHJvdG8SC2xhdGNoa2V5LnYxIlcKD1JlZ2lzdGVyUmVxdWVzdBINCgVlbWFpbBgBIAEoCRIQCgh1c2VybmFtZRgCIAEoCRIQCghwYXNzd29yZBgDIAEoCRIRCglmdWxsX25hbWUYBCABKAkiMwoQUmVnaXN0ZXJSZXNwb25zZRIfCgR1c2VyGAEgASgLMhEubGF0Y2hrZXkudjEuVXNlciJtCgxMb2dpblJlcXVlc3QSEgoKaWRlbnRpZmllchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEgoKdXNlX2Nvb2tpZRgFIAEoCCJ3Cg1Mb2dpblJlc3BvbnNlEicKBnRva2VucxgBIAEoCzIVLmxhdGNoa2V5LnYxLlRva2VuU2V0SAASMgoNbWZhX2NoYWxsZW5nZRgCIAEoCzIZLmxhdGNoa2V5LnYxLk1mYUNoYWxsZW5nZUgAQgkKB291dGNvbWUieQoMTWZhQ2hhbGxlbmdlEhEKCW1mYV90b2tlbhgBIAEoCRInCgdmYWN0b3JzGAIgAygOMhYubGF0Y2hrZXkudjEuTWZhRmFjdG9yEi0KCmV4cGlyZXNfaW4YAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iWwoQVmVyaWZ5TWZhUmVxdWVzdBIRCgltZmFfdG9rZW4YASABKAkSEwoJdG90cF9jb2RlGAIgASgJSAASFQoLYmFja3VwX2NvZGUYAyABKAlIAEIICgZmYWN0b3IiOgoRVmVyaWZ5TWZhUmVzcG9uc2USJQoGdG9rZW5zGAEgASgLMhUubGF0Y2hrZXkudjEuVG9rZW5TZXQiPAoTUmVmcmVzaFRva2VuUmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJEg4KBnNjb3BlcxgCIAMoCSI9ChRSZWZyZXNoVG9rZW5SZXNwb25zZRIlCgZ0b2tlbnMYASABKAsyFS5sYXRjaGtleS52MS5Ub2tlblNldCIPCg1Mb2dvdXRSZXF1ZXN0IhAKDkxvZ291dFJlc3BvbnNlIhIKEExvZ291dEFsbFJlcXVlc3QiEwoRTG9nb3V0QWxsUmVzcG9uc2UiUAoUVmFsaWRhdGVUb2tlblJlcXVlc3QSDQoFdG9rZW4YASABKAkSEAoIYXVkaWVuY2UYAiABKAkSFwoPcmVxdWlyZWRfc2NvcGVzGAMgAygJIv4BChVWYWxpZGF0ZVRva2VuUmVzcG9uc2USDgoGYWN0aXZlGAEgASgIEjQKD2luYWN0aXZlX3JlYXNvbhgCIAEoDjIbLmxhdGNoa2V5LnYxLkluYWN0aXZlUmVhc29uEikKCXByaW5jaXBhbBgDIAEoCzIWLmxhdGNoa2V5LnYxLlByaW5jaXBhbBIWCg5taXNzaW5nX3Njb3BlcxgEIAMoCRIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgljYWNoZV90dGwYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iUQoaQmF0Y2hWYWxpZGF0ZVRva2Vuc1JlcXVlc3QSMwoIcmVxdWVzdHMYASADKAsyIS5sYXRjaGtleS52MS5WYWxpZGF0ZVRva2VuUmVxdWVzdCJUChtCYXRjaFZhbGlkYXRlVG9rZW5zUmVzcG9uc2USNQoJcmVzcG9uc2VzGAEgAygLMiIubGF0Y2hrZXkudjEuVmFsaWRhdGVUb2tlblJlc3BvbnNlIiMKElJldm9rZVRva2VuUmVxdWVzdBINCgV0b2tlbhgBIAEoCSIVChNSZXZva2VUb2tlblJlc3BvbnNlIhAKDkdldEp3a3NSZXF1ZXN0InkKD0dldEp3a3NSZXNwb25zZRIRCglqd2tzX2pzb24YASABKAkSJQoEa2V5cxgCIAMoCzIXLmxhdGNoa2V5LnYxLkpzb25XZWJLZXkSLAoJY2FjaGVfdHRsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIqoBCgpKc29uV2ViS2V5EgsKA2tpZBgBIAEoCRILCgNrdHkYAiABKAkSCwoDYWxnGAMgASgJEgsKA3VzZRgEIAEoCRILCgNjcnYYBSABKAkSCQoBeBgGIAEoCRIJCgF5GAcgASgJEgkKAW4YCCABKAkSCQoBZRgJIAEoCRIvCgtleHBpcmVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiOwoUUmVzZXRQYXNzd29yZFJlcXVlc3QSDQoFdG9rZW4YASABKAkSFAoMbmV3X3Bhc3N3b3JkGAIgASgJIhcKFVJlc2V0UGFzc3dvcmRSZXNwb25zZSpYCglNZmFGYWN0b3ISGgoWTUZBX0ZBQ1RPUl9VTlNQRUNJRklFRBAAEhMKD01GQV9GQUNUT1JfVE9UUBABEhoKFk1GQV9GQUNUT1JfQkFDS1VQX0NPREUQAjLIBgoLQXV0aFNlcnZpY2USTwoIUmVnaXN0ZXISHC5sYXRjaGtleS52MS5SZWdpc3RlclJlcXVlc3QaHS5sYXRjaGtleS52MS5SZWdpc3RlclJlc3BvbnNlIgbK8xgCCAESRgoFTG9naW4SGS5sYXRjaGtleS52MS5Mb2dpblJlcXVlc3QaGi5sYXRjaGtleS52MS5Mb2dpblJlc3BvbnNlIgbK8xgCCAESWwoMUmVmcmVzaFRva2VuEiAubGF0Y2hrZXkudjEuUmVmcmVzaFRva2VuUmVxdWVzdBohLmxhdGNoa2V5LnYxLlJlZnJlc2hUb2tlblJlc3BvbnNlIgbK8xgCCAESSgoGTG9nb3V0EhoubGF0Y2hrZXkudjEuTG9nb3V0UmVxdWVzdBobLmxhdGNoa2V5LnYxLkxvZ291dFJlc3BvbnNlIgfK8xgDGgEBElMKCUxvZ291dEFsbBIdLmxhdGNoa2V5LnYxLkxvZ291dEFsbFJlcXVlc3QaHi5sYXRjaGtleS52MS5Mb2dvdXRBbGxSZXNwb25zZSIHyvMYAxoBARJxCg1WYWxpZGF0ZVRva2VuEiEubGF0Y2hrZXkudjEuVmFsaWRhdGVUb2tlblJlcXVlc3QaIi5sYXRjaGtleS52MS5WYWxpZGF0ZVRva2VuUmVzcG9uc2UiGcrzGBUaAgIBIg90b2tlbnM6dmFsaWRhdGUSgwEKE0JhdGNoVmFsaWRhdGVUb2tlbnMSJy5sYXRjaGtleS52MS5CYXRjaFZhbGlkYXRlVG9rZW5zUmVxdWVzdBooLmxhdGNoa2V5LnYxLkJhdGNoVmFsaWRhdGVUb2tlbnNSZXNwb25zZSIZyvMYFRoCAgEiD3Rva2Vuczp2YWxpZGF0ZRJYCgtSZXZva2VUb2tlbhIfLmxhdGNoa2V5LnYxLlJldm9rZVRva2VuUmVxdWVzdBogLmxhdGNoa2V5LnYxLlJldm9rZVRva2VuUmVzcG9uc2UiBsrzGAIIARJPCgdHZXRKd2tzEhsubGF0Y2hrZXkudjEuR2V0Sndrc1JlcXVlc3QaHC5sYXRjaGtleS52MS5HZXRKd2tzUmVzcG9uc2UiCZACAcrzGAIIAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_latchkey_v1_access, file_latchkey_v1_token, file_latchkey_v1_user]);
+  fileDesc("Ch5sYXRjaGtleS92MS9hdXRoX3NlcnZpY2UucHJvdG8SC2xhdGNoa2V5LnYxIlcKD1JlZ2lzdGVyUmVxdWVzdBINCgVlbWFpbBgBIAEoCRIQCgh1c2VybmFtZRgCIAEoCRIQCghwYXNzd29yZBgDIAEoCRIRCglmdWxsX25hbWUYBCABKAkiMwoQUmVnaXN0ZXJSZXNwb25zZRIfCgR1c2VyGAEgASgLMhEubGF0Y2hrZXkudjEuVXNlciJtCgxMb2dpblJlcXVlc3QSEgoKaWRlbnRpZmllchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEgoKdXNlX2Nvb2tpZRgFIAEoCCJ3Cg1Mb2dpblJlc3BvbnNlEicKBnRva2VucxgBIAEoCzIVLmxhdGNoa2V5LnYxLlRva2VuU2V0SAASMgoNbWZhX2NoYWxsZW5nZRgCIAEoCzIZLmxhdGNoa2V5LnYxLk1mYUNoYWxsZW5nZUgAQgkKB291dGNvbWUieQoMTWZhQ2hhbGxlbmdlEhEKCW1mYV90b2tlbhgBIAEoCRInCgdmYWN0b3JzGAIgAygOMhYubGF0Y2hrZXkudjEuTWZhRmFjdG9yEi0KCmV4cGlyZXNfaW4YAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iWwoQVmVyaWZ5TWZhUmVxdWVzdBIRCgltZmFfdG9rZW4YASABKAkSEwoJdG90cF9jb2RlGAIgASgJSAASFQoLYmFja3VwX2NvZGUYAyABKAlIAEIICgZmYWN0b3IiOgoRVmVyaWZ5TWZhUmVzcG9uc2USJQoGdG9rZW5zGAEgASgLMhUubGF0Y2hrZXkudjEuVG9rZW5TZXQiPAoTUmVmcmVzaFRva2VuUmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJEg4KBnNjb3BlcxgCIAMoCSI9ChRSZWZyZXNoVG9rZW5SZXNwb25zZRIlCgZ0b2tlbnMYASABKAsyFS5sYXRjaGtleS52MS5Ub2tlblNldCIPCg1Mb2dvdXRSZXF1ZXN0IhAKDkxvZ291dFJlc3BvbnNlIhIKEExvZ291dEFsbFJlcXVlc3QiEwoRTG9nb3V0QWxsUmVzcG9uc2UiUAoUVmFsaWRhdGVUb2tlblJlcXVlc3QSDQoFdG9rZW4YASABKAkSEAoIYXVkaWVuY2UYAiABKAkSFwoPcmVxdWlyZWRfc2NvcGVzGAMgAygJIv4BChVWYWxpZGF0ZVRva2VuUmVzcG9uc2USDgoGYWN0aXZlGAEgASgIEjQKD2luYWN0aXZlX3JlYXNvbhgCIAEoDjIbLmxhdGNoa2V5LnYxLkluYWN0aXZlUmVhc29uEikKCXByaW5jaXBhbBgDIAEoCzIWLmxhdGNoa2V5LnYxLlByaW5jaXBhbBIWCg5taXNzaW5nX3Njb3BlcxgEIAMoCRIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgljYWNoZV90dGwYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iUQoaQmF0Y2hWYWxpZGF0ZVRva2Vuc1JlcXVlc3QSMwoIcmVxdWVzdHMYASADKAsyIS5sYXRjaGtleS52MS5WYWxpZGF0ZVRva2VuUmVxdWVzdCJUChtCYXRjaFZhbGlkYXRlVG9rZW5zUmVzcG9uc2USNQoJcmVzcG9uc2VzGAEgAygLMiIubGF0Y2hrZXkudjEuVmFsaWRhdGVUb2tlblJlc3BvbnNlIiMKElJldm9rZVRva2VuUmVxdWVzdBINCgV0b2tlbhgBIAEoCSIVChNSZXZva2VUb2tlblJlc3BvbnNlIhAKDkdldEp3a3NSZXF1ZXN0InkKD0dldEp3a3NSZXNwb25zZRIRCglqd2tzX2pzb24YASABKAkSJQoEa2V5cxgCIAMoCzIXLmxhdGNoa2V5LnYxLkpzb25XZWJLZXkSLAoJY2FjaGVfdHRsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIqoBCgpKc29uV2ViS2V5EgsKA2tpZBgBIAEoCRILCgNrdHkYAiABKAkSCwoDYWxnGAMgASgJEgsKA3VzZRgEIAEoCRILCgNjcnYYBSABKAkSCQoBeBgGIAEoCRIJCgF5GAcgASgJEgkKAW4YCCABKAkSCQoBZRgJIAEoCRIvCgtleHBpcmVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiLAobUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXF1ZXN0Eg0KBWVtYWlsGAEgASgJIh4KHFJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiOwoUUmVzZXRQYXNzd29yZFJlcXVlc3QSDQoFdG9rZW4YASABKAkSFAoMbmV3X3Bhc3N3b3JkGAIgASgJIhcKFVJlc2V0UGFzc3dvcmRSZXNwb25zZSItChxTZW5kRW1haWxWZXJpZmljYXRpb25SZXF1ZXN0Eg0KBWVtYWlsGAEgASgJIh8KHVNlbmRFbWFpbFZlcmlmaWNhdGlvblJlc3BvbnNlIiMKElZlcmlmeUVtYWlsUmVxdWVzdBINCgV0b2tlbhgBIAEoCSIVChNWZXJpZnlFbWFpbFJlc3BvbnNlIlwKFENoZWNrUGFzc3dvcmRSZXF1ZXN0EhAKCHBhc3N3b3JkGAEgASgJEg0KBWVtYWlsGAIgASgJEhAKCHVzZXJuYW1lGAMgASgJEhEKCWZ1bGxfbmFtZRgEIAEoCSJRChVDaGVja1Bhc3N3b3JkUmVzcG9uc2USEgoKYWNjZXB0YWJsZRgBIAEoCBISCgp2aW9sYXRpb25zGAIgAygJEhAKCGJyZWFjaGVkGAMgASgIIicKFUV4Y2hhbmdlQXBpS2V5UmVxdWVzdBIOCgZzY29wZXMYASADKAkigQEKFkV4Y2hhbmdlQXBpS2V5UmVzcG9uc2USFAoMYWNjZXNzX3Rva2VuGAEgASgJEhIKCnRva2VuX3R5cGUYAiABKAkSLQoKZXhwaXJlc19pbhgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIOCgZzY29wZXMYBCADKAkqWAoJTWZhRmFjdG9yEhoKFk1GQV9GQUNUT1JfVU5TUEVDSUZJRUQQABITCg9NRkFfRkFDVE9SX1RPVFAQARIaChZNRkFfRkFDVE9SX0JBQ0tVUF9DT0RFEAIylwwKC0F1dGhTZXJ2aWNlElEKCFJlZ2lzdGVyEhwubGF0Y2hrZXkudjEuUmVnaXN0ZXJSZXF1ZXN0Gh0ubGF0Y2hrZXkudjEuUmVnaXN0ZXJSZXNwb25zZSIIyvMYBAgBMAESSAoFTG9naW4SGS5sYXRjaGtleS52MS5Mb2dpblJlcXVlc3QaGi5sYXRjaGtleS52MS5Mb2dpblJlc3BvbnNlIgjK8xgECAEwAhJUCglWZXJpZnlNZmESHS5sYXRjaGtleS52MS5WZXJpZnlNZmFSZXF1ZXN0Gh4ubGF0Y2hrZXkudjEuVmVyaWZ5TWZhUmVzcG9uc2UiCMrzGAQIATADElsKDFJlZnJlc2hUb2tlbhIgLmxhdGNoa2V5LnYxLlJlZnJlc2hUb2tlblJlcXVlc3QaIS5sYXRjaGtleS52MS5SZWZyZXNoVG9rZW5SZXNwb25zZSIGyvMYAggBEkoKBkxvZ291dBIaLmxhdGNoa2V5LnYxLkxvZ291dFJlcXVlc3QaGy5sYXRjaGtleS52MS5Mb2dvdXRSZXNwb25zZSIHyvMYAxoBARJTCglMb2dvdXRBbGwSHS5sYXRjaGtleS52MS5Mb2dvdXRBbGxSZXF1ZXN0Gh4ubGF0Y2hrZXkudjEuTG9nb3V0QWxsUmVzcG9uc2UiB8rzGAMaAQEScQoNVmFsaWRhdGVUb2tlbhIhLmxhdGNoa2V5LnYxLlZhbGlkYXRlVG9rZW5SZXF1ZXN0GiIubGF0Y2hrZXkudjEuVmFsaWRhdGVUb2tlblJlc3BvbnNlIhnK8xgVGgICASIPdG9rZW5zOnZhbGlkYXRlEoMBChNCYXRjaFZhbGlkYXRlVG9rZW5zEicubGF0Y2hrZXkudjEuQmF0Y2hWYWxpZGF0ZVRva2Vuc1JlcXVlc3QaKC5sYXRjaGtleS52MS5CYXRjaFZhbGlkYXRlVG9rZW5zUmVzcG9uc2UiGcrzGBUaAgIBIg90b2tlbnM6dmFsaWRhdGUSWAoLUmV2b2tlVG9rZW4SHy5sYXRjaGtleS52MS5SZXZva2VUb2tlblJlcXVlc3QaIC5sYXRjaGtleS52MS5SZXZva2VUb2tlblJlc3BvbnNlIgbK8xgCCAESdQoUUmVxdWVzdFBhc3N3b3JkUmVzZXQSKC5sYXRjaGtleS52MS5SZXF1ZXN0UGFzc3dvcmRSZXNldFJlcXVlc3QaKS5sYXRjaGtleS52MS5SZXF1ZXN0UGFzc3dvcmRSZXNldFJlc3BvbnNlIgjK8xgECAEwBBJgCg1SZXNldFBhc3N3b3JkEiEubGF0Y2hrZXkudjEuUmVzZXRQYXNzd29yZFJlcXVlc3QaIi5sYXRjaGtleS52MS5SZXNldFBhc3N3b3JkUmVzcG9uc2UiCMrzGAQIATAFEngKFVNlbmRFbWFpbFZlcmlmaWNhdGlvbhIpLmxhdGNoa2V5LnYxLlNlbmRFbWFpbFZlcmlmaWNhdGlvblJlcXVlc3QaKi5sYXRjaGtleS52MS5TZW5kRW1haWxWZXJpZmljYXRpb25SZXNwb25zZSIIyvMYBAgBMAQSWgoLVmVyaWZ5RW1haWwSHy5sYXRjaGtleS52MS5WZXJpZnlFbWFpbFJlcXVlc3QaIC5sYXRjaGtleS52MS5WZXJpZnlFbWFpbFJlc3BvbnNlIgjK8xgECAEwBRJgCg1DaGVja1Bhc3N3b3JkEiEubGF0Y2hrZXkudjEuQ2hlY2tQYXNzd29yZFJlcXVlc3QaIi5sYXRjaGtleS52MS5DaGVja1Bhc3N3b3JkUmVzcG9uc2UiCMrzGAQIATAFEmIKDkV4Y2hhbmdlQXBpS2V5EiIubGF0Y2hrZXkudjEuRXhjaGFuZ2VBcGlLZXlSZXF1ZXN0GiMubGF0Y2hrZXkudjEuRXhjaGFuZ2VBcGlLZXlSZXNwb25zZSIHyvMYAxoBAhJPCgdHZXRKd2tzEhsubGF0Y2hrZXkudjEuR2V0Sndrc1JlcXVlc3QaHC5sYXRjaGtleS52MS5HZXRKd2tzUmVzcG9uc2UiCZACAcrzGAIIAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_latchkey_v1_access, file_latchkey_v1_token, file_latchkey_v1_user]);
 
 /**
  * @generated from message latchkey.v1.RegisterRequest
@@ -590,6 +590,36 @@ export const JsonWebKeySchema: GenMessage<JsonWebKey> = /*@__PURE__*/
   messageDesc(file_latchkey_v1_auth_service, 21);
 
 /**
+ * @generated from message latchkey.v1.RequestPasswordResetRequest
+ */
+export type RequestPasswordResetRequest = Message<"latchkey.v1.RequestPasswordResetRequest"> & {
+  /**
+   * @generated from field: string email = 1;
+   */
+  email: string;
+};
+
+/**
+ * Describes the message latchkey.v1.RequestPasswordResetRequest.
+ * Use `create(RequestPasswordResetRequestSchema)` to create a new message.
+ */
+export const RequestPasswordResetRequestSchema: GenMessage<RequestPasswordResetRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_auth_service, 22);
+
+/**
+ * @generated from message latchkey.v1.RequestPasswordResetResponse
+ */
+export type RequestPasswordResetResponse = Message<"latchkey.v1.RequestPasswordResetResponse"> & {
+};
+
+/**
+ * Describes the message latchkey.v1.RequestPasswordResetResponse.
+ * Use `create(RequestPasswordResetResponseSchema)` to create a new message.
+ */
+export const RequestPasswordResetResponseSchema: GenMessage<RequestPasswordResetResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_auth_service, 23);
+
+/**
  * @generated from message latchkey.v1.ResetPasswordRequest
  */
 export type ResetPasswordRequest = Message<"latchkey.v1.ResetPasswordRequest"> & {
@@ -611,7 +641,7 @@ export type ResetPasswordRequest = Message<"latchkey.v1.ResetPasswordRequest"> &
  * Use `create(ResetPasswordRequestSchema)` to create a new message.
  */
 export const ResetPasswordRequestSchema: GenMessage<ResetPasswordRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 22);
+  messageDesc(file_latchkey_v1_auth_service, 24);
 
 /**
  * @generated from message latchkey.v1.ResetPasswordResponse
@@ -624,7 +654,191 @@ export type ResetPasswordResponse = Message<"latchkey.v1.ResetPasswordResponse">
  * Use `create(ResetPasswordResponseSchema)` to create a new message.
  */
 export const ResetPasswordResponseSchema: GenMessage<ResetPasswordResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 23);
+  messageDesc(file_latchkey_v1_auth_service, 25);
+
+/**
+ * @generated from message latchkey.v1.SendEmailVerificationRequest
+ */
+export type SendEmailVerificationRequest = Message<"latchkey.v1.SendEmailVerificationRequest"> & {
+  /**
+   * @generated from field: string email = 1;
+   */
+  email: string;
+};
+
+/**
+ * Describes the message latchkey.v1.SendEmailVerificationRequest.
+ * Use `create(SendEmailVerificationRequestSchema)` to create a new message.
+ */
+export const SendEmailVerificationRequestSchema: GenMessage<SendEmailVerificationRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_auth_service, 26);
+
+/**
+ * @generated from message latchkey.v1.SendEmailVerificationResponse
+ */
+export type SendEmailVerificationResponse = Message<"latchkey.v1.SendEmailVerificationResponse"> & {
+};
+
+/**
+ * Describes the message latchkey.v1.SendEmailVerificationResponse.
+ * Use `create(SendEmailVerificationResponseSchema)` to create a new message.
+ */
+export const SendEmailVerificationResponseSchema: GenMessage<SendEmailVerificationResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_auth_service, 27);
+
+/**
+ * @generated from message latchkey.v1.VerifyEmailRequest
+ */
+export type VerifyEmailRequest = Message<"latchkey.v1.VerifyEmailRequest"> & {
+  /**
+   * From the mail.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message latchkey.v1.VerifyEmailRequest.
+ * Use `create(VerifyEmailRequestSchema)` to create a new message.
+ */
+export const VerifyEmailRequestSchema: GenMessage<VerifyEmailRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_auth_service, 28);
+
+/**
+ * @generated from message latchkey.v1.VerifyEmailResponse
+ */
+export type VerifyEmailResponse = Message<"latchkey.v1.VerifyEmailResponse"> & {
+};
+
+/**
+ * Describes the message latchkey.v1.VerifyEmailResponse.
+ * Use `create(VerifyEmailResponseSchema)` to create a new message.
+ */
+export const VerifyEmailResponseSchema: GenMessage<VerifyEmailResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_auth_service, 29);
+
+/**
+ * @generated from message latchkey.v1.CheckPasswordRequest
+ */
+export type CheckPasswordRequest = Message<"latchkey.v1.CheckPasswordRequest"> & {
+  /**
+   * @generated from field: string password = 1;
+   */
+  password: string;
+
+  /**
+   * Whose it would be: a password must not be built on these. All optional.
+   *
+   * @generated from field: string email = 2;
+   */
+  email: string;
+
+  /**
+   * @generated from field: string username = 3;
+   */
+  username: string;
+
+  /**
+   * @generated from field: string full_name = 4;
+   */
+  fullName: string;
+};
+
+/**
+ * Describes the message latchkey.v1.CheckPasswordRequest.
+ * Use `create(CheckPasswordRequestSchema)` to create a new message.
+ */
+export const CheckPasswordRequestSchema: GenMessage<CheckPasswordRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_auth_service, 30);
+
+/**
+ * @generated from message latchkey.v1.CheckPasswordResponse
+ */
+export type CheckPasswordResponse = Message<"latchkey.v1.CheckPasswordResponse"> & {
+  /**
+   * No rule is broken, and no breach is known.
+   *
+   * @generated from field: bool acceptable = 1;
+   */
+  acceptable: boolean;
+
+  /**
+   * Every rule of the server's policy that the password breaks, as a sentence without its subject: "must hold a digit".
+   *
+   * @generated from field: repeated string violations = 2;
+   */
+  violations: string[];
+
+  /**
+   * Whether the password is known from a breach of another service; false also when that cannot be asked now.
+   *
+   * @generated from field: bool breached = 3;
+   */
+  breached: boolean;
+};
+
+/**
+ * Describes the message latchkey.v1.CheckPasswordResponse.
+ * Use `create(CheckPasswordResponseSchema)` to create a new message.
+ */
+export const CheckPasswordResponseSchema: GenMessage<CheckPasswordResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_auth_service, 31);
+
+/**
+ * @generated from message latchkey.v1.ExchangeApiKeyRequest
+ */
+export type ExchangeApiKeyRequest = Message<"latchkey.v1.ExchangeApiKeyRequest"> & {
+  /**
+   * Narrows what the key carries; all of it when empty. Others are left out. At most 100.
+   *
+   * @generated from field: repeated string scopes = 1;
+   */
+  scopes: string[];
+};
+
+/**
+ * Describes the message latchkey.v1.ExchangeApiKeyRequest.
+ * Use `create(ExchangeApiKeyRequestSchema)` to create a new message.
+ */
+export const ExchangeApiKeyRequestSchema: GenMessage<ExchangeApiKeyRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_auth_service, 32);
+
+/**
+ * @generated from message latchkey.v1.ExchangeApiKeyResponse
+ */
+export type ExchangeApiKeyResponse = Message<"latchkey.v1.ExchangeApiKeyResponse"> & {
+  /**
+   * JWT, typ at+jwt (RFC 9068).
+   *
+   * @generated from field: string access_token = 1;
+   */
+  accessToken: string;
+
+  /**
+   * Always "Bearer".
+   *
+   * @generated from field: string token_type = 2;
+   */
+  tokenType: string;
+
+  /**
+   * @generated from field: google.protobuf.Duration expires_in = 3;
+   */
+  expiresIn?: Duration | undefined;
+
+  /**
+   * @generated from field: repeated string scopes = 4;
+   */
+  scopes: string[];
+};
+
+/**
+ * Describes the message latchkey.v1.ExchangeApiKeyResponse.
+ * Use `create(ExchangeApiKeyResponseSchema)` to create a new message.
+ */
+export const ExchangeApiKeyResponseSchema: GenMessage<ExchangeApiKeyResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_auth_service, 33);
 
 /**
  * @generated from enum latchkey.v1.MfaFactor
@@ -673,8 +887,9 @@ export const AuthService: GenService<{
     output: typeof RegisterResponseSchema;
   },
   /**
-   * Opens a session. Errors: INVALID_CREDENTIALS (also for an unknown identifier), ACCOUNT_SUSPENDED and EMAIL_NOT_VERIFIED (only
-   * after the right password), VALIDATION_FAILED, OVERLOADED.
+   * Opens a session, or asks for the second factor first. Errors: INVALID_CREDENTIALS (also for an unknown identifier), ACCOUNT_LOCKED (after
+   * five failures in a row, for an unknown identifier alike), ACCOUNT_SUSPENDED and EMAIL_NOT_VERIFIED (only after the right password),
+   * RATE_LIMITED, VALIDATION_FAILED, OVERLOADED.
    *
    * @generated from rpc latchkey.v1.AuthService.Login
    */
@@ -682,6 +897,18 @@ export const AuthService: GenService<{
     methodKind: "unary";
     input: typeof LoginRequestSchema;
     output: typeof LoginResponseSchema;
+  },
+  /**
+   * Answers a challenge from Login. Wrong codes count toward the same lockout as wrong passwords. Errors: TOKEN_INVALID and TOKEN_EXPIRED
+   * (of the challenge: spent, five minutes old, or ended by a changed password), MFA_CODE_INVALID (also for a code used before),
+   * ACCOUNT_LOCKED, ACCOUNT_SUSPENDED, RATE_LIMITED, VALIDATION_FAILED.
+   *
+   * @generated from rpc latchkey.v1.AuthService.VerifyMfa
+   */
+  verifyMfa: {
+    methodKind: "unary";
+    input: typeof VerifyMfaRequestSchema;
+    output: typeof VerifyMfaResponseSchema;
   },
   /**
    * Exchanges a refresh token for the next pair. Within the grace, the token before gets the same successor again; an older one
@@ -746,6 +973,71 @@ export const AuthService: GenService<{
     methodKind: "unary";
     input: typeof RevokeTokenRequestSchema;
     output: typeof RevokeTokenResponseSchema;
+  },
+  /**
+   * Mails a link that sets a new password, when the address has an account; says nothing of whether it has. A newer link ends the one
+   * before. Errors: VALIDATION_FAILED, RATE_LIMITED.
+   *
+   * @generated from rpc latchkey.v1.AuthService.RequestPasswordReset
+   */
+  requestPasswordReset: {
+    methodKind: "unary";
+    input: typeof RequestPasswordResetRequestSchema;
+    output: typeof RequestPasswordResetResponseSchema;
+  },
+  /**
+   * Sets a new password by the token from the mail, good once and for an hour. Ends every session, and logs nobody in: the second factor is still asked.
+   * Errors: TOKEN_INVALID, TOKEN_EXPIRED, PASSWORD_POLICY, PASSWORD_BREACHED, VALIDATION_FAILED, RATE_LIMITED, OVERLOADED.
+   *
+   * @generated from rpc latchkey.v1.AuthService.ResetPassword
+   */
+  resetPassword: {
+    methodKind: "unary";
+    input: typeof ResetPasswordRequestSchema;
+    output: typeof ResetPasswordResponseSchema;
+  },
+  /**
+   * Mails a new verification link, when the address has an account that is not verified; says nothing of whether it has. Errors:
+   * VALIDATION_FAILED, RATE_LIMITED.
+   *
+   * @generated from rpc latchkey.v1.AuthService.SendEmailVerification
+   */
+  sendEmailVerification: {
+    methodKind: "unary";
+    input: typeof SendEmailVerificationRequestSchema;
+    output: typeof SendEmailVerificationResponseSchema;
+  },
+  /**
+   * Proves an address by the token from the mail, good once and for a day. Errors: TOKEN_INVALID, TOKEN_EXPIRED, VALIDATION_FAILED,
+   * RATE_LIMITED.
+   *
+   * @generated from rpc latchkey.v1.AuthService.VerifyEmail
+   */
+  verifyEmail: {
+    methodKind: "unary";
+    input: typeof VerifyEmailRequestSchema;
+    output: typeof VerifyEmailResponseSchema;
+  },
+  /**
+   * Tells whether a password could be chosen, and every rule that it breaks. Nothing is kept. Errors: VALIDATION_FAILED, RATE_LIMITED.
+   *
+   * @generated from rpc latchkey.v1.AuthService.CheckPassword
+   */
+  checkPassword: {
+    methodKind: "unary";
+    input: typeof CheckPasswordRequestSchema;
+    output: typeof CheckPasswordResponseSchema;
+  },
+  /**
+   * Exchanges the calling API key for a short access token that carries the key's scopes, or those asked for. It lives no longer than the
+   * key, dies with it, and never counts as a recent login. Errors: RATE_LIMITED, VALIDATION_FAILED.
+   *
+   * @generated from rpc latchkey.v1.AuthService.ExchangeApiKey
+   */
+  exchangeApiKey: {
+    methodKind: "unary";
+    input: typeof ExchangeApiKeyRequestSchema;
+    output: typeof ExchangeApiKeyResponseSchema;
   },
   /**
    * The public keys that verify access tokens (RFC 7517).

@@ -6,11 +6,13 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_latchkey_v1_access } from "./access_pb.ts";
 import type { ApiKey } from "./api_key_pb.ts";
 import { file_latchkey_v1_api_key } from "./api_key_pb.ts";
+import type { SecurityEvent } from "./security_event_pb.ts";
+import { file_latchkey_v1_security_event } from "./security_event_pb.ts";
 import type { Session } from "./session_pb.ts";
 import { file_latchkey_v1_session } from "./session_pb.ts";
 import type { User } from "./user_pb.ts";
@@ -21,7 +23,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file latchkey/v1/user_service.proto.
  */
 export const file_latchkey_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5sYXRjaGtleS92MS91c2VyX3NlcnZpY2UucHJvdG8SC2xhdGNoa2V5LnYxIg4KDEdldE1lUmVxdWVzdCIwCg1HZXRNZVJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5sYXRjaGtleS52MS5Vc2VyIjwKE0xpc3RTZXNzaW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiVwoUTGlzdFNlc3Npb25zUmVzcG9uc2USJgoIc2Vzc2lvbnMYASADKAsyFC5sYXRjaGtleS52MS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIqChRSZXZva2VTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIhcKFVJldm9rZVNlc3Npb25SZXNwb25zZSJjCg9VcGRhdGVNZVJlcXVlc3QSHwoEdXNlchgBIAEoCzIRLmxhdGNoa2V5LnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEFVwZGF0ZU1lUmVzcG9uc2USHwoEdXNlchgBIAEoCzIRLmxhdGNoa2V5LnYxLlVzZXIiRwoVQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0EhgKEGN1cnJlbnRfcGFzc3dvcmQYASABKAkSFAoMbmV3X3Bhc3N3b3JkGAIgASgJIhgKFkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiWQoSRW5yb2xsVG90cFJlc3BvbnNlEg4KBnNlY3JldBgBIAEoCRITCgtvdHBhdXRoX3VyaRgCIAEoCRIOCgZxcl9wbmcYAyABKAwSDgoGcXJfc3ZnGAQgASgJIiIKEkNvbmZpcm1Ub3RwUmVxdWVzdBIMCgRjb2RlGAEgASgJIisKE0NvbmZpcm1Ub3RwUmVzcG9uc2USFAoMYmFja3VwX2NvZGVzGAEgAygJIoMBChNDcmVhdGVBcGlLZXlSZXF1ZXN0EhQKDGRpc3BsYXlfbmFtZRgBIAEoCRIOCgZzY29wZXMYAiADKAkSLwoLZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDWFsbG93ZWRfY2lkcnMYBCADKAkiTAoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USJAoHYXBpX2tleRgBIAEoCzITLmxhdGNoa2V5LnYxLkFwaUtleRIOCgZzZWNyZXQYAiABKAkywAIKC1VzZXJTZXJ2aWNlElUKBUdldE1lEhkubGF0Y2hrZXkudjEuR2V0TWVSZXF1ZXN0GhoubGF0Y2hrZXkudjEuR2V0TWVSZXNwb25zZSIVyvMYERoBASIMYWNjb3VudDpyZWFkEmoKDExpc3RTZXNzaW9ucxIgLmxhdGNoa2V5LnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaIS5sYXRjaGtleS52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIVyvMYERoBASIMYWNjb3VudDpyZWFkEm4KDVJldm9rZVNlc3Npb24SIS5sYXRjaGtleS52MS5SZXZva2VTZXNzaW9uUmVxdWVzdBoiLmxhdGNoa2V5LnYxLlJldm9rZVNlc3Npb25SZXNwb25zZSIWyvMYEhoBASINYWNjb3VudDp3cml0ZWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_latchkey_v1_access, file_latchkey_v1_api_key, file_latchkey_v1_session, file_latchkey_v1_user]);
+  fileDesc("Ch5sYXRjaGtleS92MS91c2VyX3NlcnZpY2UucHJvdG8SC2xhdGNoa2V5LnYxIg4KDEdldE1lUmVxdWVzdCIwCg1HZXRNZVJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5sYXRjaGtleS52MS5Vc2VyIjwKE0xpc3RTZXNzaW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiVwoUTGlzdFNlc3Npb25zUmVzcG9uc2USJgoIc2Vzc2lvbnMYASADKAsyFC5sYXRjaGtleS52MS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIqChRSZXZva2VTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIhcKFVJldm9rZVNlc3Npb25SZXNwb25zZSJjCg9VcGRhdGVNZVJlcXVlc3QSHwoEdXNlchgBIAEoCzIRLmxhdGNoa2V5LnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEFVwZGF0ZU1lUmVzcG9uc2USHwoEdXNlchgBIAEoCzIRLmxhdGNoa2V5LnYxLlVzZXIiEQoPRGVsZXRlTWVSZXF1ZXN0IhIKEERlbGV0ZU1lUmVzcG9uc2UiEQoPRXhwb3J0TWVSZXF1ZXN0IicKEEV4cG9ydE1lUmVzcG9uc2USEwoLZXhwb3J0X2pzb24YASABKAkiRwoVQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0EhgKEGN1cnJlbnRfcGFzc3dvcmQYASABKAkSFAoMbmV3X3Bhc3N3b3JkGAIgASgJIhgKFkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiLAoXU3RhcnRFbWFpbENoYW5nZVJlcXVlc3QSEQoJbmV3X2VtYWlsGAEgASgJIhoKGFN0YXJ0RW1haWxDaGFuZ2VSZXNwb25zZSIqChlDb25maXJtRW1haWxDaGFuZ2VSZXF1ZXN0Eg0KBXRva2VuGAEgASgJIj0KGkNvbmZpcm1FbWFpbENoYW5nZVJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5sYXRjaGtleS52MS5Vc2VyIhMKEUVucm9sbFRvdHBSZXF1ZXN0IlkKEkVucm9sbFRvdHBSZXNwb25zZRIOCgZzZWNyZXQYASABKAkSEwoLb3RwYXV0aF91cmkYAiABKAkSDgoGcXJfcG5nGAMgASgMEg4KBnFyX3N2ZxgEIAEoCSIiChJDb25maXJtVG90cFJlcXVlc3QSDAoEY29kZRgBIAEoCSIrChNDb25maXJtVG90cFJlc3BvbnNlEhQKDGJhY2t1cF9jb2RlcxgBIAMoCSIUChJEaXNhYmxlVG90cFJlcXVlc3QiFQoTRGlzYWJsZVRvdHBSZXNwb25zZSIeChxSZWdlbmVyYXRlQmFja3VwQ29kZXNSZXF1ZXN0IjUKHVJlZ2VuZXJhdGVCYWNrdXBDb2Rlc1Jlc3BvbnNlEhQKDGJhY2t1cF9jb2RlcxgBIAMoCSKDAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIUCgxkaXNwbGF5X25hbWUYASABKAkSDgoGc2NvcGVzGAIgAygJEi8KC2V4cGlyZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1hbGxvd2VkX2NpZHJzGAQgAygJIkwKFENyZWF0ZUFwaUtleVJlc3BvbnNlEiQKB2FwaV9rZXkYASABKAsyEy5sYXRjaGtleS52MS5BcGlLZXkSDgoGc2VjcmV0GAIgASgJIjsKEkxpc3RBcGlLZXlzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJVChNMaXN0QXBpS2V5c1Jlc3BvbnNlEiUKCGFwaV9rZXlzGAEgAygLMhMubGF0Y2hrZXkudjEuQXBpS2V5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJVChNSb3RhdGVBcGlLZXlSZXF1ZXN0EhIKCmFwaV9rZXlfaWQYASABKAkSKgoHb3ZlcmxhcBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJMChRSb3RhdGVBcGlLZXlSZXNwb25zZRIkCgdhcGlfa2V5GAEgASgLMhMubGF0Y2hrZXkudjEuQXBpS2V5Eg4KBnNlY3JldBgCIAEoCSIpChNSZXZva2VBcGlLZXlSZXF1ZXN0EhIKCmFwaV9rZXlfaWQYASABKAkiFgoUUmV2b2tlQXBpS2V5UmVzcG9uc2UiQgoZTGlzdFNlY3VyaXR5RXZlbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJhChpMaXN0U2VjdXJpdHlFdmVudHNSZXNwb25zZRIqCgZldmVudHMYASADKAsyGi5sYXRjaGtleS52MS5TZWN1cml0eUV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCTL+DwoLVXNlclNlcnZpY2USVQoFR2V0TWUSGS5sYXRjaGtleS52MS5HZXRNZVJlcXVlc3QaGi5sYXRjaGtleS52MS5HZXRNZVJlc3BvbnNlIhXK8xgRGgEBIgxhY2NvdW50OnJlYWQSXwoIVXBkYXRlTWUSHC5sYXRjaGtleS52MS5VcGRhdGVNZVJlcXVlc3QaHS5sYXRjaGtleS52MS5VcGRhdGVNZVJlc3BvbnNlIhbK8xgSGgEBIg1hY2NvdW50OndyaXRlEmQKCERlbGV0ZU1lEhwubGF0Y2hrZXkudjEuRGVsZXRlTWVSZXF1ZXN0Gh0ubGF0Y2hrZXkudjEuRGVsZXRlTWVSZXNwb25zZSIbyvMYFxoBASINYWNjb3VudDp3cml0ZSoDCKwCEl4KCEV4cG9ydE1lEhwubGF0Y2hrZXkudjEuRXhwb3J0TWVSZXF1ZXN0Gh0ubGF0Y2hrZXkudjEuRXhwb3J0TWVSZXNwb25zZSIVyvMYERoBASIMYWNjb3VudDpyZWFkEngKDkNoYW5nZVBhc3N3b3JkEiIubGF0Y2hrZXkudjEuQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0GiMubGF0Y2hrZXkudjEuQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSIdyvMYGRoBASINYWNjb3VudDp3cml0ZSoDCKwCMAYSfgoQU3RhcnRFbWFpbENoYW5nZRIkLmxhdGNoa2V5LnYxLlN0YXJ0RW1haWxDaGFuZ2VSZXF1ZXN0GiUubGF0Y2hrZXkudjEuU3RhcnRFbWFpbENoYW5nZVJlc3BvbnNlIh3K8xgZGgEBIg1hY2NvdW50OndyaXRlKgMIrAIwBBJ/ChJDb25maXJtRW1haWxDaGFuZ2USJi5sYXRjaGtleS52MS5Db25maXJtRW1haWxDaGFuZ2VSZXF1ZXN0GicubGF0Y2hrZXkudjEuQ29uZmlybUVtYWlsQ2hhbmdlUmVzcG9uc2UiGMrzGBQaAQEiDWFjY291bnQ6d3JpdGUwBRJqCgxMaXN0U2Vzc2lvbnMSIC5sYXRjaGtleS52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0GiEubGF0Y2hrZXkudjEuTGlzdFNlc3Npb25zUmVzcG9uc2UiFcrzGBEaAQEiDGFjY291bnQ6cmVhZBJuCg1SZXZva2VTZXNzaW9uEiEubGF0Y2hrZXkudjEuUmV2b2tlU2Vzc2lvblJlcXVlc3QaIi5sYXRjaGtleS52MS5SZXZva2VTZXNzaW9uUmVzcG9uc2UiFsrzGBIaAQEiDWFjY291bnQ6d3JpdGUSbAoKRW5yb2xsVG90cBIeLmxhdGNoa2V5LnYxLkVucm9sbFRvdHBSZXF1ZXN0Gh8ubGF0Y2hrZXkudjEuRW5yb2xsVG90cFJlc3BvbnNlIh3K8xgZGgEBIg1hY2NvdW50OndyaXRlKgMIrAIwBhJvCgtDb25maXJtVG90cBIfLmxhdGNoa2V5LnYxLkNvbmZpcm1Ub3RwUmVxdWVzdBogLmxhdGNoa2V5LnYxLkNvbmZpcm1Ub3RwUmVzcG9uc2UiHcrzGBkaAQEiDWFjY291bnQ6d3JpdGUqAwisAjADEm8KC0Rpc2FibGVUb3RwEh8ubGF0Y2hrZXkudjEuRGlzYWJsZVRvdHBSZXF1ZXN0GiAubGF0Y2hrZXkudjEuRGlzYWJsZVRvdHBSZXNwb25zZSIdyvMYGRoBASINYWNjb3VudDp3cml0ZSoDCKwCMAYSjQEKFVJlZ2VuZXJhdGVCYWNrdXBDb2RlcxIpLmxhdGNoa2V5LnYxLlJlZ2VuZXJhdGVCYWNrdXBDb2Rlc1JlcXVlc3QaKi5sYXRjaGtleS52MS5SZWdlbmVyYXRlQmFja3VwQ29kZXNSZXNwb25zZSIdyvMYGRoBASINYWNjb3VudDp3cml0ZSoDCKwCMAYScgoMQ3JlYXRlQXBpS2V5EiAubGF0Y2hrZXkudjEuQ3JlYXRlQXBpS2V5UmVxdWVzdBohLmxhdGNoa2V5LnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlIh3K8xgZGgEBIg1hY2NvdW50OndyaXRlKgMIrAIwBhJnCgtMaXN0QXBpS2V5cxIfLmxhdGNoa2V5LnYxLkxpc3RBcGlLZXlzUmVxdWVzdBogLmxhdGNoa2V5LnYxLkxpc3RBcGlLZXlzUmVzcG9uc2UiFcrzGBEaAQEiDGFjY291bnQ6cmVhZBJyCgxSb3RhdGVBcGlLZXkSIC5sYXRjaGtleS52MS5Sb3RhdGVBcGlLZXlSZXF1ZXN0GiEubGF0Y2hrZXkudjEuUm90YXRlQXBpS2V5UmVzcG9uc2UiHcrzGBkaAQEiDWFjY291bnQ6d3JpdGUqAwisAjAGEmsKDFJldm9rZUFwaUtleRIgLmxhdGNoa2V5LnYxLlJldm9rZUFwaUtleVJlcXVlc3QaIS5sYXRjaGtleS52MS5SZXZva2VBcGlLZXlSZXNwb25zZSIWyvMYEhoBASINYWNjb3VudDp3cml0ZRJ8ChJMaXN0U2VjdXJpdHlFdmVudHMSJi5sYXRjaGtleS52MS5MaXN0U2VjdXJpdHlFdmVudHNSZXF1ZXN0GicubGF0Y2hrZXkudjEuTGlzdFNlY3VyaXR5RXZlbnRzUmVzcG9uc2UiFcrzGBEaAQEiDGFjY291bnQ6cmVhZGIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_latchkey_v1_access, file_latchkey_v1_api_key, file_latchkey_v1_security_event, file_latchkey_v1_session, file_latchkey_v1_user]);
 
 /**
  * @generated from message latchkey.v1.GetMeRequest
@@ -143,7 +145,7 @@ export type UpdateMeRequest = Message<"latchkey.v1.UpdateMeRequest"> & {
   user?: User | undefined;
 
   /**
-   * AIP-134: `username`, `full_name`. Nothing else can be set.
+   * AIP-134: `username`, `full_name`. Nothing else can be set. Absent: every one of the two that is not empty.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -175,6 +177,64 @@ export const UpdateMeResponseSchema: GenMessage<UpdateMeResponse> = /*@__PURE__*
   messageDesc(file_latchkey_v1_user_service, 7);
 
 /**
+ * @generated from message latchkey.v1.DeleteMeRequest
+ */
+export type DeleteMeRequest = Message<"latchkey.v1.DeleteMeRequest"> & {
+};
+
+/**
+ * Describes the message latchkey.v1.DeleteMeRequest.
+ * Use `create(DeleteMeRequestSchema)` to create a new message.
+ */
+export const DeleteMeRequestSchema: GenMessage<DeleteMeRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 8);
+
+/**
+ * @generated from message latchkey.v1.DeleteMeResponse
+ */
+export type DeleteMeResponse = Message<"latchkey.v1.DeleteMeResponse"> & {
+};
+
+/**
+ * Describes the message latchkey.v1.DeleteMeResponse.
+ * Use `create(DeleteMeResponseSchema)` to create a new message.
+ */
+export const DeleteMeResponseSchema: GenMessage<DeleteMeResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 9);
+
+/**
+ * @generated from message latchkey.v1.ExportMeRequest
+ */
+export type ExportMeRequest = Message<"latchkey.v1.ExportMeRequest"> & {
+};
+
+/**
+ * Describes the message latchkey.v1.ExportMeRequest.
+ * Use `create(ExportMeRequestSchema)` to create a new message.
+ */
+export const ExportMeRequestSchema: GenMessage<ExportMeRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 10);
+
+/**
+ * @generated from message latchkey.v1.ExportMeResponse
+ */
+export type ExportMeResponse = Message<"latchkey.v1.ExportMeResponse"> & {
+  /**
+   * A JSON document.
+   *
+   * @generated from field: string export_json = 1;
+   */
+  exportJson: string;
+};
+
+/**
+ * Describes the message latchkey.v1.ExportMeResponse.
+ * Use `create(ExportMeResponseSchema)` to create a new message.
+ */
+export const ExportMeResponseSchema: GenMessage<ExportMeResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 11);
+
+/**
  * @generated from message latchkey.v1.ChangePasswordRequest
  */
 export type ChangePasswordRequest = Message<"latchkey.v1.ChangePasswordRequest"> & {
@@ -194,7 +254,7 @@ export type ChangePasswordRequest = Message<"latchkey.v1.ChangePasswordRequest">
  * Use `create(ChangePasswordRequestSchema)` to create a new message.
  */
 export const ChangePasswordRequestSchema: GenMessage<ChangePasswordRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 8);
+  messageDesc(file_latchkey_v1_user_service, 12);
 
 /**
  * @generated from message latchkey.v1.ChangePasswordResponse
@@ -207,7 +267,86 @@ export type ChangePasswordResponse = Message<"latchkey.v1.ChangePasswordResponse
  * Use `create(ChangePasswordResponseSchema)` to create a new message.
  */
 export const ChangePasswordResponseSchema: GenMessage<ChangePasswordResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 9);
+  messageDesc(file_latchkey_v1_user_service, 13);
+
+/**
+ * @generated from message latchkey.v1.StartEmailChangeRequest
+ */
+export type StartEmailChangeRequest = Message<"latchkey.v1.StartEmailChangeRequest"> & {
+  /**
+   * @generated from field: string new_email = 1;
+   */
+  newEmail: string;
+};
+
+/**
+ * Describes the message latchkey.v1.StartEmailChangeRequest.
+ * Use `create(StartEmailChangeRequestSchema)` to create a new message.
+ */
+export const StartEmailChangeRequestSchema: GenMessage<StartEmailChangeRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 14);
+
+/**
+ * @generated from message latchkey.v1.StartEmailChangeResponse
+ */
+export type StartEmailChangeResponse = Message<"latchkey.v1.StartEmailChangeResponse"> & {
+};
+
+/**
+ * Describes the message latchkey.v1.StartEmailChangeResponse.
+ * Use `create(StartEmailChangeResponseSchema)` to create a new message.
+ */
+export const StartEmailChangeResponseSchema: GenMessage<StartEmailChangeResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 15);
+
+/**
+ * @generated from message latchkey.v1.ConfirmEmailChangeRequest
+ */
+export type ConfirmEmailChangeRequest = Message<"latchkey.v1.ConfirmEmailChangeRequest"> & {
+  /**
+   * From the mail to the new address.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message latchkey.v1.ConfirmEmailChangeRequest.
+ * Use `create(ConfirmEmailChangeRequestSchema)` to create a new message.
+ */
+export const ConfirmEmailChangeRequestSchema: GenMessage<ConfirmEmailChangeRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 16);
+
+/**
+ * @generated from message latchkey.v1.ConfirmEmailChangeResponse
+ */
+export type ConfirmEmailChangeResponse = Message<"latchkey.v1.ConfirmEmailChangeResponse"> & {
+  /**
+   * @generated from field: latchkey.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * Describes the message latchkey.v1.ConfirmEmailChangeResponse.
+ * Use `create(ConfirmEmailChangeResponseSchema)` to create a new message.
+ */
+export const ConfirmEmailChangeResponseSchema: GenMessage<ConfirmEmailChangeResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 17);
+
+/**
+ * @generated from message latchkey.v1.EnrollTotpRequest
+ */
+export type EnrollTotpRequest = Message<"latchkey.v1.EnrollTotpRequest"> & {
+};
+
+/**
+ * Describes the message latchkey.v1.EnrollTotpRequest.
+ * Use `create(EnrollTotpRequestSchema)` to create a new message.
+ */
+export const EnrollTotpRequestSchema: GenMessage<EnrollTotpRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 18);
 
 /**
  * @generated from message latchkey.v1.EnrollTotpResponse
@@ -243,7 +382,7 @@ export type EnrollTotpResponse = Message<"latchkey.v1.EnrollTotpResponse"> & {
  * Use `create(EnrollTotpResponseSchema)` to create a new message.
  */
 export const EnrollTotpResponseSchema: GenMessage<EnrollTotpResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 10);
+  messageDesc(file_latchkey_v1_user_service, 19);
 
 /**
  * @generated from message latchkey.v1.ConfirmTotpRequest
@@ -260,7 +399,7 @@ export type ConfirmTotpRequest = Message<"latchkey.v1.ConfirmTotpRequest"> & {
  * Use `create(ConfirmTotpRequestSchema)` to create a new message.
  */
 export const ConfirmTotpRequestSchema: GenMessage<ConfirmTotpRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 11);
+  messageDesc(file_latchkey_v1_user_service, 20);
 
 /**
  * @generated from message latchkey.v1.ConfirmTotpResponse
@@ -279,30 +418,94 @@ export type ConfirmTotpResponse = Message<"latchkey.v1.ConfirmTotpResponse"> & {
  * Use `create(ConfirmTotpResponseSchema)` to create a new message.
  */
 export const ConfirmTotpResponseSchema: GenMessage<ConfirmTotpResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 12);
+  messageDesc(file_latchkey_v1_user_service, 21);
+
+/**
+ * @generated from message latchkey.v1.DisableTotpRequest
+ */
+export type DisableTotpRequest = Message<"latchkey.v1.DisableTotpRequest"> & {
+};
+
+/**
+ * Describes the message latchkey.v1.DisableTotpRequest.
+ * Use `create(DisableTotpRequestSchema)` to create a new message.
+ */
+export const DisableTotpRequestSchema: GenMessage<DisableTotpRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 22);
+
+/**
+ * @generated from message latchkey.v1.DisableTotpResponse
+ */
+export type DisableTotpResponse = Message<"latchkey.v1.DisableTotpResponse"> & {
+};
+
+/**
+ * Describes the message latchkey.v1.DisableTotpResponse.
+ * Use `create(DisableTotpResponseSchema)` to create a new message.
+ */
+export const DisableTotpResponseSchema: GenMessage<DisableTotpResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 23);
+
+/**
+ * @generated from message latchkey.v1.RegenerateBackupCodesRequest
+ */
+export type RegenerateBackupCodesRequest = Message<"latchkey.v1.RegenerateBackupCodesRequest"> & {
+};
+
+/**
+ * Describes the message latchkey.v1.RegenerateBackupCodesRequest.
+ * Use `create(RegenerateBackupCodesRequestSchema)` to create a new message.
+ */
+export const RegenerateBackupCodesRequestSchema: GenMessage<RegenerateBackupCodesRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 24);
+
+/**
+ * @generated from message latchkey.v1.RegenerateBackupCodesResponse
+ */
+export type RegenerateBackupCodesResponse = Message<"latchkey.v1.RegenerateBackupCodesResponse"> & {
+  /**
+   * Shown once.
+   *
+   * @generated from field: repeated string backup_codes = 1;
+   */
+  backupCodes: string[];
+};
+
+/**
+ * Describes the message latchkey.v1.RegenerateBackupCodesResponse.
+ * Use `create(RegenerateBackupCodesResponseSchema)` to create a new message.
+ */
+export const RegenerateBackupCodesResponseSchema: GenMessage<RegenerateBackupCodesResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 25);
 
 /**
  * @generated from message latchkey.v1.CreateApiKeyRequest
  */
 export type CreateApiKeyRequest = Message<"latchkey.v1.CreateApiKeyRequest"> & {
   /**
+   * 1 to 100 characters.
+   *
    * @generated from field: string display_name = 1;
    */
   displayName: string;
 
   /**
-   * Within the owner's role.
+   * Within the owner's role; at least one.
    *
    * @generated from field: repeated string scopes = 2;
    */
   scopes: string[];
 
   /**
+   * Absent for a key that does not expire.
+   *
    * @generated from field: google.protobuf.Timestamp expire_time = 3;
    */
   expireTime?: Timestamp | undefined;
 
   /**
+   * At most 50 networks in CIDR notation; any network when empty.
+   *
    * @generated from field: repeated string allowed_cidrs = 4;
    */
   allowedCidrs: string[];
@@ -313,7 +516,7 @@ export type CreateApiKeyRequest = Message<"latchkey.v1.CreateApiKeyRequest"> & {
  * Use `create(CreateApiKeyRequestSchema)` to create a new message.
  */
 export const CreateApiKeyRequestSchema: GenMessage<CreateApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 13);
+  messageDesc(file_latchkey_v1_user_service, 26);
 
 /**
  * @generated from message latchkey.v1.CreateApiKeyResponse
@@ -337,7 +540,185 @@ export type CreateApiKeyResponse = Message<"latchkey.v1.CreateApiKeyResponse"> &
  * Use `create(CreateApiKeyResponseSchema)` to create a new message.
  */
 export const CreateApiKeyResponseSchema: GenMessage<CreateApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 14);
+  messageDesc(file_latchkey_v1_user_service, 27);
+
+/**
+ * @generated from message latchkey.v1.ListApiKeysRequest
+ */
+export type ListApiKeysRequest = Message<"latchkey.v1.ListApiKeysRequest"> & {
+  /**
+   * 1 to 100; 50 when 0.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message latchkey.v1.ListApiKeysRequest.
+ * Use `create(ListApiKeysRequestSchema)` to create a new message.
+ */
+export const ListApiKeysRequestSchema: GenMessage<ListApiKeysRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 28);
+
+/**
+ * @generated from message latchkey.v1.ListApiKeysResponse
+ */
+export type ListApiKeysResponse = Message<"latchkey.v1.ListApiKeysResponse"> & {
+  /**
+   * @generated from field: repeated latchkey.v1.ApiKey api_keys = 1;
+   */
+  apiKeys: ApiKey[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message latchkey.v1.ListApiKeysResponse.
+ * Use `create(ListApiKeysResponseSchema)` to create a new message.
+ */
+export const ListApiKeysResponseSchema: GenMessage<ListApiKeysResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 29);
+
+/**
+ * @generated from message latchkey.v1.RotateApiKeyRequest
+ */
+export type RotateApiKeyRequest = Message<"latchkey.v1.RotateApiKeyRequest"> & {
+  /**
+   * @generated from field: string api_key_id = 1;
+   */
+  apiKeyId: string;
+
+  /**
+   * How long the old key lives on: 0 to 30 days; a day when absent.
+   *
+   * @generated from field: google.protobuf.Duration overlap = 2;
+   */
+  overlap?: Duration | undefined;
+};
+
+/**
+ * Describes the message latchkey.v1.RotateApiKeyRequest.
+ * Use `create(RotateApiKeyRequestSchema)` to create a new message.
+ */
+export const RotateApiKeyRequestSchema: GenMessage<RotateApiKeyRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 30);
+
+/**
+ * @generated from message latchkey.v1.RotateApiKeyResponse
+ */
+export type RotateApiKeyResponse = Message<"latchkey.v1.RotateApiKeyResponse"> & {
+  /**
+   * @generated from field: latchkey.v1.ApiKey api_key = 1;
+   */
+  apiKey?: ApiKey | undefined;
+
+  /**
+   * Shown once.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+};
+
+/**
+ * Describes the message latchkey.v1.RotateApiKeyResponse.
+ * Use `create(RotateApiKeyResponseSchema)` to create a new message.
+ */
+export const RotateApiKeyResponseSchema: GenMessage<RotateApiKeyResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 31);
+
+/**
+ * @generated from message latchkey.v1.RevokeApiKeyRequest
+ */
+export type RevokeApiKeyRequest = Message<"latchkey.v1.RevokeApiKeyRequest"> & {
+  /**
+   * @generated from field: string api_key_id = 1;
+   */
+  apiKeyId: string;
+};
+
+/**
+ * Describes the message latchkey.v1.RevokeApiKeyRequest.
+ * Use `create(RevokeApiKeyRequestSchema)` to create a new message.
+ */
+export const RevokeApiKeyRequestSchema: GenMessage<RevokeApiKeyRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 32);
+
+/**
+ * @generated from message latchkey.v1.RevokeApiKeyResponse
+ */
+export type RevokeApiKeyResponse = Message<"latchkey.v1.RevokeApiKeyResponse"> & {
+};
+
+/**
+ * Describes the message latchkey.v1.RevokeApiKeyResponse.
+ * Use `create(RevokeApiKeyResponseSchema)` to create a new message.
+ */
+export const RevokeApiKeyResponseSchema: GenMessage<RevokeApiKeyResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 33);
+
+/**
+ * @generated from message latchkey.v1.ListSecurityEventsRequest
+ */
+export type ListSecurityEventsRequest = Message<"latchkey.v1.ListSecurityEventsRequest"> & {
+  /**
+   * 1 to 100; 50 when 0.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message latchkey.v1.ListSecurityEventsRequest.
+ * Use `create(ListSecurityEventsRequestSchema)` to create a new message.
+ */
+export const ListSecurityEventsRequestSchema: GenMessage<ListSecurityEventsRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 34);
+
+/**
+ * @generated from message latchkey.v1.ListSecurityEventsResponse
+ */
+export type ListSecurityEventsResponse = Message<"latchkey.v1.ListSecurityEventsResponse"> & {
+  /**
+   * @generated from field: repeated latchkey.v1.SecurityEvent events = 1;
+   */
+  events: SecurityEvent[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message latchkey.v1.ListSecurityEventsResponse.
+ * Use `create(ListSecurityEventsResponseSchema)` to create a new message.
+ */
+export const ListSecurityEventsResponseSchema: GenMessage<ListSecurityEventsResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 35);
 
 /**
  * @generated from service latchkey.v1.UserService
@@ -352,6 +733,71 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof GetMeRequestSchema;
     output: typeof GetMeResponseSchema;
+  },
+  /**
+   * Changes the fields that the mask names. Errors: VALIDATION_FAILED (also for a path that cannot be set), USERNAME_TAKEN.
+   *
+   * @generated from rpc latchkey.v1.UserService.UpdateMe
+   */
+  updateMe: {
+    methodKind: "unary";
+    input: typeof UpdateMeRequestSchema;
+    output: typeof UpdateMeResponseSchema;
+  },
+  /**
+   * Deletes the caller's account: every session, key and factor of it dies at once, its address and user name are free again. Errors:
+   * STEP_UP_REQUIRED, ROLE_PROTECTED (the last super_admin).
+   *
+   * @generated from rpc latchkey.v1.UserService.DeleteMe
+   */
+  deleteMe: {
+    methodKind: "unary";
+    input: typeof DeleteMeRequestSchema;
+    output: typeof DeleteMeResponseSchema;
+  },
+  /**
+   * Everything that is kept about the caller, as one JSON document (GDPR, article 20).
+   *
+   * @generated from rpc latchkey.v1.UserService.ExportMe
+   */
+  exportMe: {
+    methodKind: "unary";
+    input: typeof ExportMeRequestSchema;
+    output: typeof ExportMeResponseSchema;
+  },
+  /**
+   * Sets a new password. Every other session, every reset link and every pending challenge dies; the calling session goes on. Errors:
+   * INVALID_CREDENTIALS (the current password is wrong), ACCOUNT_LOCKED, PASSWORD_POLICY, PASSWORD_BREACHED, STEP_UP_REQUIRED, RATE_LIMITED,
+   * OVERLOADED.
+   *
+   * @generated from rpc latchkey.v1.UserService.ChangePassword
+   */
+  changePassword: {
+    methodKind: "unary";
+    input: typeof ChangePasswordRequestSchema;
+    output: typeof ChangePasswordResponseSchema;
+  },
+  /**
+   * Mails a link to the new address, which counts once ConfirmEmailChange has proved it. Says nothing of whether the address is taken.
+   * Errors: VALIDATION_FAILED, STEP_UP_REQUIRED, RATE_LIMITED.
+   *
+   * @generated from rpc latchkey.v1.UserService.StartEmailChange
+   */
+  startEmailChange: {
+    methodKind: "unary";
+    input: typeof StartEmailChangeRequestSchema;
+    output: typeof StartEmailChangeResponseSchema;
+  },
+  /**
+   * Proves the new address by the token from the mail, by the account that asked for it; the old address is told. Errors: TOKEN_INVALID,
+   * TOKEN_EXPIRED, EMAIL_TAKEN, RATE_LIMITED.
+   *
+   * @generated from rpc latchkey.v1.UserService.ConfirmEmailChange
+   */
+  confirmEmailChange: {
+    methodKind: "unary";
+    input: typeof ConfirmEmailChangeRequestSchema;
+    output: typeof ConfirmEmailChangeResponseSchema;
   },
   /**
    * The caller's live sessions, newest first.
@@ -372,6 +818,100 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof RevokeSessionRequestSchema;
     output: typeof RevokeSessionResponseSchema;
+  },
+  /**
+   * Begins to set up an authenticator app; counts once ConfirmTotp has seen a code, within 10 minutes. Errors: MFA_ALREADY_ENABLED,
+   * STEP_UP_REQUIRED, RATE_LIMITED.
+   *
+   * @generated from rpc latchkey.v1.UserService.EnrollTotp
+   */
+  enrollTotp: {
+    methodKind: "unary";
+    input: typeof EnrollTotpRequestSchema;
+    output: typeof EnrollTotpResponseSchema;
+  },
+  /**
+   * Turns the second factor on, and hands out ten backup codes. Every other session dies. Errors: MFA_NOT_PENDING (nothing begun, or 10
+   * minutes ago), MFA_CODE_INVALID, ACCOUNT_LOCKED, MFA_ALREADY_ENABLED, STEP_UP_REQUIRED, RATE_LIMITED.
+   *
+   * @generated from rpc latchkey.v1.UserService.ConfirmTotp
+   */
+  confirmTotp: {
+    methodKind: "unary";
+    input: typeof ConfirmTotpRequestSchema;
+    output: typeof ConfirmTotpResponseSchema;
+  },
+  /**
+   * Turns the second factor off. Errors: MFA_NOT_ENABLED, STEP_UP_REQUIRED, RATE_LIMITED.
+   *
+   * @generated from rpc latchkey.v1.UserService.DisableTotp
+   */
+  disableTotp: {
+    methodKind: "unary";
+    input: typeof DisableTotpRequestSchema;
+    output: typeof DisableTotpResponseSchema;
+  },
+  /**
+   * Replaces the backup codes. Errors: MFA_NOT_ENABLED, STEP_UP_REQUIRED, RATE_LIMITED.
+   *
+   * @generated from rpc latchkey.v1.UserService.RegenerateBackupCodes
+   */
+  regenerateBackupCodes: {
+    methodKind: "unary";
+    input: typeof RegenerateBackupCodesRequestSchema;
+    output: typeof RegenerateBackupCodesResponseSchema;
+  },
+  /**
+   * Makes a key by which programs act for the caller. Errors: INSUFFICIENT_SCOPE (a scope that the caller's role does not grant),
+   * API_KEY_LIMIT (50 live keys), VALIDATION_FAILED, STEP_UP_REQUIRED, RATE_LIMITED.
+   *
+   * @generated from rpc latchkey.v1.UserService.CreateApiKey
+   */
+  createApiKey: {
+    methodKind: "unary";
+    input: typeof CreateApiKeyRequestSchema;
+    output: typeof CreateApiKeyResponseSchema;
+  },
+  /**
+   * The caller's keys that are not revoked, newest first.
+   *
+   * @generated from rpc latchkey.v1.UserService.ListApiKeys
+   */
+  listApiKeys: {
+    methodKind: "unary";
+    input: typeof ListApiKeysRequestSchema;
+    output: typeof ListApiKeysResponseSchema;
+  },
+  /**
+   * Makes a new key like the one named, and lets the old one live on for the overlap. Errors: API_KEY_NOT_FOUND, VALIDATION_FAILED,
+   * STEP_UP_REQUIRED, RATE_LIMITED.
+   *
+   * @generated from rpc latchkey.v1.UserService.RotateApiKey
+   */
+  rotateApiKey: {
+    methodKind: "unary";
+    input: typeof RotateApiKeyRequestSchema;
+    output: typeof RotateApiKeyResponseSchema;
+  },
+  /**
+   * Ends a key, at once and on every node. Errors: API_KEY_NOT_FOUND.
+   *
+   * @generated from rpc latchkey.v1.UserService.RevokeApiKey
+   */
+  revokeApiKey: {
+    methodKind: "unary";
+    input: typeof RevokeApiKeyRequestSchema;
+    output: typeof RevokeApiKeyResponseSchema;
+  },
+  /**
+   * What happened to the caller's account, newest first: logins and refusals, and every change of credentials.
+   *
+   * @generated from rpc latchkey.v1.UserService.ListSecurityEvents
+   */
+  listSecurityEvents: {
+    methodKind: "unary";
+    input: typeof ListSecurityEventsRequestSchema;
+    output: typeof ListSecurityEventsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_latchkey_v1_user_service, 0);

@@ -4,12 +4,12 @@ import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
-import type { Outbox } from '../mail/outbox.ts';
+import type { Letter, Outbox } from '../mail/outbox.ts';
 import type { Transact } from '../transactions.ts';
+import type { AcceptablePasswordDeps } from './acceptable-password.ts';
+import { requireAcceptablePassword } from './acceptable-password.ts';
 import type { EmailAddress } from './email-address.ts';
 import type { PasswordHasher } from './password-hasher.ts';
-import type { CommonPasswords, PasswordPolicyName } from './password-policy.ts';
-import { passwordViolations } from './password-policy.ts';
 import type { NewUser, UserStore } from './user-store.ts';
 import type { User } from './user.ts';
 import type { Username } from './username.ts';
@@ -29,13 +29,12 @@ type RegisterStores = {
   readonly outbox: Outbox;
 };
 
-export type RegisterDeps = Stamp & {
-  readonly transact: Transact<RegisterStores>;
-  readonly passwordHasher: Pick<PasswordHasher, 'hash'>;
-  readonly passwordPolicy: PasswordPolicyName;
-  readonly commonPasswords: CommonPasswords;
-  readonly registrationMode: RegistrationMode;
-};
+export type RegisterDeps = Stamp &
+  AcceptablePasswordDeps & {
+    readonly transact: Transact<RegisterStores>;
+    readonly passwordHasher: Pick<PasswordHasher, 'hash'>;
+    readonly registrationMode: RegistrationMode;
+  };
 
 export type RegisterInput = {
   readonly email: EmailAddress;
@@ -58,7 +57,9 @@ export async function register(deps: RegisterDeps, input: RegisterInput): Promis
       'Registration is closed here. Ask an administrator for an account.',
     );
   }
-  requirePolicy(deps, input);
+  const { email, username, fullName } = input;
+  const owner = { email: email.text, username: username?.text, fullName };
+  await requireAcceptablePassword(deps, 'password', input.password, owner);
   const passwordHash = await deps.passwordHasher.hash(input.password, input.signal);
   const user: NewUser = {
     id: deps.newId(),
@@ -85,20 +86,6 @@ export async function register(deps: RegisterDeps, input: RegisterInput): Promis
 
 const field = (name: string) => ({ violations: [{ field: name, description: 'is taken' }] });
 
-function requirePolicy(deps: RegisterDeps, input: RegisterInput): void {
-  const owner = { email: input.email.text, username: input.username?.text, fullName: input.fullName };
-  const violations = passwordViolations(
-    deps.passwordPolicy,
-    deps.commonPasswords,
-    'password',
-    input.password,
-    owner,
-  );
-  if (violations.length === 0) return;
-  const rules = violations.map((violation) => violation.description).join(', ');
-  throw new DomainError('PASSWORD_POLICY', `The password ${rules}.`, { violations });
-}
-
 async function store(deps: RegisterDeps, stores: RegisterStores, user: NewUser, origin: CallOrigin) {
   const outcome = await stores.users.insert(user);
   if (outcome === 'username_taken' || (outcome === 'email_taken' && deps.registrationMode === 'open'))
@@ -120,9 +107,9 @@ async function store(deps: RegisterDeps, stores: RegisterStores, user: NewUser, 
           origin,
         }),
   );
-  const letter = isNew
-    ? ({ template: 'welcome', fullName: user.fullName } as const)
-    : ({ template: 'register_taken', ipAddress: origin.ipAddress } as const);
+  const letter: Letter = isNew
+    ? { template: 'verify_email', fullName: user.fullName }
+    : { template: 'register_taken', ipAddress: origin.ipAddress };
   await stores.outbox.enqueue({ id: deps.newId(), to: user.email.text, letter, createTime: user.createTime });
   return outcome;
 }

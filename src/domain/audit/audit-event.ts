@@ -4,6 +4,22 @@
 export type AuditKind =
   | 'account.register'
   | 'account.register_taken'
+  | 'account.locked'
+  | 'account.update'
+  | 'account.export'
+  | 'account.delete'
+  | 'account.password_change'
+  | 'account.password_reset_request'
+  | 'account.password_reset'
+  | 'account.email_verification'
+  | 'account.email_change_request'
+  | 'account.email_change'
+  | 'mfa.enroll'
+  | 'mfa.enable'
+  | 'mfa.disable'
+  | 'mfa.backup_codes'
+  | 'session.mfa_challenge'
+  | 'session.verify_mfa'
   | 'session.login'
   | 'session.logout'
   | 'session.logout_all'
@@ -11,6 +27,8 @@ export type AuditKind =
   | 'session.refresh_reuse'
   | 'token.revoke'
   | 'api_key.create'
+  | 'api_key.rotate'
+  | 'api_key.exchange'
   | 'api_key.revoke'
   | 'signing_key.create'
   | 'instance.bootstrap';
@@ -30,6 +48,8 @@ export type AuditEvent = {
   readonly outcome: 'success' | 'refused';
   /** The ErrorReason of a refusal. */
   readonly reason?: string;
+  /** The account that it happened to, whose owner may read it. */
+  readonly accountId?: string;
   readonly actorId?: string;
   readonly targetId?: string;
   readonly origin: CallOrigin;

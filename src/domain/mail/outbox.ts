@@ -2,7 +2,30 @@
 
 /** Which letter, with what the letter says. */
 export type Letter =
-  | { readonly template: 'welcome'; readonly fullName: string }
+  /** Carries a link that proves the address it goes to. */
+  | { readonly template: 'verify_email'; readonly fullName: string }
+  /** Carries a link that sets a new password, when the address has an account by the time it is sent. */
+  | { readonly template: 'password_reset'; readonly ipAddress: string }
+  /** Goes to the new address and carries a link; to an address that is taken goes a word to its owner instead. */
+  | { readonly template: 'email_change'; readonly userId: string; readonly ipAddress: string }
+  | {
+      readonly template: 'email_changed';
+      readonly fullName: string;
+      readonly newEmail: string;
+      readonly ipAddress: string;
+    }
+  | { readonly template: 'password_changed'; readonly fullName: string; readonly ipAddress: string }
+  | { readonly template: 'account_locked'; readonly fullName: string; readonly ipAddress: string }
+  | {
+      readonly template: 'new_device';
+      readonly fullName: string;
+      readonly deviceName: string;
+      readonly userAgent: string;
+      readonly ipAddress: string;
+    }
+  | { readonly template: 'mfa_enabled'; readonly fullName: string; readonly ipAddress: string }
+  | { readonly template: 'mfa_disabled'; readonly fullName: string; readonly ipAddress: string }
+  | { readonly template: 'account_deleted'; readonly fullName: string }
   | { readonly template: 'register_taken'; readonly ipAddress: string }
   | {
       readonly template: 'session_theft';

@@ -30,7 +30,16 @@ import {
 import { RequestReader } from '../decode.ts';
 import { encodeTokenSet, encodeUser } from '../encode.ts';
 import type { VerdictMemory } from '../verdict-memory.ts';
+import type { EmailVerificationHandlersDeps } from './email-verification.ts';
+import { emailVerificationHandlers } from './email-verification.ts';
+import type { ExchangeApiKeyHandlersDeps } from './exchange-api-key.ts';
+import { exchangeApiKeyHandlers } from './exchange-api-key.ts';
 import type { ServiceHandlers } from './handlers.ts';
+import type { PasswordResetHandlersDeps } from './password-reset.ts';
+import { passwordResetHandlers } from './password-reset.ts';
+import type { VerifyMfaHandlersDeps } from './verify-mfa.ts';
+import { verifyMfaHandlers } from './verify-mfa.ts';
+
 import { validationHandlers } from './validate-token.ts';
 
 export type AuthServiceDeps = RegisterDeps &
@@ -38,7 +47,11 @@ export type AuthServiceDeps = RegisterDeps &
   RefreshDeps &
   EndSessionDeps &
   RevokeTokenDeps &
-  AssessDeps & {
+  AssessDeps &
+  EmailVerificationHandlersDeps &
+  ExchangeApiKeyHandlersDeps &
+  PasswordResetHandlersDeps &
+  VerifyMfaHandlersDeps & {
     readonly parseAddress: AddressParser;
     readonly keyset: { publicKeys(): readonly PublicJwk[] };
   };
@@ -51,6 +64,10 @@ export function authServiceHandlers(
   const refresh = refreshTogether(deps);
   return {
     ...validationHandlers(deps, memory),
+    ...emailVerificationHandlers(deps),
+    ...exchangeApiKeyHandlers(deps),
+    ...passwordResetHandlers(deps),
+    ...verifyMfaHandlers(deps),
 
     async register(request, call) {
       const reader = new RequestReader();

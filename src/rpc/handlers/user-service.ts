@@ -17,9 +17,28 @@ import {
 } from '../../../gen/latchkey/v1/user_service_pb.ts';
 import { RequestReader } from '../decode.ts';
 import { encodeSession, encodeUser } from '../encode.ts';
+import type { ApiKeyHandlersDeps } from './api-keys.ts';
+import { apiKeyHandlers } from './api-keys.ts';
+import type { ChangePasswordHandlersDeps } from './change-password.ts';
+import { changePasswordHandlers } from './change-password.ts';
+import type { EmailChangeHandlersDeps } from './email-change.ts';
+import { emailChangeHandlers } from './email-change.ts';
 import type { ServiceHandlers } from './handlers.ts';
+import type { ProfileHandlersDeps } from './profile.ts';
+import { profileHandlers } from './profile.ts';
+import type { SecurityEventHandlersDeps } from './security-events.ts';
+import { securityEventHandlers } from './security-events.ts';
+import type { TotpHandlersDeps } from './totp.ts';
+import { totpHandlers } from './totp.ts';
 
-export type UserServiceDeps = ListSessionsDeps & EndSessionDeps & { readonly pageTokenCodec: PageTokenCodec };
+export type UserServiceDeps = ListSessionsDeps &
+  EndSessionDeps &
+  ApiKeyHandlersDeps &
+  ChangePasswordHandlersDeps &
+  EmailChangeHandlersDeps &
+  ProfileHandlersDeps &
+  SecurityEventHandlersDeps &
+  TotpHandlersDeps & { readonly pageTokenCodec: PageTokenCodec };
 
 const PAGE_SIZE = { fallback: 50, max: 100 };
 const SessionPosition = z.object({ createTime: z.number(), id: z.uuid() });
@@ -27,6 +46,13 @@ const SessionPosition = z.object({ createTime: z.number(), id: z.uuid() });
 /** The handlers of UserService. */
 export function userServiceHandlers(deps: UserServiceDeps): ServiceHandlers<typeof UserService> {
   return {
+    ...apiKeyHandlers(deps),
+    ...changePasswordHandlers(deps),
+    ...emailChangeHandlers(deps),
+    ...profileHandlers(deps),
+    ...securityEventHandlers(deps),
+    ...totpHandlers(deps),
+
     async getMe(_request, call) {
       const user = await getUser(deps, call.requirePrincipal().subjectId);
       return create(GetMeResponseSchema, { user: encodeUser(user) });

@@ -37,6 +37,9 @@ export function apiKeyStore(tables: Kysely<Tables>): ApiKeyStore {
           create_time: date(key.createTime),
           expire_time: optionalDate(key.expireTime),
           revoke_time: null,
+          allowed_cidrs: [],
+          last_used_time: null,
+          use_count: '0',
         })
         .execute();
     },

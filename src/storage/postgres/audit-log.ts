@@ -17,6 +17,7 @@ export function auditLog(tables: Kysely<Tables>): AuditLog {
           kind: event.kind,
           outcome: event.outcome,
           reason: event.reason ?? null,
+          account_id: event.accountId ?? null,
           actor_id: event.actorId ?? null,
           target_id: event.targetId ?? null,
           ip_address: event.origin.ipAddress,

@@ -6,6 +6,7 @@ import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql';
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 import type { ClientBase, Pool, QueryResultRow } from 'pg';
+import { AccountSchema } from './migrations/account-schema.ts';
 import { InitialSchema } from './migrations/initial-schema.ts';
 import type { Tables } from './rows.ts';
 import { ROWS } from './rows.ts';
@@ -29,7 +30,10 @@ export type Database = {
   close(): Promise<void>;
 };
 
-const MIGRATIONS = [{ name: '2026-11-initial-schema', class: InitialSchema }];
+const MIGRATIONS = [
+  { name: '2026-11-initial-schema', class: InitialSchema },
+  { name: '2026-11-account-schema', class: AccountSchema },
+];
 
 const ORM_OPTIONS = {
   entities: [...ROWS],

@@ -87,6 +87,9 @@ const ApiKeyRow = defineEntity({
     create_time: p.datetime(),
     expire_time: p.datetime().nullable(),
     revoke_time: p.datetime().nullable(),
+    allowed_cidrs: p.array(),
+    last_used_time: p.datetime().nullable(),
+    use_count: p.bigint('string'),
   },
 });
 
@@ -124,6 +127,7 @@ const AuditEventRow = defineEntity({
     kind: p.text(),
     outcome: p.text(),
     reason: p.text().nullable(),
+    account_id: p.uuid().nullable(),
     actor_id: p.text().nullable(),
     target_id: p.text().nullable(),
     ip_address: p.text(),
@@ -149,6 +153,59 @@ const OutboxMailRow = defineEntity({
   },
 });
 
+const ActionTokenRow = defineEntity({
+  name: 'ActionTokenRow',
+  tableName: 'action_tokens',
+  properties: {
+    id: p.uuid().primary(),
+    purpose: p.text(),
+    user_id: p.uuid(),
+    digest: p.blob(),
+    payload: p.json<Record<string, unknown>>(),
+    create_time: p.datetime(),
+    expire_time: p.datetime(),
+  },
+});
+
+const LockoutRow = defineEntity({
+  name: 'LockoutRow',
+  tableName: 'lockouts',
+  properties: {
+    key: p.text().primary(),
+    failures: p.integer(),
+    last_failure_time: p.datetime(),
+    locked_until: p.datetime().nullable(),
+  },
+});
+
+const TotpFactorRow = defineEntity({
+  name: 'TotpFactorRow',
+  tableName: 'totp_factors',
+  properties: {
+    user_id: p.uuid().primary(),
+    sealed_secret: p.blob(),
+    confirm_time: p.datetime().nullable(),
+    create_time: p.datetime(),
+    last_used_step: p.bigint('string'),
+  },
+});
+
+const BackupCodeRow = defineEntity({
+  name: 'BackupCodeRow',
+  tableName: 'backup_codes',
+  properties: { user_id: p.uuid().primary(), digest: p.blob().primary() },
+});
+
+const KnownDeviceRow = defineEntity({
+  name: 'KnownDeviceRow',
+  tableName: 'known_devices',
+  properties: {
+    user_id: p.uuid().primary(),
+    fingerprint: p.blob().primary(),
+    last_seen_time: p.datetime(),
+  },
+});
+
 const InstanceFactRow = defineEntity({
   name: 'InstanceFactRow',
   tableName: 'instance_facts',
@@ -166,6 +223,11 @@ export const ROWS = [
   SigningKeyRow,
   AuditEventRow,
   OutboxMailRow,
+  ActionTokenRow,
+  LockoutRow,
+  TotpFactorRow,
+  BackupCodeRow,
+  KnownDeviceRow,
   InstanceFactRow,
 ] as const;
 

@@ -4,10 +4,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import type { Transact } from '../../domain/transactions.ts';
 import { DomainError } from '../../domain/errors.ts';
+import { actionTokenStore } from './action-token-store.ts';
 import { apiKeyStore, serviceAccountStore } from './api-key-store.ts';
 import { auditLog } from './audit-log.ts';
 import { isRetryable, translateError } from './errors.ts';
 import { instanceStore, roleStore } from './instance-store.ts';
+import { lockoutStore } from './lockout-store.ts';
 import { outbox, outboxQueue } from './outbox-store.ts';
 import { revocationStore } from './revocation-store.ts';
 import type { Database } from './connection.ts';
@@ -33,6 +35,8 @@ function bareStores(tables: Kysely<Tables>, run: RunStatement) {
     serviceAccounts: serviceAccountStore(tables),
     signingKeys: signingKeyStore(tables),
     audit: auditLog(tables),
+    actionTokens: actionTokenStore(tables),
+    lockouts: lockoutStore(tables),
     outbox: outbox(tables),
     outboxQueue: outboxQueue(tables),
     instance: instanceStore(tables),
@@ -51,6 +55,8 @@ export function openStores({ tables, run }: Pick<Database, 'tables' | 'run'>): S
     serviceAccounts: translating(stores.serviceAccounts),
     signingKeys: translating(stores.signingKeys),
     audit: translating(stores.audit),
+    actionTokens: translating(stores.actionTokens),
+    lockouts: translating(stores.lockouts),
     outbox: translating(stores.outbox),
     outboxQueue: translating(stores.outboxQueue),
     instance: translating(stores.instance),

@@ -1,0 +1,47 @@
+// Single-use tokens: what a mail or a login hands out for one act and one act alone.
+
+/** What a token is good for; good for that and nothing else. */
+export type ActionPurpose = 'password_reset' | 'email_verification' | 'email_change' | 'mfa_challenge';
+
+/** How long each lives, in milliseconds. */
+export const ACTION_TOKEN_TTL_MS: Readonly<Record<ActionPurpose, number>> = {
+  password_reset: 60 * 60_000,
+  email_verification: 24 * 60 * 60_000,
+  email_change: 60 * 60_000,
+  mfa_challenge: 5 * 60_000,
+};
+
+/** A token as it is kept. Times are epoch milliseconds. */
+export type ActionToken = {
+  readonly id: string;
+  readonly purpose: ActionPurpose;
+  readonly userId: string;
+  /** SHA-256 of the secret part: the token itself is kept nowhere. */
+  readonly digest: Uint8Array;
+  /** What the act needs to know: the address to prove, what the login asked for. No secrets. */
+  readonly payload: Readonly<Record<string, unknown>>;
+  readonly createTime: number;
+  readonly expireTime: number;
+};
+
+/** What a well-formed token says of itself; proves nothing yet. */
+export type PresentedActionToken = { readonly id: string; readonly digest: Uint8Array };
+
+/** Port: how tokens are written and read. Each purpose has a prefix of its own. */
+export type ActionTokenCodec = {
+  /** A new token for `id`: the text, handed out once, and the digest to keep. */
+  create(purpose: ActionPurpose, id: string): { readonly text: string; readonly digest: Uint8Array };
+  /** Undefined for anything but a well-formed token of this purpose. */
+  read(purpose: ActionPurpose, text: string): PresentedActionToken | undefined;
+};
+
+/** Port: where tokens are kept. */
+export type ActionTokenStore = {
+  insert(token: ActionToken): Promise<void>;
+  /** The token with this id, purpose and digest, also when it has expired; undefined when there is none (any more). */
+  find(purpose: ActionPurpose, presented: PresentedActionToken): Promise<ActionToken | undefined>;
+  /** As `find`, and takes it away: of any number of calls at once, one gets it. */
+  consume(purpose: ActionPurpose, presented: PresentedActionToken): Promise<ActionToken | undefined>;
+  /** Ends all tokens of these purposes that the user has. */
+  deleteAll(userId: string, purposes: readonly ActionPurpose[]): Promise<void>;
+};
