@@ -5,7 +5,10 @@ import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { CredentialKind as DomainCredentialKind, Principal } from '../domain/access/principal.ts';
 import type { User, UserStatus as DomainUserStatus } from '../domain/account/user.ts';
 import type { TokenSet } from '../domain/session/issue-tokens.ts';
+import type { LoginOutcome } from '../domain/session/login.ts';
 import type { Session } from '../domain/session/session.ts';
+import type { LoginResponseSchema } from '../../gen/latchkey/v1/auth_service_pb.ts';
+import { MfaFactor } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { CredentialKind } from '../../gen/latchkey/v1/access_pb.ts';
 import type { SessionSchema } from '../../gen/latchkey/v1/session_pb.ts';
 import type { PrincipalSchema, TokenSetSchema } from '../../gen/latchkey/v1/token_pb.ts';
@@ -68,6 +71,15 @@ export function encodeTokenSet(tokens: TokenSet): MessageInitShape<typeof TokenS
     scopes: [...tokens.scopes],
     sessionId: tokens.sessionId,
   };
+}
+
+/** Tokens, or the challenge of an account with a second factor. */
+export function encodeLoginOutcome(outcome: LoginOutcome): MessageInitShape<typeof LoginResponseSchema> {
+  if ('tokens' in outcome) return { outcome: { case: 'tokens', value: encodeTokenSet(outcome.tokens) } };
+  const { mfaToken, expiresIn } = outcome.challenge;
+  const factors = [MfaFactor.TOTP, MfaFactor.BACKUP_CODE];
+  const value = { mfaToken, factors, expiresIn: durationFromMs(expiresIn) };
+  return { outcome: { case: 'mfaChallenge', value } };
 }
 
 export function encodePrincipal(principal: Principal): MessageInitShape<typeof PrincipalSchema> {

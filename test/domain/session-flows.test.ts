@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
+import { actionTokenCodec } from '../../src/crypto/action-token-codec.ts';
 import { newId } from '../../src/crypto/ids.ts';
 import { refreshTokenCodec } from '../../src/crypto/refresh-token-codec.ts';
 import { BUILT_IN_ROLES, RoleDirectory } from '../../src/domain/access/role.ts';
@@ -52,6 +53,8 @@ function world(db: TestStores) {
     commonPasswords: new Set<string>(),
     registrationMode: 'private' as 'private' | 'open' | 'closed',
     requireVerifiedEmail: false,
+    rateLimiter: { consume: async () => undefined },
+    actionTokenCodec,
     tokenPolicy: {
       audience: 'api',
       accessTokenTtlMs: 900_000,
@@ -78,8 +81,11 @@ describe('sessions', () => {
     await db.stores.users.insert(user);
     return user;
   };
-  const loginAs = (identifier: string, password = PASSWORD, scopes: string[] = []) =>
-    login(deps, { identifier, password, scopes, deviceName: 'laptop', origin: ORIGIN });
+  const loginAs = async (identifier: string, password = PASSWORD, scopes: string[] = []) => {
+    const outcome = await login(deps, { identifier, password, scopes, deviceName: 'laptop', origin: ORIGIN });
+    if ('tokens' in outcome) return outcome.tokens;
+    throw new Error('a second factor is asked');
+  };
   const refreshWith = (refreshToken: string, scopes: string[] = []) =>
     refresh(deps, { refreshToken, scopes, origin: ORIGIN });
   const claimsOf = (token: string) => JSON.parse(token) as AccessTokenClaims;

@@ -34,10 +34,12 @@ export type UserStore = {
   /** By e-mail key when the text holds an `@`, else by user name key. */
   findByIdentifier(key: string): Promise<UserWithPassword | undefined>;
   /**
-   * Notes the login, and answers the account as it is now; undefined when meanwhile it was suspended or deleted or its password changed.
-   * Holds the row until the transaction ends.
+   * Answers the account as it is now; undefined when meanwhile it was suspended or deleted or its password changed. Notes the time of the
+   * login, unless a second factor is still asked. Holds the row until the transaction ends.
    */
   markLogin(mark: LoginMark): Promise<User | undefined>;
+  /** Notes a login whose second factor was right. Undefined when the account is not active any more. Holds the row as `markLogin` does. */
+  markSecondFactor(userId: string, now: number): Promise<User | undefined>;
   /**
    * Ends every session and every access token of the user: raises both counters. Answers the new `tokenVersion`; undefined when there is no
    * such user.

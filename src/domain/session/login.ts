@@ -1,65 +1,99 @@
-// Login: from identifier and password to a session with its first pair of tokens.
+// Login: from identifier and password to a session with its first pair of tokens, or to a challenge for the second factor.
 
+import type { ActionTokenCodec, ActionTokenStore } from '../action-token/action-token.ts';
+import { ACTION_TOKEN_TTL_MS } from '../action-token/action-token.ts';
 import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import { auditEvent } from '../audit/record.ts';
 import { emailKey } from '../account/email-address.ts';
 import type { PasswordHasher } from '../account/password-hasher.ts';
-import type { UserStore } from '../account/user-store.ts';
-import type { User, UserWithPassword } from '../account/user.ts';
+import type { LoginMark, UserStore } from '../account/user-store.ts';
+import type { User } from '../account/user.ts';
 import { usernameKey } from '../account/username.ts';
-import type { RandomBytes } from '../clock.ts';
 import { DomainError } from '../errors.ts';
+import type { RateLimiter } from '../limits/rate-limiter.ts';
+import type { LockoutStore } from '../lockout/lockout-store.ts';
+import type { LockoutStores } from '../lockout/lockout.ts';
+import { accountLocked, countFailure, lockoutKey } from '../lockout/lockout.ts';
 import type { Transact } from '../transactions.ts';
 import type { IssueDeps, TokenSet } from './issue-tokens.ts';
 import { issueTokens } from './issue-tokens.ts';
-import { SALT_LENGTH } from './refresh-token.ts';
-import type { SessionStore } from './session-store.ts';
+import type { OpenSessionDeps, OpenSessionStores, SessionWish } from './open-session.ts';
+import { openSession } from './open-session.ts';
 import type { Session } from './session.ts';
 
-export type LoginInput = {
+export type LoginInput = SessionWish & {
   readonly identifier: string;
   readonly password: string;
-  /** Empty for all that the role grants. */
-  readonly scopes: readonly string[];
-  readonly deviceName: string;
   readonly origin: CallOrigin;
   /** Aborts when the caller is gone. */
   readonly signal?: AbortSignal;
 };
 
-type LoginStores = {
-  readonly users: Pick<UserStore, 'markLogin'>;
-  readonly sessions: Pick<SessionStore, 'insert'>;
-  readonly audit: AuditLog;
+/** The password was right, and a second factor is still asked. */
+export type MfaChallenge = {
+  /** Good for VerifyMfa alone. */
+  readonly mfaToken: string;
+  /** Milliseconds. */
+  readonly expiresIn: number;
 };
 
-export type LoginDeps = IssueDeps & {
-  readonly users: Pick<UserStore, 'findByIdentifier'>;
-  readonly audit: AuditLog;
-  readonly transact: Transact<LoginStores>;
-  readonly passwordHasher: PasswordHasher;
-  readonly randomBytes: RandomBytes;
-  readonly requireVerifiedEmail: boolean;
-};
+export type LoginOutcome = { readonly tokens: TokenSet } | { readonly challenge: MfaChallenge };
+
+type LoginStores = OpenSessionStores &
+  LockoutStores & {
+    readonly users: Pick<UserStore, 'markLogin'>;
+    readonly lockouts: Pick<LockoutStore, 'clear' | 'lockedUntil'>;
+    readonly actionTokens: Pick<ActionTokenStore, 'insert'>;
+  };
+
+export type LoginDeps = IssueDeps &
+  OpenSessionDeps & {
+    readonly users: Pick<UserStore, 'findByIdentifier'>;
+    readonly lockouts: Pick<LockoutStore, 'lockedUntil'>;
+    readonly rateLimiter: RateLimiter;
+    readonly audit: AuditLog;
+    readonly transact: Transact<LoginStores>;
+    readonly passwordHasher: PasswordHasher;
+    readonly actionTokenCodec: Pick<ActionTokenCodec, 'create'>;
+    readonly requireVerifiedEmail: boolean;
+  };
+
+/** Who is being logged in, as far as that is known. */
+type Attempt = { readonly user: User | undefined; readonly lockKey: string; readonly origin: CallOrigin };
+
+type Opened = { readonly user: User; readonly session: Session } | { readonly challenge: MfaChallenge };
 
 /**
- * Opens a session. An unknown identifier costs the same time as a wrong password and gets the same answer; only the right password learns
- * that an account is suspended or unverified. Errors: INVALID_CREDENTIALS, ACCOUNT_SUSPENDED, EMAIL_NOT_VERIFIED, OVERLOADED,
- * STORAGE_UNAVAILABLE.
+ * Opens a session; with a second factor, hands out a challenge instead. An unknown identifier costs the same work as a wrong password, gets
+ * the same answer and locks alike; only the right password learns that an account is suspended or unverified. The outcome of a password
+ * counts only while the account is not locked, so that guesses made at once are no more than guesses made in turn. Errors:
+ * INVALID_CREDENTIALS, ACCOUNT_LOCKED, ACCOUNT_SUSPENDED, EMAIL_NOT_VERIFIED, RATE_LIMITED, OVERLOADED, STORAGE_UNAVAILABLE.
  */
-export async function login(deps: LoginDeps, input: LoginInput): Promise<TokenSet> {
-  const user = await deps.users.findByIdentifier(identifierKey(input.identifier));
-  const matches = await deps.passwordHasher.verify(user?.passwordHash, input.password, input.signal);
-  if (user?.passwordHash === undefined || !matches) return refuse(deps, input, user, invalidCredentials());
-  const obstacle = loginObstacle(deps, user);
-  if (obstacle !== undefined) return refuse(deps, input, user, obstacle);
+export async function login(deps: LoginDeps, input: LoginInput): Promise<LoginOutcome> {
+  const { password, origin, signal } = input;
+  const key = identifierKey(input.identifier);
+  const user = await deps.users.findByIdentifier(key);
+  const attempt: Attempt = { user, lockKey: lockoutKey(user, key), origin };
+  await deps.rateLimiter.consume('login', 'account', attempt.lockKey);
+  const now = deps.clock.now();
+  const lockedUntil = await deps.lockouts.lockedUntil(attempt.lockKey, now);
+  if (lockedUntil !== undefined) return refuse(deps, attempt, accountLocked(lockedUntil, now));
 
-  const newHash = deps.passwordHasher.needsRehash(user.passwordHash)
-    ? await deps.passwordHasher.hash(input.password)
+  const matches = await deps.passwordHasher.verify(user?.passwordHash, password, signal);
+  if (user?.passwordHash === undefined || !matches) return refuseFailure(deps, attempt);
+  const obstacle = loginObstacle(deps, user);
+  if (obstacle !== undefined) return refuse(deps, attempt, obstacle);
+
+  const checkedHash = user.passwordHash;
+  const newHash = deps.passwordHasher.needsRehash(checkedHash)
+    ? await deps.passwordHasher.hash(password)
     : undefined;
-  const opened = await openSession(deps, input, user.passwordHash, newHash, user);
-  if (opened === undefined) return refuse(deps, input, user, invalidCredentials());
-  return issueTokens(deps, opened.user, opened.session, opened.session.generation, []);
+  const mark = { userId: user.id, checkedHash, newHash, now: deps.clock.now() };
+  const opened = await deps.transact((stores) => open(deps, stores, input, mark, attempt.lockKey));
+  if (opened === undefined) return refuse(deps, attempt, invalidCredentials());
+  if (opened instanceof DomainError) return refuse(deps, attempt, opened);
+  if ('challenge' in opened) return opened;
+  return { tokens: await issueTokens(deps, opened.user, opened.session, opened.session.generation, []) };
 }
 
 /** The key that an identifier stands for: an e-mail address holds an `@`, a user name never does. */
@@ -78,70 +112,75 @@ function loginObstacle(deps: LoginDeps, user: User): DomainError | undefined {
   return new DomainError('EMAIL_NOT_VERIFIED', 'This e-mail address has not been verified.');
 }
 
-async function refuse(
-  deps: LoginDeps,
-  input: LoginInput,
-  user: UserWithPassword | undefined,
-  error: DomainError,
-): Promise<never> {
-  const target = user === undefined ? {} : { targetId: user.id };
-  await deps.audit.append(
-    auditEvent(deps, {
-      kind: 'session.login',
-      outcome: 'refused',
-      reason: error.reason,
-      origin: input.origin,
-      ...target,
-    }),
-  );
+async function refuse(deps: LoginDeps, attempt: Attempt, error: DomainError): Promise<never> {
+  await deps.audit.append(refusedLogin(deps, attempt, error));
   throw error;
 }
 
-function openSession(
-  deps: LoginDeps,
-  input: LoginInput,
-  checkedHash: string,
-  newHash: string | undefined,
-  checked: User,
-) {
-  return deps.transact(async (stores) => {
-    const now = deps.clock.now();
-    const user = await stores.users.markLogin({ userId: checked.id, checkedHash, newHash, now });
-    if (user === undefined) return undefined;
-    const session = newSession(deps, input, user, now);
-    await stores.sessions.insert(session);
-    await stores.audit.append(
-      auditEvent(deps, {
-        kind: 'session.login',
-        outcome: 'success',
-        actorId: user.id,
-        targetId: session.id,
-        origin: input.origin,
-      }),
-    );
-    return { user, session };
+// The count and the event are committed though the login fails.
+async function refuseFailure(deps: LoginDeps, attempt: Attempt): Promise<never> {
+  const error = await deps.transact(async (stores) => {
+    const { lockKey, user, origin } = attempt;
+    const lockedUntil = await countFailure(deps, stores, lockKey, user, origin);
+    const refusal =
+      lockedUntil === undefined ? invalidCredentials() : accountLocked(lockedUntil, deps.clock.now());
+    await stores.audit.append(refusedLogin(deps, attempt, refusal));
+    return refusal;
   });
+  throw error;
 }
 
-function newSession(deps: LoginDeps, input: LoginInput, user: User, now: number): Session {
-  const { refreshTokenTtlMs, sessionMaxAgeMs } = deps.tokenPolicy;
-  return {
-    id: deps.newId(),
-    userId: user.id,
-    generation: 1,
-    salt: deps.randomBytes(SALT_LENGTH),
-    scopes: input.scopes.length === 0 ? undefined : input.scopes,
-    epoch: user.sessionEpoch,
-    deviceName: input.deviceName,
-    ipAddress: input.origin.ipAddress,
-    userAgent: input.origin.userAgent,
+function refusedLogin(deps: LoginDeps, { user, origin }: Attempt, { reason }: DomainError) {
+  const account = user === undefined ? {} : { accountId: user.id, targetId: user.id };
+  return auditEvent(deps, { kind: 'session.login', outcome: 'refused', reason, origin, ...account });
+}
+
+async function open(
+  deps: LoginDeps,
+  stores: LoginStores,
+  input: LoginInput,
+  mark: LoginMark,
+  lockKey: string,
+): Promise<Opened | DomainError | undefined> {
+  const user = await stores.users.markLogin(mark);
+  if (user === undefined) return undefined;
+  // A second factor is still to come: the failures stay counted until it has.
+  const lockedUntil = user.mfaEnabled
+    ? await stores.lockouts.lockedUntil(lockKey, mark.now)
+    : await stores.lockouts.clear(lockKey, mark.now);
+  if (lockedUntil !== undefined) return accountLocked(lockedUntil, mark.now);
+  if (user.mfaEnabled) return { challenge: await challenge(deps, stores, input, user) };
+  const { scopes, deviceName, origin } = input;
+  const session = await openSession(deps, stores, {
+    ...{ user, scopes, deviceName, origin },
     amr: ['pwd'],
-    authTime: now,
-    createTime: now,
-    lastSeenTime: now,
-    rotateTime: undefined,
-    expireTime: now + Math.min(refreshTokenTtlMs, sessionMaxAgeMs),
-    maxExpireTime: now + sessionMaxAgeMs,
-    revokeTime: undefined,
-  };
+    kind: 'session.login',
+  });
+  return { user, session };
+}
+
+async function challenge(
+  deps: LoginDeps,
+  stores: LoginStores,
+  { scopes, deviceName, origin }: LoginInput,
+  user: User,
+): Promise<MfaChallenge> {
+  const now = deps.clock.now();
+  const id = deps.newId();
+  const { text, digest } = deps.actionTokenCodec.create('mfa_challenge', id);
+  const expiresIn = ACTION_TOKEN_TTL_MS.mfa_challenge;
+  const payload = { scopes, deviceName };
+  const token = { id, purpose: 'mfa_challenge', userId: user.id, digest, payload } as const;
+  await stores.actionTokens.insert({ ...token, createTime: now, expireTime: now + expiresIn });
+  await stores.audit.append(
+    auditEvent(deps, {
+      kind: 'session.mfa_challenge',
+      outcome: 'success',
+      accountId: user.id,
+      actorId: user.id,
+      targetId: user.id,
+      origin,
+    }),
+  );
+  return { mfaToken: text, expiresIn };
 }

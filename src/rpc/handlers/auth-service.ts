@@ -28,7 +28,7 @@ import {
   RevokeTokenResponseSchema,
 } from '../../../gen/latchkey/v1/auth_service_pb.ts';
 import { RequestReader } from '../decode.ts';
-import { encodeTokenSet, encodeUser } from '../encode.ts';
+import { encodeLoginOutcome, encodeTokenSet, encodeUser } from '../encode.ts';
 import type { VerdictMemory } from '../verdict-memory.ts';
 import type { EmailVerificationHandlersDeps } from './email-verification.ts';
 import { emailVerificationHandlers } from './email-verification.ts';
@@ -96,8 +96,7 @@ export function authServiceHandlers(
       };
       if (request.useCookie) reader.add('use_cookie', 'must be false: this server keeps no cookie sessions');
       reader.finish();
-      const tokens = await login(deps, input);
-      return create(LoginResponseSchema, { outcome: { case: 'tokens', value: encodeTokenSet(tokens) } });
+      return create(LoginResponseSchema, encodeLoginOutcome(await login(deps, input)));
     },
 
     async refreshToken(request, call) {

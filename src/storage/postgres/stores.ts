@@ -9,6 +9,7 @@ import { apiKeyStore, serviceAccountStore } from './api-key-store.ts';
 import { auditLog } from './audit-log.ts';
 import { isRetryable, translateError } from './errors.ts';
 import { instanceStore, roleStore } from './instance-store.ts';
+import { knownDevices } from './known-devices.ts';
 import { lockoutStore } from './lockout-store.ts';
 import { outbox, outboxQueue } from './outbox-store.ts';
 import { revocationStore } from './revocation-store.ts';
@@ -37,6 +38,7 @@ function bareStores(tables: Kysely<Tables>, run: RunStatement) {
     audit: auditLog(tables),
     actionTokens: actionTokenStore(tables),
     lockouts: lockoutStore(tables),
+    knownDevices: knownDevices(tables),
     outbox: outbox(tables),
     outboxQueue: outboxQueue(tables),
     instance: instanceStore(tables),
@@ -57,6 +59,7 @@ export function openStores({ tables, run }: Pick<Database, 'tables' | 'run'>): S
     audit: translating(stores.audit),
     actionTokens: translating(stores.actionTokens),
     lockouts: translating(stores.lockouts),
+    knownDevices: translating(stores.knownDevices),
     outbox: translating(stores.outbox),
     outboxQueue: translating(stores.outboxQueue),
     instance: translating(stores.instance),

@@ -92,10 +92,24 @@ export function userStore(tables: Kysely<Tables>): UserStore {
     async markLogin(mark) {
       const row = await tables
         .updateTable('users')
-        .set({ last_login_time: date(mark.now), password_hash: mark.newHash ?? mark.checkedHash })
+        .set({
+          last_login_time: sql`case when mfa_enabled then last_login_time else ${date(mark.now)}::timestamptz end`,
+          password_hash: mark.newHash ?? mark.checkedHash,
+        })
         .where('id', '=', mark.userId)
         .where('status', '=', 'active')
         .where('password_hash', '=', mark.checkedHash)
+        .returningAll()
+        .executeTakeFirst();
+      return row === undefined ? undefined : toUser(row);
+    },
+
+    async markSecondFactor(userId, now) {
+      const row = await tables
+        .updateTable('users')
+        .set({ last_login_time: date(now) })
+        .where('id', '=', userId)
+        .where('status', '=', 'active')
         .returningAll()
         .executeTakeFirst();
       return row === undefined ? undefined : toUser(row);

@@ -1,0 +1,14 @@
+// Port: the devices that a person has logged in from.
+
+/** A login from a device, which is known by its name and its user agent. */
+export type DeviceSighting = {
+  readonly userId: string;
+  readonly deviceName: string;
+  readonly userAgent: string;
+  readonly now: number;
+};
+
+export type KnownDevices = {
+  /** Remembers the device. `first` is the first one that the person ever used, `another` a new one beside those known. */
+  note(sighting: DeviceSighting): Promise<'first' | 'known' | 'another'>;
+};

@@ -1,0 +1,93 @@
+// Opens a session: the last step of every login, whatever proved who the person is.
+
+import type { User } from '../account/user.ts';
+import type { AuditKind, AuditLog, CallOrigin } from '../audit/audit-event.ts';
+import { auditEvent } from '../audit/record.ts';
+import type { RandomBytes } from '../clock.ts';
+import type { Outbox } from '../mail/outbox.ts';
+import type { IssueDeps } from './issue-tokens.ts';
+import type { KnownDevices } from './known-devices.ts';
+import { SALT_LENGTH } from './refresh-token.ts';
+import type { SessionStore } from './session-store.ts';
+import type { Session } from './session.ts';
+
+/** What a login asks of the session that it opens. */
+export type SessionWish = {
+  /** Empty for all that the role grants. */
+  readonly scopes: readonly string[];
+  readonly deviceName: string;
+};
+
+export type OpenSessionStores = {
+  readonly sessions: Pick<SessionStore, 'insert'>;
+  readonly knownDevices: KnownDevices;
+  readonly audit: AuditLog;
+  readonly outbox: Outbox;
+};
+
+export type OpenSessionDeps = Pick<IssueDeps, 'tokenPolicy' | 'clock' | 'newId'> & {
+  readonly randomBytes: RandomBytes;
+};
+
+export type OpenSessionInput = SessionWish & {
+  readonly user: User;
+  /** How the person proved who they are (RFC 8176). */
+  readonly amr: readonly string[];
+  readonly kind: Extract<AuditKind, 'session.login' | 'session.verify_mfa'>;
+  readonly origin: CallOrigin;
+};
+
+/** Writes the session, its audit event and, from a device not seen before, a letter to the owner; in a transaction of the caller's. */
+export async function openSession(
+  deps: OpenSessionDeps,
+  stores: OpenSessionStores,
+  input: OpenSessionInput,
+): Promise<Session> {
+  const { user, origin, deviceName, kind } = input;
+  const session = newSession(deps, input);
+  const { id: targetId, createTime } = session;
+  await stores.sessions.insert(session);
+  await stores.audit.append(
+    auditEvent(deps, { kind, outcome: 'success', accountId: user.id, actorId: user.id, targetId, origin }),
+  );
+  const device = { userId: user.id, deviceName, userAgent: origin.userAgent, now: createTime };
+  if ((await stores.knownDevices.note(device)) === 'another') {
+    const { userAgent, ipAddress } = origin;
+    const letter = {
+      template: 'new_device',
+      fullName: user.fullName,
+      deviceName,
+      userAgent,
+      ipAddress,
+    } as const;
+    await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime });
+  }
+  return session;
+}
+
+function newSession(
+  deps: OpenSessionDeps,
+  { user, amr, scopes, deviceName, origin }: OpenSessionInput,
+): Session {
+  const now = deps.clock.now();
+  const { refreshTokenTtlMs, sessionMaxAgeMs } = deps.tokenPolicy;
+  return {
+    id: deps.newId(),
+    userId: user.id,
+    generation: 1,
+    salt: deps.randomBytes(SALT_LENGTH),
+    scopes: scopes.length === 0 ? undefined : scopes,
+    epoch: user.sessionEpoch,
+    deviceName,
+    ipAddress: origin.ipAddress,
+    userAgent: origin.userAgent,
+    amr,
+    authTime: now,
+    createTime: now,
+    lastSeenTime: now,
+    rotateTime: undefined,
+    expireTime: now + Math.min(refreshTokenTtlMs, sessionMaxAgeMs),
+    maxExpireTime: now + sessionMaxAgeMs,
+    revokeTime: undefined,
+  };
+}
