@@ -3,6 +3,7 @@
 import { argon2id, hash, needsRehash, verify } from 'argon2';
 import type { PasswordHasher } from '../domain/account/password-hasher.ts';
 import { HashingQueue } from './hashing-queue.ts';
+import { yieldToEventLoop } from './worker-priority.ts';
 
 /** Memory in KiB, passes, lanes; and how many hashes run at once and wait. */
 export type Argon2Settings = {
@@ -19,8 +20,10 @@ export async function argon2Hasher(settings: Argon2Settings): Promise<PasswordHa
   const parameters = { type: argon2id, memoryCost, timeCost, parallelism } as const;
   const queue = new HashingQueue(settings);
   const standIn = await hash('no account has this password', parameters);
+  yieldToEventLoop();
 
   return {
+    admit: (work) => queue.admit(work),
     hash(password, signal) {
       return queue.run(() => hash(password, parameters), signal);
     },

@@ -8,6 +8,7 @@ export class HashingQueue {
   readonly #maxWaiting: number;
   readonly #waiting: Array<() => void> = [];
   #running = 0;
+  #admitted = 0;
 
   constructor(limits: { slots: number; maxWaiting: number }) {
     this.#slots = limits.slots;
@@ -27,21 +28,24 @@ export class HashingQueue {
     }
   }
 
+  /** Runs `work` while it counts as one task. Errors: OVERLOADED, at once, when as many are admitted as may run and wait. */
+  async admit<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#admitted >= this.#slots + this.#maxWaiting) throw overloaded();
+    this.#admitted += 1;
+    try {
+      return await work();
+    } finally {
+      this.#admitted -= 1;
+    }
+  }
+
   async #enter(signal: AbortSignal | undefined): Promise<void> {
     if (signal?.aborted === true) throw cancelled();
     if (this.#running < this.#slots) {
       this.#running += 1;
       return;
     }
-    if (this.#waiting.length >= this.#maxWaiting) {
-      throw new DomainError(
-        'OVERLOADED',
-        'Too many passwords are being checked now. Try again in a moment.',
-        {
-          retryAfterMs: 1_000,
-        },
-      );
-    }
+    if (this.#waiting.length >= this.#maxWaiting) throw overloaded();
     await this.#turn(signal);
   }
 
@@ -68,6 +72,12 @@ export class HashingQueue {
     if (next === undefined) this.#running -= 1;
     else next();
   }
+}
+
+function overloaded(): DomainError {
+  return new DomainError('OVERLOADED', 'Too many passwords are being checked now. Try again in a moment.', {
+    retryAfterMs: 1_000,
+  });
 }
 
 function cancelled(): DomainError {

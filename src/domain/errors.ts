@@ -50,7 +50,10 @@ export type ErrorDetail = {
   readonly cause?: unknown;
 };
 
-/** A refusal that the caller may see: its message names what is wrong and reveals nothing else. */
+/**
+ * A refusal that the caller may see: its message names what is wrong and reveals nothing else. It has no stack of its own: it is an answer,
+ * given as often as strangers like, and collecting a stack costs more than the rest of it. `cause` keeps the stack of a real fault.
+ */
 export class DomainError extends Error {
   readonly reason: ErrorReason;
   readonly violations: readonly FieldViolation[];
@@ -58,7 +61,10 @@ export class DomainError extends Error {
   readonly metadata: Readonly<Record<string, string>>;
 
   constructor(reason: ErrorReason, message: string, detail: ErrorDetail = {}) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(message, { cause: detail.cause });
+    Error.stackTraceLimit = stackTraceLimit;
     this.name = 'DomainError';
     this.reason = reason;
     this.violations = detail.violations ?? [];

@@ -23,6 +23,8 @@ export type Transport = {
 
 const REQUEST_ID = /^[A-Za-z0-9._:-]{1,100}$/;
 const MAX_USER_AGENT_LENGTH = 300;
+// gRPC tells of every call that ends in an error as of a cancelled one: without a reason of ours each would make an exception that nobody reads.
+const GONE = 'the caller is gone';
 
 /** A call. What few calls ask for is worked out when it is asked for. */
 export class Call {
@@ -68,8 +70,8 @@ export class Call {
     if (this.#controller === undefined) {
       const controller = new AbortController();
       this.#controller = controller;
-      if (this.#isAborted) controller.abort();
-      this.transport.onCancelled(() => controller.abort());
+      if (this.#isAborted) controller.abort(GONE);
+      this.transport.onCancelled(() => controller.abort(GONE));
     }
     return this.#controller.signal;
   }
@@ -77,7 +79,7 @@ export class Call {
   /** Tells the work behind `signal` to stop, also when it looks only later. */
   abort(): void {
     this.#isAborted = true;
-    this.#controller?.abort();
+    this.#controller?.abort(GONE);
   }
 
   /** The caller of a guarded method. Errors: TOKEN_MISSING, which only a method without a guard can meet. */

@@ -1,6 +1,10 @@
 // `npm run bench [-- --json] [-- name …]`: measures ratios in one run, and prints them. Benchmarks are not tests: nothing here fails.
 
+import { benchEnumeration } from './enumeration.ts';
+import { benchFlood } from './flood.ts';
 import { benchLogin } from './login.ts';
+import { benchScale } from './scale.ts';
+import { benchSessions } from './sessions.ts';
 import { benchRefresh } from './refresh.ts';
 import type { Figure } from './report.ts';
 import { print } from './report.ts';
@@ -12,6 +16,10 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   login: benchLogin,
   refresh: benchRefresh,
   start: benchStart,
+  enumeration: benchEnumeration,
+  scale: benchScale,
+  sessions: benchSessions,
+  flood: benchFlood,
 };
 
 const asJson = process.argv.includes('--json');

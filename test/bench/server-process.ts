@@ -1,6 +1,7 @@
 // The server under load, in a process of its own so that its CPU time is its own: a whole latchkey node, and beside it what it is compared
 // with. Speaks to its parent by messages.
 
+import { readFileSync, writeFileSync } from 'node:fs';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { hash } from 'argon2';
 import { Pool } from 'pg';
@@ -12,6 +13,8 @@ import { inParallel } from './load.ts';
 /** What the parent may ask. */
 export type Question =
   | { readonly ask: 'cpu' }
+  /** The most memory that was resident since the last time that this was asked, in bytes. */
+  | { readonly ask: 'peak-rss' }
   | { readonly ask: 'hash'; readonly total: number; readonly concurrency: number }
   | {
       readonly ask: 'statements';
@@ -20,7 +23,7 @@ export type Question =
       readonly isPrepared: boolean;
     };
 
-/** CPU microseconds so far, or the seconds that the work took. */
+/** CPU microseconds so far, bytes, or the seconds that the work took. */
 export type Answer = { readonly value: number };
 
 const variables = z.record(z.string(), z.string()).parse(JSON.parse(process.argv[2] ?? '{}'));
@@ -47,6 +50,7 @@ async function answer(question: Question): Promise<number> {
     const { user, system } = process.cpuUsage();
     return user + system;
   }
+  if (question.ask === 'peak-rss') return peakRss();
   if (question.ask === 'hash') {
     const {
       ARGON2_MEMORY_KIB: memoryCost,
@@ -58,6 +62,13 @@ async function answer(question: Question): Promise<number> {
     });
   }
   return bareRefreshes(question.sessionIds, question.concurrency, question.isPrepared);
+}
+
+// VmHWM of proc(5), which writing 5 to clear_refs sets back to what is resident now.
+function peakRss(): number {
+  const status = readFileSync('/proc/self/status', 'utf8');
+  writeFileSync('/proc/self/clear_refs', '5');
+  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
 }
 
 type BareSession = { readonly id: string; readonly generation: number; readonly salt: Buffer };

@@ -81,6 +81,21 @@ describe('the queue', () => {
     expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(104);
   });
 
+  it('admits as much work as it has room for, and refuses the rest before it begins', async () => {
+    const { started, task, finish, fail } = heldTasks();
+    const queue = new HashingQueue({ slots: 1, maxWaiting: 2 });
+    const works = [1, 2, 3].map((id) => queue.admit(task(id)));
+    await expect(queue.admit(task(4))).rejects.toEqual(overloaded);
+    expect(started).toEqual([1, 2, 3]);
+    fail(2);
+    await expect(works[1]).rejects.toThrow('task 2 failed');
+    const next = queue.admit(task(5));
+    await expect(queue.admit(task(6))).rejects.toEqual(overloaded);
+    for (const id of [1, 3, 5]) finish(id);
+    expect(await Promise.all([works[0], works[2], next])).toEqual([1, 3, 5]);
+    expect(started).toEqual([1, 2, 3, 5]);
+  });
+
   it('without a waiting line refuses the first that finds no slot', async () => {
     const { started, task, finish } = heldTasks();
     const queue = new HashingQueue({ slots: 1, maxWaiting: 0 });

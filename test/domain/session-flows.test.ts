@@ -42,6 +42,7 @@ function world(db: TestStores) {
     revocationChannel: { publish: async () => undefined },
     onChannelFailure: () => undefined,
     passwordHasher: {
+      admit: <Result>(work: () => Promise<Result>) => work(),
       hash: async (password: string) => `new ${password}`,
       verify: async (hash: string | undefined, password: string) => {
         checked.push(hash);

@@ -5,6 +5,11 @@
  * nothing has been computed then. CALL_CANCELLED when `signal` aborts while the work waits for its turn.
  */
 export type PasswordHasher = {
+  /**
+   * Runs `work`, which will hash or verify once it has looked something up, if there is room for its password. Errors: OVERLOADED before
+   * `work` has begun, so that a flood costs the database nothing; whatever `work` throws.
+   */
+  admit<Result>(work: () => Promise<Result>): Promise<Result>;
   /** A PHC string with its own salt. */
   hash(password: string, signal?: AbortSignal): Promise<string>;
   /**

@@ -69,7 +69,11 @@ type Opened = { readonly user: User; readonly session: Session } | { readonly ch
  * counts only while the account is not locked, so that guesses made at once are no more than guesses made in turn. Errors:
  * INVALID_CREDENTIALS, ACCOUNT_LOCKED, ACCOUNT_SUSPENDED, EMAIL_NOT_VERIFIED, RATE_LIMITED, OVERLOADED, STORAGE_UNAVAILABLE.
  */
-export async function login(deps: LoginDeps, input: LoginInput): Promise<LoginOutcome> {
+export function login(deps: LoginDeps, input: LoginInput): Promise<LoginOutcome> {
+  return deps.passwordHasher.admit(() => logIn(deps, input));
+}
+
+async function logIn(deps: LoginDeps, input: LoginInput): Promise<LoginOutcome> {
   const { password, origin, signal } = input;
   const key = identifierKey(input.identifier);
   const user = await deps.users.findByIdentifier(key);

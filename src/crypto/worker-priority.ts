@@ -1,0 +1,35 @@
+// Lets hashing yield to serving: a flood of logins takes what the event loop leaves.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
+
+const WORKER = 'libuv-worker';
+
+/**
+ * Lowers the priority of the thread pool's threads, and so of the threads that a hash starts for its lanes: the scheduler then runs the
+ * event loop first, and validation keeps its pace under a flood. Call it when the pool has started. Where threads have no priorities of
+ * their own (anything but Linux) nothing happens.
+ */
+export function yieldToEventLoop(): void {
+  for (const thread of threads()) if (thread.name === WORKER) lower(thread.id);
+}
+
+function threads(): ReadonlyArray<{ readonly id: number; readonly name: string }> {
+  try {
+    return readdirSync('/proc/self/task').map((id) => ({
+      id: Number(id),
+      name: readFileSync(`/proc/self/task/${id}/comm`, 'utf8').trim(),
+    }));
+  } catch {
+    return [];
+  }
+}
+
+// A thread may end meanwhile, and a sandbox may forbid it: hashing is then as urgent as before.
+function lower(thread: number): void {
+  try {
+    setPriority(thread, constants.priority.PRIORITY_LOW);
+  } catch {
+    return;
+  }
+}
