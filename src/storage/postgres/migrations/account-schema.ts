@@ -51,6 +51,8 @@ export class AccountSchema extends Migration {
         add column allowed_cidrs text[] not null default '{}',
         add column last_used_time timestamptz,
         add column use_count bigint not null default 0`);
+    // A revocation that holds only from then on; at once when null.
+    this.addSql(`alter table revocations add column effect_time timestamptz`);
     this.addSql(`alter table audit_events add column account_id uuid`);
     this.addSql(
       `create index audit_events_by_account on audit_events (account_id, time desc, id desc) where account_id is not null`,
