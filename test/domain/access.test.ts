@@ -92,6 +92,7 @@ describe('the access rule', () => {
     amr: ['pwd'],
     version: 1,
     expiresAt: undefined,
+    isNetworkBound: false,
   };
   const rule = { credentials: ['access_token'], scopes: ['a:read'], maxAuthAgeMs: 300_000 } as const;
 
@@ -130,6 +131,7 @@ describe('authenticating', () => {
     ownerScopes: ['tokens:validate'],
     ownerVersion: 1,
     scopes: ['tokens:validate', 'roles:write'],
+    networks: [],
     expireTime: undefined,
     revokeTime: undefined,
   };
@@ -144,9 +146,14 @@ describe('authenticating', () => {
     const revocationIndex = new RevocationIndex({ clock });
     revocationIndex.markFresh(NOW);
     revocationIndex.apply(revoked.map((target) => revocation(target, NOW, 1_000)));
+    const [used, strayed]: [string[], string[]] = [[], []];
     return {
       clock,
       revocationIndex,
+      used,
+      strayed,
+      apiKeyUsage: { note: (id: string) => used.push(id) },
+      onKeyOutsideNetworks: (id: string, address: string) => strayed.push(`${id} from ${address}`),
       audience: AUDIENCE,
       roleDirectory: directory(BUILT_IN_ROLES),
       accessTokenVerifier: {
@@ -160,6 +167,7 @@ describe('authenticating', () => {
   const present = (authorization: string[], apiKey: string[] = []): PresentedCredentials => ({
     authorization,
     apiKey,
+    clientAddress: '192.0.2.1',
   });
   const outcome = (presented: PresentedCredentials, deps = world()) =>
     Promise.resolve()
