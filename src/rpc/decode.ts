@@ -1,7 +1,7 @@
 // Reading requests: what every handler needs to turn fields into checked values.
 
 import type { Duration, Timestamp } from '@bufbuild/protobuf/wkt';
-import { durationMs, timestampMs } from '@bufbuild/protobuf/wkt';
+import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type { EmailAddress } from '../domain/account/email-address.ts';
 import { emailAddress } from '../domain/account/email-address.ts';
 import type { AddressParser } from '../domain/account/email-address.ts';
@@ -69,7 +69,7 @@ export class RequestReader extends Violations {
   time(field: string, raw: Timestamp | undefined): number | undefined {
     if (raw === undefined) return undefined;
     const isTime = raw.seconds >= FIRST_SECOND && raw.seconds <= LAST_SECOND && isFraction(raw.nanos);
-    if (isTime) return Math.floor(timestampMs(raw));
+    if (isTime) return timestampMs(raw);
     this.add(field, 'must be a time between the years 1 and 9999');
     return undefined;
   }
@@ -77,7 +77,8 @@ export class RequestReader extends Violations {
   /** Milliseconds, begun ones counting whole; undefined when the field is absent. */
   duration(field: string, raw: Duration | undefined, maxMs: number): number | undefined {
     if (raw === undefined) return undefined;
-    const ms = raw.seconds >= 0n && isFraction(raw.nanos) ? Math.ceil(durationMs(raw)) : -1;
+    const isDuration = raw.seconds >= 0n && isFraction(raw.nanos);
+    const ms = isDuration ? Number(raw.seconds) * 1_000 + Math.ceil(raw.nanos / 1_000_000) : -1;
     if (ms < 0 || ms > maxMs) this.add(field, `must be 0 to ${maxMs / 1000} seconds`);
     return ms;
   }
