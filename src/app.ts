@@ -19,6 +19,7 @@ import { openDataDir } from './data-dir.ts';
 import { RoleDirectory } from './domain/access/role.ts';
 import { emailAddress } from './domain/account/email-address.ts';
 import { ApiKeyDirectory } from './domain/api-key/api-key-directory.ts';
+import { ApiKeyUsage } from './domain/api-key/api-key-usage.ts';
 import type { Clock } from './domain/clock.ts';
 import type { BootstrapSecrets } from './domain/instance/bootstrap.ts';
 import { bootstrap } from './domain/instance/bootstrap.ts';
@@ -105,6 +106,9 @@ export async function openApp(
     apiKeyCodec,
     actionTokenCodec,
     apiKeyDirectory: new ApiKeyDirectory({ apiKeys: stores.apiKeys, apiKeyCodec, clock }),
+    apiKeyUsage: new ApiKeyUsage({ apiKeys: stores.apiKeys, clock }),
+    onKeyOutsideNetworks: (apiKey: string, ip: string) =>
+      logger.warn({ apiKey, ip }, 'API key refused: shown from outside its networks'),
     newSigningKey: signingKeyMaker(masterKey),
     signingAlgorithm: config.SIGNING_ALGORITHM,
     rotationMs: config.SIGNING_KEY_ROTATION,

@@ -8,6 +8,7 @@ import { AuthService } from '../gen/latchkey/v1/auth_service_pb.ts';
 import { UserService } from '../gen/latchkey/v1/user_service_pb.ts';
 import type { App } from './app.ts';
 import { authenticate } from './domain/access/authenticate.ts';
+import { USAGE_FLUSH_INTERVAL_MS } from './domain/api-key/api-key-usage.ts';
 import { maintainSigningKeys } from './domain/keyset/maintain-signing-keys.ts';
 import type { Readiness } from './http/routes.ts';
 import { answerRoute } from './http/routes.ts';
@@ -82,6 +83,11 @@ export async function startService(app: App): Promise<RunningService> {
       run: async () => app.keyset.replace(await maintainSigningKeys(app)),
       onFailure: onFailure('signing keys'),
     }),
+    startJobLoop({
+      intervalMs: USAGE_FLUSH_INTERVAL_MS,
+      run: () => app.apiKeyUsage.flush(),
+      onFailure: onFailure('use of API keys'),
+    }),
   ];
 
   return {
@@ -93,6 +99,7 @@ export async function startService(app: App): Promise<RunningService> {
       const graceMs = app.config.SHUTDOWN_GRACE;
       await Promise.all([stopGrpc(grpc, pipeline.activeCalls, graceMs), http.close(graceMs)]);
       await Promise.all(jobs.map((job) => job.stop()));
+      await app.apiKeyUsage.flush().catch(onFailure('use of API keys'));
     },
   };
 }

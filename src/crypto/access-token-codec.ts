@@ -152,7 +152,8 @@ function fromWire(wire: z.infer<typeof Claims>): AccessTokenClaims {
   return {
     tokenId: wire.jti,
     subjectId: wire.sub,
-    subjectKind: wire.sid === undefined ? 'service' : 'user',
+    // A service is the client of its own tokens, a person never is (RFC 9068, section 2.2; both are ids of ours).
+    subjectKind: wire.client_id === wire.sub ? 'service' : 'user',
     clientId: wire.client_id,
     sessionId: wire.sid,
     audience: wire.aud,

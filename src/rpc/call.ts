@@ -52,14 +52,16 @@ export class Call {
     return this.#requestId;
   }
 
+  /** The address of the client, also behind trusted proxies. */
+  get clientAddress(): string {
+    return this.#clientAddress(this.transport.peerAddress, this.transport.headerValues('x-forwarded-for'));
+  }
+
   /** Where the call came from, for the audit log and the session list. */
   get origin(): CallOrigin {
     const [userAgent = ''] = this.transport.headerValues('user-agent');
     return {
-      ipAddress: this.#clientAddress(
-        this.transport.peerAddress,
-        this.transport.headerValues('x-forwarded-for'),
-      ),
+      ipAddress: this.clientAddress,
       userAgent: printable(userAgent).slice(0, MAX_USER_AGENT_LENGTH),
       requestId: this.requestId,
     };

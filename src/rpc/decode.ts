@@ -1,5 +1,7 @@
 // Reading requests: what every handler needs to turn fields into checked values.
 
+import type { Duration, Timestamp } from '@bufbuild/protobuf/wkt';
+import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type { EmailAddress } from '../domain/account/email-address.ts';
 import { emailAddress } from '../domain/account/email-address.ts';
 import type { AddressParser } from '../domain/account/email-address.ts';
@@ -13,6 +15,11 @@ import { Violations } from '../domain/text.ts';
 export const MAX_TOKEN_LENGTH = 16_384;
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+// The times that a Timestamp may hold: the years 1 to 9999.
+const FIRST_SECOND = -62_135_596_800n;
+const LAST_SECOND = 253_402_300_799n;
+const isFraction = (nanos: number) => nanos >= 0 && nanos < 1_000_000_000;
 
 /** Collects the violations of one request. */
 export class RequestReader extends Violations {
@@ -56,6 +63,24 @@ export class RequestReader extends Violations {
     if (raw === '') this.add(field, 'is required');
     else if (!UUID.test(text)) this.add(field, 'must be a UUID');
     return text;
+  }
+
+  /** Epoch milliseconds; undefined when the field is absent. */
+  time(field: string, raw: Timestamp | undefined): number | undefined {
+    if (raw === undefined) return undefined;
+    const isTime = raw.seconds >= FIRST_SECOND && raw.seconds <= LAST_SECOND && isFraction(raw.nanos);
+    if (isTime) return timestampMs(raw);
+    this.add(field, 'must be a time between the years 1 and 9999');
+    return undefined;
+  }
+
+  /** Milliseconds, begun ones counting whole; undefined when the field is absent. */
+  duration(field: string, raw: Duration | undefined, maxMs: number): number | undefined {
+    if (raw === undefined) return undefined;
+    const isDuration = raw.seconds >= 0n && isFraction(raw.nanos);
+    const ms = isDuration ? Number(raw.seconds) * 1_000 + Math.ceil(raw.nanos / 1_000_000) : -1;
+    if (ms < 0 || ms > maxMs) this.add(field, `must be 0 to ${maxMs / 1000} seconds`);
+    return ms;
   }
 
   /** AIP-158: `fallback` for 0; more than `max` is refused, so that nobody mistakes a short page for the last. */

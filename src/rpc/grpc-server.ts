@@ -127,7 +127,8 @@ class GrpcTransport implements Transport {
   }
 
   get peerAddress(): string {
-    return this.#call.getPeer();
+    // Address and port, IPv6 without brackets: with a short port that is an address too, and another one.
+    return this.#call.getPeer().replace(/:\d+$/, '');
   }
 
   headerValues(name: string): readonly string[] {

@@ -119,6 +119,9 @@ function callerOf(deps: PipelineDeps, rule: AccessRule, call: Call): MaybePromis
     get apiKey() {
       return transport.headerValues('x-api-key');
     },
+    get clientAddress() {
+      return call.clientAddress;
+    },
   };
   if (rule.mode === 'optional') return knownOrAnonymous(deps, presented);
   return after(deps.authenticate(presented), (principal) => {

@@ -4,6 +4,7 @@ import { hash } from 'node:crypto';
 import type { Message } from '@bufbuild/protobuf';
 import type { Principal } from '../domain/access/principal.ts';
 import type { RoleDirectory } from '../domain/access/role.ts';
+import type { ApiKeyUsage } from '../domain/api-key/api-key-usage.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { RevocationIndex } from '../domain/revocation/revocation-index.ts';
 import { isStillGood } from '../domain/token/assess-token.ts';
@@ -19,6 +20,7 @@ const MAX_REMEMBERED = 20_000;
 export type VerdictMemoryDeps = {
   readonly revocationIndex: Pick<RevocationIndex, 'isFresh' | 'isRevoked'>;
   readonly roleDirectory: Pick<RoleDirectory, 'version'>;
+  readonly apiKeyUsage: Pick<ApiKeyUsage, 'note'>;
   readonly clock: Clock;
 };
 
@@ -49,13 +51,21 @@ export class VerdictMemory {
     if (fingerprint === undefined) return undefined;
     const remembered = this.#remembered.get(fingerprint);
     if (remembered === undefined) return undefined;
-    if (this.#holds(remembered)) return remembered.response;
-    this.#remembered.delete(fingerprint);
-    return undefined;
+    if (!this.#holds(remembered)) {
+      this.#remembered.delete(fingerprint);
+      return undefined;
+    }
+    this.#countUse(remembered.caller);
+    this.#countUse(remembered.subject);
+    return remembered.response;
   }
 
-  /** Remembers the answer to an active token, as long as its `cache_ttl` would be the same. */
+  /**
+   * Remembers the answer to an active token, as long as its `cache_ttl` would be the same. Not for a caller who is bound to networks: the
+   * same question may come from elsewhere next time.
+   */
   remember(call: Call, subject: Principal, response: Message): void {
+    if (call.principal?.isNetworkBound === true) return;
     const fingerprint = fingerprintOf(call.transport);
     if (fingerprint === undefined) return;
     const lastSame = subject.expiresAt === undefined ? Infinity : subject.expiresAt - VERDICT_TTL_MS;
@@ -75,6 +85,10 @@ export class VerdictMemory {
       (caller === undefined || isStillGood(revocationIndex, caller, now)) &&
       isStillGood(revocationIndex, subject, now)
     );
+  }
+
+  #countUse(principal: Principal | undefined): void {
+    if (principal?.credential === 'api_key') this.#deps.apiKeyUsage.note(principal.credentialId);
   }
 
   #forgetOldest(): void {

@@ -45,6 +45,7 @@ describeOnEveryDatabase('ApiKeyStore and ServiceAccountStore', (open) => {
       ownerScopes: [],
       ownerVersion: 2,
       scopes: [],
+      networks: [],
       expireTime: NOW + DAY_MS,
       revokeTime: undefined,
     });

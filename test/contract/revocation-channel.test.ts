@@ -66,12 +66,13 @@ function contract(openNode: () => Promise<RevocationChannel>): void {
     const revocations: Revocation[] = [
       named('one'),
       { ...named('two'), form: 'session' },
+      { ...named('later'), form: 'session', effectTime: NOW + 3 },
       { form: 'subject', id: 'three', minVersion: 4, revokeTime: NOW, expireTime: NOW + 5 },
     ];
     await nodes[0]?.publish(revocations);
     for (const { heard, ids } of ears) {
       await hears(ids, 'three');
-      expect(heard.filter(({ id }) => ['one', 'two', 'three'].includes(id))).toEqual(revocations);
+      expect(heard.filter(({ id }) => ['one', 'two', 'later', 'three'].includes(id))).toEqual(revocations);
     }
   });
 

@@ -33,6 +33,28 @@ describeOnEveryDatabase('RevocationStore', (open) => {
     expect(revocations).toEqual(containingAll(all));
   });
 
+  it('lets a session end at the soonest of the times said; at once is sooner than any', async () => {
+    const { revocations } = db.stores;
+    const endings: ReadonlyArray<
+      readonly [effectTimes: ReadonlyArray<number | undefined>, soonest: number | undefined]
+    > = [
+      [[NOW + 5], NOW + 5],
+      [[NOW + 5, NOW + 3], NOW + 3],
+      [[NOW + 3, NOW + 5], NOW + 3],
+      [[NOW + 5, undefined], undefined],
+      [[undefined, NOW + 5], undefined],
+    ];
+    for (const [effectTimes, soonest] of endings) {
+      const id = newId();
+      for (const effectTime of effectTimes)
+        await revocations.insert(revoke({ form: 'session', id, effectTime }));
+      const page = await revocations.snapshot(NOW);
+      expect(page.revocations.filter((one) => one.id === id)).toEqual([
+        revoke({ form: 'session', id, ...(soonest === undefined ? {} : { effectTime: soonest }) }),
+      ]);
+    }
+  });
+
   it('shows in a snapshot what is live at that moment', async () => {
     const { revocations } = db.stores;
     const revocation = revoke({}, NOW + 10);

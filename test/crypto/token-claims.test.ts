@@ -23,10 +23,12 @@ describe('the claims of an access token', () => {
     expect(await verify(withClaims({}))).toEqual({ claims });
   });
 
-  it('come back as they were signed for a service, which has no session', async () => {
+  it('come back as they were signed for a service, which is its own client', async () => {
+    const person = claimsAt(world.clock.now());
     const claims = {
-      ...claimsAt(world.clock.now()),
+      ...person,
       subjectKind: 'service' as const,
+      clientId: person.subjectId,
       sessionId: undefined,
       authTime: undefined,
       scopes: [],
@@ -34,6 +36,8 @@ describe('the claims of an access token', () => {
       amr: [],
     };
     expect(await verify(await world.signer.sign(claims))).toEqual({ claims });
+    const ofKey = { ...claims, sessionId: 'key-1' };
+    expect(await verify(await world.signer.sign(ofKey))).toEqual({ claims: ofKey });
   });
 
   it.each([undefined, null, '', `${ISSUER}/`, ISSUER.toUpperCase(), 'https://evil.example', [], 1])(

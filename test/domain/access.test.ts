@@ -8,9 +8,11 @@ import { authenticate, type PresentedCredentials } from '../../src/domain/access
 import type { Principal } from '../../src/domain/access/principal.ts';
 import { BUILT_IN_ROLES, RoleDirectory, type Role } from '../../src/domain/access/role.ts';
 import type { ApiKeyRecord } from '../../src/domain/api-key/api-key.ts';
+import { parseNetwork } from '../../src/domain/network/ip-network.ts';
 import { RevocationIndex } from '../../src/domain/revocation/revocation-index.ts';
 import { revocation, type RevocationTarget } from '../../src/domain/revocation/revocation.ts';
 import type { VerifiedToken } from '../../src/domain/token/access-token.ts';
+import { validateToken } from '../../src/domain/token/validate-token.ts';
 import { claimsAt } from '../crypto/token-forge.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { NOW } from '../support/samples.ts';
@@ -92,6 +94,7 @@ describe('the access rule', () => {
     amr: ['pwd'],
     version: 1,
     expiresAt: undefined,
+    isNetworkBound: false,
   };
   const rule = { credentials: ['access_token'], scopes: ['a:read'], maxAuthAgeMs: 300_000 } as const;
 
@@ -130,6 +133,7 @@ describe('authenticating', () => {
     ownerScopes: ['tokens:validate'],
     ownerVersion: 1,
     scopes: ['tokens:validate', 'roles:write'],
+    networks: [],
     expireTime: undefined,
     revokeTime: undefined,
   };
@@ -144,9 +148,14 @@ describe('authenticating', () => {
     const revocationIndex = new RevocationIndex({ clock });
     revocationIndex.markFresh(NOW);
     revocationIndex.apply(revoked.map((target) => revocation(target, NOW, 1_000)));
+    const [used, strayed]: [string[], string[]] = [[], []];
     return {
       clock,
       revocationIndex,
+      used,
+      strayed,
+      apiKeyUsage: { note: (id: string) => used.push(id) },
+      onKeyOutsideNetworks: (id: string, address: string) => strayed.push(`${id} from ${address}`),
       audience: AUDIENCE,
       roleDirectory: directory(BUILT_IN_ROLES),
       accessTokenVerifier: {
@@ -160,6 +169,7 @@ describe('authenticating', () => {
   const present = (authorization: string[], apiKey: string[] = []): PresentedCredentials => ({
     authorization,
     apiKey,
+    clientAddress: '192.0.2.1',
   });
   const outcome = (presented: PresentedCredentials, deps = world()) =>
     Promise.resolve()
@@ -192,6 +202,71 @@ describe('authenticating', () => {
     expect(await outcome(present([''], ['lkak_good']))).toBe('TOKEN_INVALID');
     expect(await outcome(present(['Bearer good', 'Bearer good']))).toBe('TOKEN_INVALID');
     expect(await outcome(present([], ['lkak_good', 'lkak_good']))).toBe('TOKEN_INVALID');
+  });
+
+  it.each([
+    ['10.0.0.0/8', '10.255.255.255', true],
+    ['10.0.0.0/8', '11.0.0.0', false],
+    ['10.0.0.0/8', '::ffff:10.1.2.3', true],
+    ['10.0.0.0/8', '::10.1.2.3', false],
+    ['192.0.2.7/32', '192.0.2.7', true],
+    ['192.0.2.7/32', '192.0.2.8', false],
+    ['2001:db8::/32', '2001:db8:ffff::1', true],
+    ['2001:db8::/32', '2001:db9::', false],
+    ['2001:db8::/32', '32.1.13.184', false],
+    ['0.0.0.0/0', '2001:db8::1', false],
+    ['fe80::/10', 'fe80::1%eth0', true],
+    ['0.0.0.0/0', '', false],
+    ['0.0.0.0/0', 'unknown', false],
+  ])('by a key bound to %s, from %j: %s', async (cidr, clientAddress, isGood) => {
+    const networks = ['203.0.113.0/24', cidr].flatMap((text) => parseNetwork(text)?.network ?? []);
+    const deps = world({ networks });
+    const presented = { ...present(['Bearer lkak_good']), clientAddress };
+    expect(await outcome(presented, deps)).toBe(isGood ? 'service-1' : 'TOKEN_INVALID');
+    expect(deps.used).toEqual(isGood ? ['key-1'] : []);
+    expect(deps.strayed).toEqual(isGood ? [] : [`key-1 from ${clientAddress}`]);
+  });
+
+  it('tells a stranger with a bound key nothing of it, and a gateway neither', async () => {
+    const networks = [parseNetwork('10.0.0.0/8')?.network].filter((network) => network !== undefined);
+    for (const record of [{}, { revokeTime: NOW }, { expireTime: NOW }, { ownerActive: false }]) {
+      const deps = world({ networks, ...record });
+      expect(await outcome(present(['Bearer lkak_good']), deps)).toBe('TOKEN_INVALID');
+      const input = { token: 'lkak_good', audience: '', requiredScopes: [] };
+      expect(await validateToken(deps, input)).toEqual({ active: false, reason: 'invalid' });
+      expect(deps.used).toEqual([]);
+    }
+  });
+
+  it('looks at the address only for a key that is bound', async () => {
+    let looks = 0;
+    const lazy = (authorization: string[]): PresentedCredentials => ({
+      ...present(authorization),
+      get clientAddress() {
+        looks += 1;
+        return '10.0.0.1';
+      },
+    });
+    await outcome(lazy(['Bearer good']));
+    await outcome(lazy(['Bearer lkak_good']));
+    expect(looks).toBe(0);
+    const networks = [parseNetwork('10.0.0.0/8')?.network].filter((network) => network !== undefined);
+    expect(await outcome(lazy(['Bearer lkak_good']), world({ networks }))).toBe('service-1');
+    expect(looks).toBe(1);
+  });
+
+  it("counts of a person's key what the role grants now", async () => {
+    const record = {
+      ownerKind: 'user',
+      ownerRole: 'moderator',
+      ownerScopes: ['tokens:validate'],
+      scopes: ['users:read', 'account:read', 'tokens:validate'],
+    } as const;
+    const scopesOf = async (change: Partial<ApiKeyRecord>) =>
+      (await authenticate(world({ ...record, ...change }), present(['Bearer lkak_good']))).scopes;
+    expect(await scopesOf({})).toEqual(['users:read', 'account:read']);
+    expect(await scopesOf({ ownerRole: 'user' })).toEqual(['account:read']);
+    expect(await scopesOf({ ownerRole: 'gone' })).toEqual([]);
   });
 
   it.each(['good', 'Bearer', 'Bearer ', 'Bearergood', 'Basic good', 'Bearer good good', ' Bearer good'])(

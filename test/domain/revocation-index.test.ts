@@ -18,10 +18,12 @@ const anyRevocation: fc.Arbitrary<Revocation> = fc
     id: fc.constantFrom(...NAMES),
     minVersion: fc.integer({ min: 1, max: 5 }),
     expireTime: fc.integer({ min: START - 5, max: START + 20 }),
+    effectTime: fc.option(fc.integer({ min: START - 5, max: START + 20 }), { nil: undefined }),
   })
-  .map(({ form, minVersion, ...rest }): Revocation => {
+  .map(({ form, minVersion, effectTime, ...rest }): Revocation => {
     const times = { ...rest, revokeTime: START };
-    return form === 'subject' ? { form, minVersion, ...times } : { form, ...times };
+    if (form === 'subject') return { form, minVersion, ...times };
+    return form === 'session' ? { form, effectTime, ...times } : { form, ...times };
   });
 
 /** Every answer that the index gives. */
@@ -60,6 +62,40 @@ describe('the revocation index', () => {
         expect(answers(right)).toEqual(answers(left));
       }),
     );
+  });
+
+  it('ends a session at the time said, and at once when that is said before or after', () => {
+    const clock = new FakeClock(START);
+    const at = (effectTime?: number) =>
+      revocation(
+        { form: 'session', id: 's', ...(effectTime === undefined ? {} : { effectTime }) },
+        START,
+        1_000,
+      );
+    const index = new RevocationIndex({ clock });
+    index.apply([at(START + 10), at(START + 20)]);
+    clock.advance(9);
+    expect(index.isSessionRevoked('s')).toBe(false);
+    clock.advance(1);
+    expect(index.isSessionRevoked('s')).toBe(true);
+    expect(index.isRevoked({ tokenId: 't', sessionId: 's', subjectId: 'u', version: 1 })).toBe(true);
+    for (const both of [
+      [at(START + 10), at()],
+      [at(), at(START + 10)],
+    ]) {
+      const other = new RevocationIndex({ clock: new FakeClock(START) });
+      other.apply(both);
+      expect(other.isSessionRevoked('s')).toBe(true);
+    }
+  });
+
+  it('keeps a revocation that lies ahead for as long as a token from just before could live', () => {
+    const late = revocation({ form: 'session', id: 's', effectTime: START + 50_000 }, START, 1_000);
+    expect(late.expireTime).toBe(START + 50_000 + 1_000 + REVOCATION_MARGIN_MS);
+    // Another node's clock may be behind: what holds at once holds there too.
+    const index = new RevocationIndex({ clock: new FakeClock(START - 60_000) });
+    index.apply([revocation({ form: 'session', id: 's' }, START, 1_000)]);
+    expect(index.isSessionRevoked('s')).toBe(true);
   });
 
   it('holds what is live, and each form for what it names', () => {

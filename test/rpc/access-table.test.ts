@@ -138,6 +138,7 @@ function principalWho(authTime: number | undefined): Principal {
     amr: ['pwd'],
     version: 1,
     expiresAt: undefined,
+    isNetworkBound: false,
   };
 }
 

@@ -22,6 +22,7 @@ const METHODS: readonly DescMethod[] = [...AuthService.methods, ...UserService.m
 
 // What these hold is any text that may be a token; a text that is none is an answer there, not an error.
 const VERDICTS = ['AuthService/ValidateToken', 'AuthService/BatchValidateTokens', 'AuthService/RevokeToken'];
+const BY_KEY = [...VERDICTS, 'AuthService/ExchangeApiKey'];
 /** Ends whose request is well-formed though what it names does not exist. */
 const HARMLESS = ['Unauthenticated', 'NotFound'];
 
@@ -45,7 +46,7 @@ async function breakField(
   field: RequestField,
   value: unknown,
 ): Promise<Refusal | undefined> {
-  const credentials = VERDICTS.includes(nameOf(method)) ? gateway : headers;
+  const credentials = BY_KEY.includes(nameOf(method)) ? gateway : headers;
   const json = withValue(sampleRequest(method), field.path, value);
   // Through JSON so that one walk serves every message; what goes out is the protocol's own encoding.
   const message = fromJson(method.input, json as JsonObject);
@@ -167,6 +168,9 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     expect(await fields(auth.revokeToken({}))).toEqual(['token']);
     expect(await fields(auth.validateToken({}, { headers: gateway }))).toEqual(['token']);
     expect(await fields(user.revokeSession({}, { headers }))).toEqual(['session_id']);
+    expect(await fields(user.createApiKey({}, { headers }))).toEqual(['display_name', 'scopes']);
+    expect(await fields(user.rotateApiKey({}, { headers }))).toEqual(['api_key_id']);
+    expect(await fields(user.revokeApiKey({}, { headers }))).toEqual(['api_key_id']);
   });
 
   it('every rule of the password is told at once, and hashing begins with none of it', async () => {

@@ -80,6 +80,7 @@ async function serve(
       amr: [],
       version: 1,
       expiresAt: undefined,
+      isNetworkBound: false,
     }),
     clientAddress: () => '192.0.2.1',
     clock: { now: () => 0 },

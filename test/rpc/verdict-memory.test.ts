@@ -25,6 +25,7 @@ const gateway: Principal = {
   amr: [],
   version: 1,
   expiresAt: undefined,
+  isNetworkBound: false,
 };
 
 function world(lifeMs = 900_000) {
@@ -32,7 +33,9 @@ function world(lifeMs = 900_000) {
   const revocationIndex = new RevocationIndex({ clock });
   const roleDirectory = new RoleDirectory();
   revocationIndex.markFresh(clock.now());
-  const memory = new VerdictMemory({ clock, revocationIndex, roleDirectory });
+  const used: string[] = [];
+  const apiKeyUsage = { note: (id: string) => used.push(id) };
+  const memory = new VerdictMemory({ clock, revocationIndex, roleDirectory, apiKeyUsage });
   const ada: Principal = {
     ...gateway,
     subjectId: 'ada',
@@ -45,14 +48,14 @@ function world(lifeMs = 900_000) {
     expiresAt: clock.now() + lifeMs,
   };
   const response = create(ValidateTokenResponseSchema, { active: true });
-  const remember = (transport: Transport) => {
+  const remember = (transport: Transport, caller: Principal | undefined = gateway) => {
     const call = new Call(AuthService.method.validateToken, transport, () => '');
-    call.principal = gateway;
+    call.principal = caller;
     memory.remember(call, ada, response);
   };
   const revoke = (target: RevocationTarget) =>
     revocationIndex.apply([revocation(target, clock.now(), 900_000)]);
-  return { clock, revocationIndex, roleDirectory, memory, response, remember, revoke };
+  return { clock, revocationIndex, roleDirectory, memory, response, remember, revoke, used };
 }
 
 function asked(question: string, ...authorization: string[]): Transport {
@@ -93,6 +96,33 @@ describe('the memory of verdicts', () => {
     const { memory, remember, revoke } = world();
     remember(question);
     revoke(target);
+    expect(memory.recall(question)).toBeUndefined();
+  });
+
+  it('keeps nothing for a caller who is bound to networks: the next call may come from elsewhere', () => {
+    const { memory, remember } = world();
+    remember(question, { ...gateway, isNetworkBound: true });
+    expect(memory.recall(question)).toBeUndefined();
+  });
+
+  it('counts each answer as a use of the key that asked', () => {
+    const { memory, remember, revoke, used } = world();
+    remember(question);
+    memory.recall(question);
+    memory.recall(question);
+    expect(used).toEqual(['key', 'key']);
+    revoke({ form: 'session', id: 'key' });
+    memory.recall(question);
+    expect(used).toHaveLength(2);
+  });
+
+  it('holds until a revocation that lies ahead, and not beyond', () => {
+    const { memory, remember, revoke, clock } = world();
+    remember(question);
+    revoke({ form: 'session', id: 'key', effectTime: clock.now() + 2_000 });
+    clock.advance(1_999);
+    expect(memory.recall(question)).toBeDefined();
+    clock.advance(1);
     expect(memory.recall(question)).toBeUndefined();
   });
 

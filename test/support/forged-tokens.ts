@@ -134,6 +134,7 @@ export async function issueApiKey(app: App, scopes: readonly string[]) {
     ownerKind: 'service',
     displayName: 'test',
     scopes,
+    allowedCidrs: [],
     createTime,
     expireTime: undefined,
   });

@@ -33,6 +33,12 @@ const SAMPLES: Readonly<Record<string, JsonRequest>> = {
   GetMe: {},
   ListSessions: { pageSize: 10 },
   RevokeSession: { sessionId: ID },
+  ExchangeApiKey: { scopes: ['account:read'] },
+  CreateApiKey: { displayName: 'A', scopes: ['account:read'], allowedCidrs: ['192.0.2.0/24'] },
+  ListApiKeys: { pageSize: 10 },
+  RotateApiKey: { apiKeyId: ID, overlap: '60s' },
+  RevokeApiKey: { apiKeyId: ID },
+  ListSecurityEvents: { pageSize: 10 },
 };
 
 /** A request that breaks no rule of `method`. Errors: Error when a new RPC has none here yet. */

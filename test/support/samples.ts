@@ -73,6 +73,7 @@ export function sampleApiKey(ownerId: string, change: Partial<NewApiKey> = {}): 
     ownerKind: 'user',
     displayName: 'key',
     scopes: ['account:read'],
+    allowedCidrs: [],
     createTime: NOW,
     expireTime: undefined,
     ...change,

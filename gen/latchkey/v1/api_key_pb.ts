@@ -45,7 +45,7 @@ export type ApiKey = Message<"latchkey.v1.ApiKey"> & {
   scopes: string[];
 
   /**
-   * Networks that may use the key, in CIDR notation; any network when empty.
+   * Networks that may use the key, in CIDR notation; any network when empty. An IPv4-mapped IPv6 address counts as the IPv4 address.
    *
    * @generated from field: repeated string allowed_cidrs = 5;
    */

@@ -333,7 +333,8 @@ export const LogoutAllResponseSchema: GenMessage<LogoutAllResponse> = /*@__PURE_
  */
 export type ValidateTokenRequest = Message<"latchkey.v1.ValidateTokenRequest"> & {
   /**
-   * An access token or an API key.
+   * An access token or an API key. A key that is bound to networks (ApiKey.allowed_cidrs) is never active here but INVALID: this server sees
+   * the address of who asks, not of who showed the key. Let its holders call with the token from ExchangeApiKey.
    *
    * @generated from field: string token = 1;
    */
@@ -933,7 +934,7 @@ export const AuthService: GenService<{
     output: typeof LogoutResponseSchema;
   },
   /**
-   * Ends every session of the caller, at once and on every node.
+   * Ends every session of the caller, at once and on every node. Errors: CREDENTIAL_NOT_ALLOWED (a token that was exchanged for an API key).
    *
    * @generated from rpc latchkey.v1.AuthService.LogoutAll
    */
@@ -1030,7 +1031,8 @@ export const AuthService: GenService<{
   },
   /**
    * Exchanges the calling API key for a short access token that carries the key's scopes, or those asked for. It lives no longer than the
-   * key, dies with it, and never counts as a recent login. Errors: RATE_LIMITED, VALIDATION_FAILED.
+   * key, dies with it, and never counts as a recent login. It can be used from anywhere, so for a key that is bound to networks it lives 5
+   * minutes at most. There is no refresh token: exchange again. Errors: RATE_LIMITED, VALIDATION_FAILED.
    *
    * @generated from rpc latchkey.v1.AuthService.ExchangeApiKey
    */

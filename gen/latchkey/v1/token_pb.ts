@@ -105,7 +105,7 @@ export type Principal = Message<"latchkey.v1.Principal"> & {
   scopes: string[];
 
   /**
-   * Empty for a service.
+   * The key's id for a token that was exchanged for an API key; empty for a key itself.
    *
    * @generated from field: string session_id = 5;
    */
@@ -117,7 +117,7 @@ export type Principal = Message<"latchkey.v1.Principal"> & {
   credential: CredentialKind;
 
   /**
-   * When the person last proved who they are; absent for a service.
+   * When the person last proved who they are; absent for an API key, and for a token that was exchanged for one.
    *
    * @generated from field: google.protobuf.Timestamp auth_time = 7;
    */

@@ -497,14 +497,15 @@ export type CreateApiKeyRequest = Message<"latchkey.v1.CreateApiKeyRequest"> & {
   scopes: string[];
 
   /**
-   * Absent for a key that does not expire.
+   * In the future, at most 10 years; absent for a key that does not expire.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 3;
    */
   expireTime?: Timestamp | undefined;
 
   /**
-   * At most 50 networks in CIDR notation; any network when empty.
+   * At most 50 addresses and networks in CIDR notation; any network when empty. One with bits set behind its prefix, like 10.0.0.5/8, is
+   * refused.
    *
    * @generated from field: repeated string allowed_cidrs = 4;
    */
@@ -602,7 +603,7 @@ export type RotateApiKeyRequest = Message<"latchkey.v1.RotateApiKeyRequest"> & {
   apiKeyId: string;
 
   /**
-   * How long the old key lives on: 0 to 30 days; a day when absent.
+   * How long the old key lives on, unless it expires sooner: 0 (it ends at once) to 30 days; a day when absent.
    *
    * @generated from field: google.protobuf.Duration overlap = 2;
    */
@@ -873,7 +874,7 @@ export const UserService: GenService<{
     output: typeof CreateApiKeyResponseSchema;
   },
   /**
-   * The caller's keys that are not revoked, newest first.
+   * The caller's keys that are not revoked, newest first; expired ones among them.
    *
    * @generated from rpc latchkey.v1.UserService.ListApiKeys
    */
@@ -883,8 +884,9 @@ export const UserService: GenService<{
     output: typeof ListApiKeysResponseSchema;
   },
   /**
-   * Makes a new key like the one named, and lets the old one live on for the overlap. Errors: API_KEY_NOT_FOUND, VALIDATION_FAILED,
-   * STEP_UP_REQUIRED, RATE_LIMITED.
+   * Makes a new key with the name, networks and expiry of the one named and as many of its scopes as the caller's role grants now, and lets
+   * the old one live on for the overlap. Errors: API_KEY_NOT_FOUND, INSUFFICIENT_SCOPE (the role grants none of its scopes), API_KEY_LIMIT
+   * (50 live keys; with an overlap both count), VALIDATION_FAILED, STEP_UP_REQUIRED, RATE_LIMITED.
    *
    * @generated from rpc latchkey.v1.UserService.RotateApiKey
    */

@@ -15,6 +15,8 @@ export type PresentedCredentials = {
   readonly authorization: readonly string[];
   /** The values of `x-api-key`. */
   readonly apiKey: readonly string[];
+  /** Where the call comes from; worked out when it is read. */
+  readonly clientAddress: string;
 };
 
 const BEARER = /^Bearer +([\x21-\x7E]+)$/i;
@@ -26,7 +28,7 @@ const BEARER = /^Bearer +([\x21-\x7E]+)$/i;
 export function authenticate(deps: AssessDeps, presented: PresentedCredentials): MaybePromise<Principal> {
   const credential = readCredential(presented);
   const assessed = credential.startsWith(API_KEY_PREFIX)
-    ? assessApiKey(deps, credential)
+    ? assessApiKey(deps, credential, presented)
     : assessAccessToken(deps, credential, deps.audience);
   return after(assessed, (verdict) => {
     if (verdict.active) return verdict.principal;

@@ -9,6 +9,7 @@ export type Principal = {
   readonly role: string;
   /** Carried by the credential and still granted. */
   readonly scopes: readonly string[];
+  /** The key's id for a token that was exchanged for an API key. */
   readonly sessionId: string | undefined;
   readonly credential: CredentialKind;
   /** The `jti` of a token, the id of an API key. */
@@ -21,4 +22,6 @@ export type Principal = {
   readonly version: number;
   /** Undefined when the credential does not expire. */
   readonly expiresAt: number | undefined;
+  /** Whether the credential is good from some addresses alone: then a verdict on it is no verdict on the next call. */
+  readonly isNetworkBound: boolean;
 };

@@ -96,6 +96,7 @@ async function store(deps: RegisterDeps, stores: RegisterStores, user: NewUser, 
       ? auditEvent(deps, {
           kind: 'account.register',
           outcome: 'success',
+          accountId: user.id,
           actorId: user.id,
           targetId: user.id,
           origin,

@@ -1,5 +1,8 @@
 // API keys: long-lived secrets by which programs call.
 
+import type { IpNetwork } from '../network/ip-network.ts';
+import type { PageQuery } from '../paging.ts';
+
 /** What every API key begins with, so that people and secret scanners know one when they see it. */
 export const API_KEY_PREFIX = 'lkak_';
 
@@ -18,8 +21,24 @@ export type ApiKeyRecord = {
   /** The owner's epoch when this record was read. */
   readonly ownerVersion: number;
   readonly scopes: readonly string[];
+  /** From where the key may be used; from anywhere when empty. */
+  readonly networks: readonly IpNetwork[];
   readonly expireTime: number | undefined;
   readonly revokeTime: number | undefined;
+};
+
+/** A key as its owner sees it. Times are epoch milliseconds. */
+export type ApiKey = {
+  readonly id: string;
+  readonly ownerId: string;
+  readonly displayName: string;
+  readonly scopes: readonly string[];
+  /** In CIDR notation. */
+  readonly allowedCidrs: readonly string[];
+  readonly createTime: number;
+  readonly expireTime: number | undefined;
+  readonly lastUsedTime: number | undefined;
+  readonly useCount: bigint;
 };
 
 /** A new key. */
@@ -30,9 +49,14 @@ export type NewApiKey = {
   readonly ownerKind: 'user' | 'service';
   readonly displayName: string;
   readonly scopes: readonly string[];
+  /** In CIDR notation. */
+  readonly allowedCidrs: readonly string[];
   readonly createTime: number;
   readonly expireTime: number | undefined;
 };
+
+/** How often a key was used since that was last written down, and when last. */
+export type ApiKeyUse = { readonly id: string; readonly count: number; readonly lastUsedTime: number };
 
 /** Port: where keys are kept. */
 export type ApiKeyStore = {
@@ -41,6 +65,23 @@ export type ApiKeyStore = {
   find(id: string): Promise<ApiKeyRecord | undefined>;
   /** Whether this call revoked it: false when it does not exist or was revoked already. */
   revoke(id: string, now: number): Promise<boolean>;
+  /** Adds to what is counted, in one statement for all; uses that several nodes write at once add up. */
+  addUses(uses: readonly ApiKeyUse[]): Promise<void>;
+};
+
+/** Port: the keys of people, as their owners deal with them. What is another's, or a service's, is not there. */
+export type OwnApiKeyStore = {
+  /** The role of the active user, whose row it holds until the transaction ends: whoever makes keys for the same user waits. */
+  holdOwner(ownerId: string): Promise<string | undefined>;
+  /** How many of the user's keys are neither revoked nor expired. */
+  countLive(ownerId: string, now: number): Promise<number>;
+  /** The user's live key; holds its row until the transaction ends. */
+  holdLive(id: string, ownerId: string, now: number): Promise<ApiKey | undefined>;
+  setExpiry(id: string, expireTime: number): Promise<void>;
+  /** Whether this call revoked it; as `ApiKeyStore.revoke`, but for the user's own keys. */
+  revokeOwn(id: string, ownerId: string, now: number): Promise<boolean>;
+  /** Those that are not revoked, newest first. */
+  list(query: PageQuery): Promise<readonly ApiKey[]>;
 };
 
 /** Port: how a key is written, and what is stored of it. */

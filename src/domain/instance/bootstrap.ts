@@ -112,6 +112,7 @@ async function createGateway(deps: BootstrapDeps, stores: BootstrapStores, now: 
     ownerKind: 'service',
     displayName: 'Made at the first start',
     scopes: GATEWAY_SCOPES,
+    allowedCidrs: [],
     createTime: now,
     expireTime: undefined,
   });

@@ -16,13 +16,14 @@ export type RevocableToken = {
 };
 
 type Entry = { readonly expireTime: number };
+type Ending = Entry & { readonly effectTime: number | undefined };
 type Epoch = Entry & { readonly minVersion: number };
 
 /** Answers in constant time. Applying a revocation twice, or an older one after a newer one, changes nothing. */
 export class RevocationIndex {
   readonly #clock: Clock;
   readonly #tokens = new Map<string, Entry>();
-  readonly #sessions = new Map<string, Entry>();
+  readonly #sessions = new Map<string, Ending>();
   readonly #subjects = new Map<string, Epoch>();
   #freshAt = -Infinity;
 
@@ -65,14 +66,17 @@ export class RevocationIndex {
   isRevoked(token: RevocableToken): boolean {
     return (
       this.#tokens.has(token.tokenId) ||
-      (token.sessionId !== undefined && this.#sessions.has(token.sessionId)) ||
+      (token.sessionId !== undefined && this.isSessionRevoked(token.sessionId)) ||
       token.version < this.minVersionOf(token.subjectId)
     );
   }
 
   /** Whether the session or API key is revoked by itself. */
   isSessionRevoked(id: string): boolean {
-    return this.#sessions.has(id);
+    const ending = this.#sessions.get(id);
+    if (ending === undefined) return false;
+    // What is revoked at once does not wait for this node's clock to agree that it is now.
+    return ending.effectTime === undefined || ending.effectTime <= this.#clock.now();
   }
 
   /** The subject's lowest good `ver`. */
@@ -91,13 +95,26 @@ export class RevocationIndex {
   #applyOne(revocation: Revocation): void {
     if (revocation.expireTime <= this.#clock.now()) return;
     if (revocation.form === 'token') return extend(this.#tokens, revocation);
-    if (revocation.form === 'session') return extend(this.#sessions, revocation);
+    if (revocation.form === 'session') return this.#endSession(revocation);
     const known = this.#subjects.get(revocation.id);
     this.#subjects.set(revocation.id, {
       minVersion: Math.max(known?.minVersion ?? 0, revocation.minVersion),
       expireTime: Math.max(known?.expireTime ?? 0, revocation.expireTime),
     });
   }
+
+  #endSession({ id, effectTime, expireTime }: Extract<Revocation, { form: 'session' }>): void {
+    const known = this.#sessions.get(id);
+    this.#sessions.set(id, {
+      effectTime: known === undefined ? effectTime : soonest(known.effectTime, effectTime),
+      expireTime: Math.max(known?.expireTime ?? 0, expireTime),
+    });
+  }
+}
+
+/** Undefined is at once, and nothing is sooner. */
+function soonest(left: number | undefined, right: number | undefined): number | undefined {
+  return left === undefined || right === undefined ? undefined : Math.min(left, right);
 }
 
 function extend(entries: Map<string, Entry>, revocation: Revocation): void {

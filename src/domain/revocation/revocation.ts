@@ -3,7 +3,8 @@
 /** What is revoked. */
 export type RevocationTarget =
   | { readonly form: 'token'; readonly id: string }
-  | { readonly form: 'session'; readonly id: string }
+  /** Holds from `effectTime`, at once without one: a key that is to end sooner than nodes that remember it know ends by this on time. */
+  | { readonly form: 'session'; readonly id: string; readonly effectTime?: number | undefined }
   /** Every token of the subject whose `ver` is lower than `minVersion`. */
   | { readonly form: 'subject'; readonly id: string; readonly minVersion: number };
 
@@ -16,7 +17,8 @@ export type Revocation = RevocationTarget & { readonly revokeTime: number; reado
  */
 export const REVOCATION_MARGIN_MS = 120_000;
 
-/** The revocation of `target` now, kept for as long as a token of `tokenTtlMs` signed a moment ago could live. */
+/** The revocation of `target` now, kept for as long as a token of `tokenTtlMs` signed just before it holds could live. */
 export function revocation(target: RevocationTarget, now: number, tokenTtlMs: number): Revocation {
-  return { ...target, revokeTime: now, expireTime: now + tokenTtlMs + REVOCATION_MARGIN_MS };
+  const holdsFrom = target.form === 'session' ? Math.max(now, target.effectTime ?? now) : now;
+  return { ...target, revokeTime: now, expireTime: holdsFrom + tokenTtlMs + REVOCATION_MARGIN_MS };
 }

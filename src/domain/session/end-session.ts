@@ -49,6 +49,7 @@ export async function endSession(deps: EndSessionDeps, input: EndSessionInput): 
       auditEvent(deps, {
         kind: input.kind,
         outcome: 'success',
+        accountId: input.userId,
         actorId: input.userId,
         targetId: input.sessionId,
         origin: input.origin,
@@ -88,6 +89,7 @@ export async function logoutAll(
       auditEvent(deps, {
         kind: 'session.logout_all',
         outcome: 'success',
+        accountId: input.userId,
         actorId: input.userId,
         targetId: input.userId,
         origin: input.origin,

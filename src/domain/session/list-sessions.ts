@@ -3,8 +3,8 @@
 import type { UserStore } from '../account/user-store.ts';
 import type { Clock } from '../clock.ts';
 import { DomainError } from '../errors.ts';
+import { pageOf } from '../paging.ts';
 import type { SessionPageQuery, SessionStore } from './session-store.ts';
-import type { Session } from './session.ts';
 
 export type ListSessionsDeps = {
   readonly users: Pick<UserStore, 'findById'>;
@@ -29,11 +29,6 @@ export async function listSessions(deps: ListSessionsDeps, input: ListSessionsIn
     before: input.before,
     limit: input.pageSize + 1,
   });
-  const sessions: readonly Session[] = found.slice(0, input.pageSize);
-  const last = sessions.at(-1);
-  const next =
-    found.length > input.pageSize && last !== undefined
-      ? { createTime: last.createTime, id: last.id }
-      : undefined;
-  return { sessions, next };
+  const { items, next } = pageOf(found, input.pageSize, ({ createTime, id }) => ({ createTime, id }));
+  return { sessions: items, next };
 }

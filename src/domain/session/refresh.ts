@@ -119,6 +119,7 @@ async function endStolenSession(
         kind: 'session.refresh_reuse',
         outcome: 'refused',
         reason: 'REFRESH_TOKEN_REUSED',
+        accountId: user.id,
         actorId: user.id,
         targetId: session.id,
         origin,

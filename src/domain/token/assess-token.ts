@@ -5,15 +5,20 @@ import { intersectScopes } from '../access/scope.ts';
 import type { Principal } from '../access/principal.ts';
 import type { ApiKeyRecord } from '../api-key/api-key.ts';
 import type { ApiKeyDirectory } from '../api-key/api-key-directory.ts';
+import type { ApiKeyUsage } from '../api-key/api-key-usage.ts';
 import type { Clock } from '../clock.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import { after } from '../maybe-promise.ts';
+import { isWithin, parseAddress } from '../network/ip-network.ts';
 import type { RevocationIndex } from '../revocation/revocation-index.ts';
 import type { AccessTokenClaims, AccessTokenVerifier, TokenFault, VerifiedToken } from './access-token.ts';
 
 export type AssessDeps = {
   readonly accessTokenVerifier: AccessTokenVerifier;
   readonly apiKeyDirectory: Pick<ApiKeyDirectory, 'find'>;
+  readonly apiKeyUsage: Pick<ApiKeyUsage, 'note'>;
+  /** Told of a key that was shown from an address outside its networks: stolen perhaps, or its list is wrong. */
+  readonly onKeyOutsideNetworks: (keyId: string, clientAddress: string) => void;
   readonly revocationIndex: Pick<
     RevocationIndex,
     'requireFresh' | 'isRevoked' | 'isSessionRevoked' | 'minVersionOf'
@@ -50,18 +55,40 @@ export function assessAccessToken(
   });
 }
 
-/** The verdict on an API key. Reads the database when the key is not remembered. Errors: REVOCATIONS_STALE, STORAGE_UNAVAILABLE. */
-export function assessApiKey(deps: AssessDeps, text: string): MaybePromise<TokenVerdict> {
+/**
+ * The verdict on an API key. One that is bound to networks is good for a caller in one of them; for anyone else, and where nobody knows whose
+ * address counts, it is `invalid`, like a key that does not exist. Reads the database when the key is not remembered. Errors:
+ * REVOCATIONS_STALE, STORAGE_UNAVAILABLE.
+ */
+export function assessApiKey(
+  deps: AssessDeps,
+  text: string,
+  caller: { readonly clientAddress: string } | undefined,
+): MaybePromise<TokenVerdict> {
   const { revocationIndex } = deps;
   revocationIndex.requireFresh();
   const found = deps.apiKeyDirectory.find(text, (ownerId) => revocationIndex.minVersionOf(ownerId));
   return after<ApiKeyRecord | undefined, TokenVerdict>(found, (key) => {
-    if (key === undefined) return inactive('invalid');
+    if (key === undefined || !isAtHome(deps, key, caller)) return inactive('invalid');
     if (key.revokeTime !== undefined || !key.ownerActive || revocationIndex.isSessionRevoked(key.id))
       return inactive('revoked');
     if (key.expireTime !== undefined && key.expireTime <= deps.clock.now()) return inactive('expired');
+    deps.apiKeyUsage.note(key.id);
     return { active: true, principal: keyPrincipal(key, deps.roleDirectory) };
   });
+}
+
+function isAtHome(
+  deps: AssessDeps,
+  key: ApiKeyRecord,
+  caller: { readonly clientAddress: string } | undefined,
+): boolean {
+  if (key.networks.length === 0) return true;
+  if (caller === undefined) return false;
+  const address = parseAddress(caller.clientAddress);
+  if (address !== undefined && key.networks.some((network) => isWithin(address, network))) return true;
+  deps.onKeyOutsideNetworks(key.id, caller.clientAddress);
+  return false;
 }
 
 /**
@@ -97,6 +124,7 @@ function tokenPrincipal(claims: AccessTokenClaims, roles: AssessDeps['roleDirect
     amr: claims.amr,
     version: claims.version,
     expiresAt: claims.expiresAt,
+    isNetworkBound: false,
   };
 }
 
@@ -114,5 +142,6 @@ function keyPrincipal(key: ApiKeyRecord, roles: AssessDeps['roleDirectory']): Pr
     amr: [],
     version: key.ownerVersion,
     expiresAt: key.expireTime,
+    isNetworkBound: key.networks.length > 0,
   };
 }

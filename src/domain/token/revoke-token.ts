@@ -68,7 +68,7 @@ async function revokeApiKey(deps: RevokeTokenDeps, { token, origin }: RevokeToke
     deps,
     { form: 'session', id: key.id },
     'api_key.revoke',
-    key.ownerId,
+    { id: key.ownerId, kind: key.ownerKind },
     origin,
     (stores, now) => stores.apiKeys.revoke(key.id, now),
   );
@@ -77,12 +77,12 @@ async function revokeApiKey(deps: RevokeTokenDeps, { token, origin }: RevokeToke
 async function revokeAccessToken(deps: RevokeTokenDeps, { token, origin }: RevokeTokenInput): Promise<void> {
   const verified = await deps.accessTokenVerifier.verify(token);
   if ('fault' in verified) return;
-  const { tokenId, subjectId } = verified.claims;
+  const { tokenId, subjectId, subjectKind } = verified.claims;
   await writeRevocation(
     deps,
     { form: 'token', id: tokenId },
     'token.revoke',
-    subjectId,
+    { id: subjectId, kind: subjectKind },
     origin,
     async () => true,
   );
@@ -92,7 +92,7 @@ async function writeRevocation(
   deps: RevokeTokenDeps,
   target: RevocationTarget,
   kind: 'token.revoke' | 'api_key.revoke',
-  actorId: string,
+  owner: { readonly id: string; readonly kind: 'user' | 'service' },
   origin: CallOrigin,
   act: (stores: RevokeStores, now: number) => Promise<boolean>,
 ): Promise<void> {
@@ -102,7 +102,14 @@ async function writeRevocation(
     if (!(await act(stores, now))) return false;
     await stores.revocations.insert(revoked);
     await stores.audit.append(
-      auditEvent(deps, { kind, outcome: 'success', actorId, targetId: target.id, origin }),
+      auditEvent(deps, {
+        kind,
+        outcome: 'success',
+        ...(owner.kind === 'user' ? { accountId: owner.id } : {}),
+        actorId: owner.id,
+        targetId: target.id,
+        origin,
+      }),
     );
     return true;
   });

@@ -47,5 +47,6 @@ function assess(deps: AssessDeps, token: string, audience: string): MaybePromise
   if (!token.startsWith(API_KEY_PREFIX)) return assessAccessToken(deps, token, audience);
   // A key speaks to this service alone.
   if (audience !== deps.audience) return { active: false, reason: 'wrong_audience' };
-  return assessApiKey(deps, token);
+  // The address of whoever asks is not that of whoever showed the key to them.
+  return assessApiKey(deps, token, undefined);
 }

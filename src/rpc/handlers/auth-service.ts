@@ -2,6 +2,7 @@
 
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
+import { requireLogin } from '../../domain/access/access-rule.ts';
 import { readScopes } from '../../domain/access/scope.ts';
 import type { AddressParser } from '../../domain/account/email-address.ts';
 import type { RegisterDeps } from '../../domain/account/register.ts';
@@ -117,7 +118,9 @@ export function authServiceHandlers(
     },
 
     async logoutAll(_request, call) {
-      await logoutAll(deps, { userId: call.requirePrincipal().subjectId, origin: call.origin });
+      const principal = call.requirePrincipal();
+      requireLogin(principal);
+      await logoutAll(deps, { userId: principal.subjectId, origin: call.origin });
       return create(LogoutAllResponseSchema);
     },
 

@@ -1,17 +1,58 @@
 // UserService: what happened to the account.
 
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import type { ListSecurityEventsDeps, SecurityEvent } from '../../domain/audit/security-events.ts';
+import { listSecurityEvents } from '../../domain/audit/security-events.ts';
+import type { PageTokenCodec } from '../../domain/paging.ts';
+import type { SecurityEventSchema } from '../../../gen/latchkey/v1/security_event_pb.ts';
+import { SecurityEventOutcome } from '../../../gen/latchkey/v1/security_event_pb.ts';
 import type { UserService } from '../../../gen/latchkey/v1/user_service_pb.ts';
+import { ListSecurityEventsResponseSchema } from '../../../gen/latchkey/v1/user_service_pb.ts';
+import { RequestReader } from '../decode.ts';
+import { PAGE_SIZE, readPosition, writePosition } from '../page-token.ts';
 import type { ServiceHandlers } from './handlers.ts';
 
-export type SecurityEventHandlersDeps = object;
+export type SecurityEventHandlersDeps = ListSecurityEventsDeps & { readonly pageTokenCodec: PageTokenCodec };
+
+const OUTCOME: Readonly<Record<SecurityEvent['outcome'], SecurityEventOutcome>> = {
+  success: SecurityEventOutcome.SUCCESS,
+  refused: SecurityEventOutcome.REFUSED,
+};
 
 /** UserService: what happened to the account. */
 export function securityEventHandlers(
-  _deps: SecurityEventHandlersDeps,
+  deps: SecurityEventHandlersDeps,
 ): Pick<ServiceHandlers<typeof UserService>, 'listSecurityEvents'> {
   return {
-    async listSecurityEvents() {
-      throw new Error('not built');
+    async listSecurityEvents(request, call) {
+      const ownerId = call.requirePrincipal().subjectId;
+      const query = `security-events/${ownerId}`;
+      const reader = new RequestReader();
+      const pageSize = reader.pageSize('page_size', request.pageSize, PAGE_SIZE);
+      reader.finish();
+      const before = readPosition(deps.pageTokenCodec, query, request.pageToken);
+      const { events, next } = await listSecurityEvents(deps, { ownerId, pageSize, before });
+      return create(ListSecurityEventsResponseSchema, {
+        events: events.map(encodeSecurityEvent),
+        nextPageToken: writePosition(deps.pageTokenCodec, query, next),
+      });
     },
+  };
+}
+
+function encodeSecurityEvent(event: SecurityEvent): MessageInitShape<typeof SecurityEventSchema> {
+  return {
+    id: event.id,
+    time: timestampFromMs(event.time),
+    kind: event.kind,
+    outcome: OUTCOME[event.outcome],
+    reason: event.reason ?? '',
+    actorId: event.actorId ?? '',
+    targetId: event.targetId ?? '',
+    ipAddress: event.origin.ipAddress,
+    userAgent: event.origin.userAgent,
+    requestId: event.origin.requestId,
   };
 }

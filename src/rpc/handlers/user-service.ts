@@ -1,13 +1,11 @@
 // UserService: decode → use case → encode.
 
 import { create } from '@bufbuild/protobuf';
-import { z } from 'zod';
 import { getUser } from '../../domain/account/get-user.ts';
-import { validationFailed } from '../../domain/errors.ts';
 import type { PageTokenCodec } from '../../domain/paging.ts';
 import type { EndSessionDeps } from '../../domain/session/end-session.ts';
 import { revokeSession } from '../../domain/session/end-session.ts';
-import type { ListSessionsDeps, ListSessionsInput } from '../../domain/session/list-sessions.ts';
+import type { ListSessionsDeps } from '../../domain/session/list-sessions.ts';
 import { listSessions } from '../../domain/session/list-sessions.ts';
 import type { UserService } from '../../../gen/latchkey/v1/user_service_pb.ts';
 import {
@@ -17,6 +15,7 @@ import {
 } from '../../../gen/latchkey/v1/user_service_pb.ts';
 import { RequestReader } from '../decode.ts';
 import { encodeSession, encodeUser } from '../encode.ts';
+import { PAGE_SIZE, readPosition, writePosition } from '../page-token.ts';
 import type { ApiKeyHandlersDeps } from './api-keys.ts';
 import { apiKeyHandlers } from './api-keys.ts';
 import type { ChangePasswordHandlersDeps } from './change-password.ts';
@@ -39,9 +38,6 @@ export type UserServiceDeps = ListSessionsDeps &
   ProfileHandlersDeps &
   SecurityEventHandlersDeps &
   TotpHandlersDeps & { readonly pageTokenCodec: PageTokenCodec };
-
-const PAGE_SIZE = { fallback: 50, max: 100 };
-const SessionPosition = z.object({ createTime: z.number(), id: z.uuid() });
 
 /** The handlers of UserService. */
 export function userServiceHandlers(deps: UserServiceDeps): ServiceHandlers<typeof UserService> {
@@ -68,7 +64,7 @@ export function userServiceHandlers(deps: UserServiceDeps): ServiceHandlers<type
       const { sessions, next } = await listSessions(deps, { userId: subjectId, pageSize, before });
       return create(ListSessionsResponseSchema, {
         sessions: sessions.map((session) => encodeSession(session, sessionId)),
-        nextPageToken: next === undefined ? '' : deps.pageTokenCodec.write(query, next),
+        nextPageToken: writePosition(deps.pageTokenCodec, query, next),
       });
     },
 
@@ -84,13 +80,4 @@ export function userServiceHandlers(deps: UserServiceDeps): ServiceHandlers<type
       return create(RevokeSessionResponseSchema);
     },
   };
-}
-
-function readPosition(codec: PageTokenCodec, query: string, pageToken: string): ListSessionsInput['before'] {
-  if (pageToken === '') return undefined;
-  const position = SessionPosition.safeParse(codec.read(query, pageToken));
-  if (position.success) return position.data;
-  throw validationFailed([
-    { field: 'page_token', description: 'must be the next_page_token of the page before' },
-  ]);
 }

@@ -1,9 +1,10 @@
-// API keys and service accounts in Postgres.
+// API keys in Postgres, as those who are called by them look them up.
 
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
-import type { ApiKeyStore } from '../../domain/api-key/api-key.ts';
-import type { ServiceAccountStore } from '../../domain/service-account/service-account.ts';
+import type { ApiKeyStore, ApiKeyUse } from '../../domain/api-key/api-key.ts';
+import type { IpNetwork } from '../../domain/network/ip-network.ts';
+import { parseNetwork } from '../../domain/network/ip-network.ts';
 import { date, optionalDate, optionalTime } from './row-values.ts';
 import type { Tables } from './rows.ts';
 
@@ -13,6 +14,7 @@ type KeyWithOwner = {
   readonly owner_id: string;
   readonly owner_kind: string;
   readonly scopes: readonly string[];
+  readonly allowed_cidrs: readonly string[];
   readonly expire_time: string | null;
   readonly revoke_time: string | null;
   readonly owner_active: boolean | null;
@@ -37,7 +39,7 @@ export function apiKeyStore(tables: Kysely<Tables>): ApiKeyStore {
           create_time: date(key.createTime),
           expire_time: optionalDate(key.expireTime),
           revoke_time: null,
-          allowed_cidrs: [],
+          allowed_cidrs: [...key.allowedCidrs],
           last_used_time: null,
           use_count: '0',
         })
@@ -46,7 +48,7 @@ export function apiKeyStore(tables: Kysely<Tables>): ApiKeyStore {
 
     async find(id) {
       const { rows } = await sql<KeyWithOwner>`
-        select k.id, k.digest, k.owner_id, k.owner_kind, k.scopes, k.expire_time, k.revoke_time,
+        select k.id, k.digest, k.owner_id, k.owner_kind, k.scopes, k.allowed_cidrs, k.expire_time, k.revoke_time,
           coalesce(u.status, s.status) = 'active' as owner_active, u.role as owner_role, s.scopes as owner_scopes,
           coalesce(u.token_version, s.token_version) as owner_version
         from api_keys k
@@ -65,6 +67,7 @@ export function apiKeyStore(tables: Kysely<Tables>): ApiKeyStore {
         ownerScopes: row.owner_scopes ?? [],
         ownerVersion: row.owner_version ?? 0,
         scopes: row.scopes,
+        networks: row.allowed_cidrs.map(toNetwork),
         expireTime: optionalTime(row.expire_time),
         revokeTime: optionalTime(row.revoke_time),
       };
@@ -79,27 +82,34 @@ export function apiKeyStore(tables: Kysely<Tables>): ApiKeyStore {
         .executeTakeFirst();
       return numUpdatedRows === 1n;
     },
+
+    async addUses(uses) {
+      for (let start = 0; start < uses.length; start += MAX_USES)
+        await addSome(tables, uses.slice(start, start + MAX_USES));
+    },
   };
 }
 
-/** The store over a connection or a transaction. */
-export function serviceAccountStore(tables: Kysely<Tables>): ServiceAccountStore {
-  return {
-    async insert(account) {
-      const inserted = await tables
-        .insertInto('service_accounts')
-        .values({
-          id: account.id,
-          name: account.name,
-          scopes: [...account.scopes],
-          status: 'active',
-          token_version: 1,
-          create_time: date(account.createTime),
-        })
-        .onConflict((conflict) => conflict.doNothing())
-        .returning('id')
-        .executeTakeFirst();
-      return inserted !== undefined;
-    },
-  };
+const MAX_USES = 5_000;
+
+// The rows are locked in one order, so that two nodes that write at once never hold what the other waits for.
+async function addSome(tables: Kysely<Tables>, uses: readonly ApiKeyUse[]): Promise<void> {
+  const column = <Value>(value: (use: ApiKeyUse) => Value) => uses.map(value);
+  await sql`
+    with used as (
+      select * from unnest(${column(({ id }) => id)}::uuid[], ${column(({ count }) => count)}::float8[],
+        ${column(({ lastUsedTime }) => lastUsedTime)}::float8[]) as u (id, count, last_used)),
+    held as materialized (
+      select k.id from api_keys k where k.id in (select id from used) order by k.id for update)
+    update api_keys k
+    set use_count = k.use_count + u.count::bigint, last_used_time = greatest(k.last_used_time, to_timestamp(u.last_used / 1000.0))
+    from used u, held h
+    where k.id = u.id and k.id = h.id`.execute(tables);
+}
+
+// A list that cannot be read must not become no list.
+function toNetwork(text: string): IpNetwork {
+  const read = parseNetwork(text);
+  if (read === undefined) throw new Error(`allowed_cidrs holds ${text}, which is no network`);
+  return read.network;
 }

@@ -1,8 +1,10 @@
 // Audit events in Postgres.
 
-import type { Kysely } from 'kysely';
+import type { Kysely, Selectable } from 'kysely';
+import { sql } from 'kysely';
 import type { AuditLog } from '../../domain/audit/audit-event.ts';
-import { date } from './row-values.ts';
+import type { SecurityEvent, SecurityEventReader } from '../../domain/audit/security-events.ts';
+import { date, time } from './row-values.ts';
 import type { Tables } from './rows.ts';
 
 /** The log over a connection or a transaction. */
@@ -27,5 +29,33 @@ export function auditLog(tables: Kysely<Tables>): AuditLog {
         })
         .execute();
     },
+  };
+}
+
+/** The reader over a connection. */
+export function securityEventReader(tables: Kysely<Tables>): SecurityEventReader {
+  return {
+    async list({ ownerId, before, limit }) {
+      const own = tables.selectFrom('audit_events').selectAll().where('account_id', '=', ownerId);
+      const page =
+        before === undefined
+          ? own
+          : own.where(sql<boolean>`(time, id) < (${date(before.createTime)}, ${before.id}::uuid)`);
+      const rows = await page.orderBy('time', 'desc').orderBy('id', 'desc').limit(limit).execute();
+      return rows.map(toSecurityEvent);
+    },
+  };
+}
+
+function toSecurityEvent(row: Selectable<Tables['audit_events']>): SecurityEvent {
+  return {
+    id: row.id,
+    time: time(row.time),
+    kind: row.kind,
+    outcome: row.outcome === 'success' ? 'success' : 'refused',
+    reason: row.reason ?? undefined,
+    actorId: row.actor_id ?? undefined,
+    targetId: row.target_id ?? undefined,
+    origin: { ipAddress: row.ip_address, userAgent: row.user_agent, requestId: row.request_id },
   };
 }

@@ -4,7 +4,7 @@ import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 import type { RevocationPage, RevocationStore } from '../../domain/revocation/revocation-store.ts';
 import type { Revocation } from '../../domain/revocation/revocation.ts';
-import { date, time } from './row-values.ts';
+import { date, optionalDate, optionalTime, time } from './row-values.ts';
 import type { Tables } from './rows.ts';
 
 type RevocationRow = {
@@ -13,6 +13,7 @@ type RevocationRow = {
   readonly min_version: number;
   readonly revoke_time: string;
   readonly expire_time: string;
+  readonly effect_time: string | null;
   readonly cursor: string;
 };
 
@@ -20,7 +21,14 @@ function toRevocation(row: RevocationRow): Revocation {
   const times = { revokeTime: time(row.revoke_time), expireTime: time(row.expire_time) };
   if (row.form === 'subject')
     return { form: 'subject', id: row.target_id, minVersion: row.min_version, ...times };
-  return { form: row.form, id: row.target_id, ...times };
+  if (row.form === 'token') return { form: 'token', id: row.target_id, ...times };
+  const effectTime = optionalTime(row.effect_time);
+  return {
+    form: 'session',
+    id: row.target_id,
+    ...(effectTime === undefined ? {} : { effectTime }),
+    ...times,
+  };
 }
 
 /**
@@ -31,7 +39,7 @@ export function revocationStore(tables: Kysely<Tables>): RevocationStore {
   const page = async (condition: ReturnType<typeof sql<boolean>>): Promise<RevocationPage> => {
     // The cursor comes with the rows, from the same snapshot; the outer join keeps it when there are none.
     const { rows } = await sql<RevocationRow | { readonly form: null; readonly cursor: string }>`
-      select r.form, r.target_id, r.min_version, r.revoke_time, r.expire_time, c.cursor
+      select r.form, r.target_id, r.min_version, r.revoke_time, r.expire_time, r.effect_time, c.cursor
       from (select pg_snapshot_xmin(pg_current_snapshot())::text as cursor) c
       left join (select * from revocations where ${condition}) r on true`.execute(tables);
     const revocations = rows.filter((row): row is RevocationRow => row.form !== null).map(toRevocation);
@@ -41,11 +49,16 @@ export function revocationStore(tables: Kysely<Tables>): RevocationStore {
   return {
     async insert(revocation) {
       const minVersion = revocation.form === 'subject' ? revocation.minVersion : 0;
+      const effectTime = revocation.form === 'session' ? revocation.effectTime : undefined;
+      // No effect time is at once, and nothing is sooner.
       await sql`
-        insert into revocations as r (form, target_id, min_version, revoke_time, expire_time)
-        values (${revocation.form}, ${revocation.id}, ${minVersion}, ${date(revocation.revokeTime)}, ${date(revocation.expireTime)})
+        insert into revocations as r (form, target_id, min_version, revoke_time, expire_time, effect_time)
+        values (${revocation.form}, ${revocation.id}, ${minVersion}, ${date(revocation.revokeTime)}, ${date(revocation.expireTime)},
+          ${optionalDate(effectTime)})
         on conflict (form, target_id) do update
         set min_version = greatest(r.min_version, excluded.min_version), expire_time = greatest(r.expire_time, excluded.expire_time),
+          effect_time = case when r.effect_time is not null and excluded.effect_time is not null
+            then least(r.effect_time, excluded.effect_time) end,
           written_by = excluded.written_by`.execute(tables);
     },
     snapshot: (now) => page(sql<boolean>`expire_time > ${date(now)}`),

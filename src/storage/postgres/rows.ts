@@ -102,6 +102,7 @@ const RevocationRow = defineEntity({
     min_version: p.integer(),
     revoke_time: p.datetime(),
     expire_time: p.datetime(),
+    effect_time: p.datetime().nullable(),
   },
 });
 

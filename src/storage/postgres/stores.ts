@@ -5,18 +5,20 @@ import type { Kysely } from 'kysely';
 import type { Transact } from '../../domain/transactions.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { actionTokenStore } from './action-token-store.ts';
-import { apiKeyStore, serviceAccountStore } from './api-key-store.ts';
-import { auditLog } from './audit-log.ts';
+import { apiKeyStore } from './api-key-store.ts';
+import { auditLog, securityEventReader } from './audit-log.ts';
 import { isRetryable, translateError } from './errors.ts';
 import { instanceStore, roleStore } from './instance-store.ts';
 import { knownDevices } from './known-devices.ts';
 import { lockoutStore } from './lockout-store.ts';
 import { outbox, outboxQueue } from './outbox-store.ts';
+import { ownApiKeyStore } from './own-api-key-store.ts';
 import { revocationStore } from './revocation-store.ts';
 import type { Database } from './connection.ts';
 import type { Tables } from './rows.ts';
 import type { RunStatement } from './statement.ts';
 import { statementsOver } from './statement.ts';
+import { serviceAccountStore } from './service-account-store.ts';
 import { sessionStore } from './session-store.ts';
 import { signingKeyStore } from './signing-key-store.ts';
 import { userStore } from './user-store.ts';
@@ -33,9 +35,11 @@ function bareStores(tables: Kysely<Tables>, run: RunStatement) {
     revocations: revocationStore(tables),
     roles: roleStore(tables),
     apiKeys: apiKeyStore(tables),
+    ownApiKeys: ownApiKeyStore(tables),
     serviceAccounts: serviceAccountStore(tables),
     signingKeys: signingKeyStore(tables),
     audit: auditLog(tables),
+    securityEvents: securityEventReader(tables),
     actionTokens: actionTokenStore(tables),
     lockouts: lockoutStore(tables),
     knownDevices: knownDevices(tables),
@@ -54,9 +58,11 @@ export function openStores({ tables, run }: Pick<Database, 'tables' | 'run'>): S
     revocations: translating(stores.revocations),
     roles: translating(stores.roles),
     apiKeys: translating(stores.apiKeys),
+    ownApiKeys: translating(stores.ownApiKeys),
     serviceAccounts: translating(stores.serviceAccounts),
     signingKeys: translating(stores.signingKeys),
     audit: translating(stores.audit),
+    securityEvents: translating(stores.securityEvents),
     actionTokens: translating(stores.actionTokens),
     lockouts: translating(stores.lockouts),
     knownDevices: translating(stores.knownDevices),

@@ -20,7 +20,7 @@ const Times = { id: z.string(), revokeTime: z.number(), expireTime: z.number() }
 const Entry = z.array(
   z.discriminatedUnion('form', [
     z.object({ form: z.literal('token'), ...Times }),
-    z.object({ form: z.literal('session'), ...Times }),
+    z.object({ form: z.literal('session'), effectTime: z.number().optional(), ...Times }),
     z.object({ form: z.literal('subject'), minVersion: z.int(), ...Times }),
   ]),
 );

@@ -53,6 +53,8 @@ export class AccountSchema extends Migration {
         add column use_count bigint not null default 0`);
     // Room on each page for the row that a login writes anew, so that no index has to be touched (heap-only tuples).
     this.addSql(`alter table users set (fillfactor = 85)`);
+    // A revocation that holds only from then on; at once when null.
+    this.addSql(`alter table revocations add column effect_time timestamptz`);
     this.addSql(`alter table audit_events add column account_id uuid`);
     this.addSql(
       `create index audit_events_by_account on audit_events (account_id, time desc, id desc) where account_id is not null`,

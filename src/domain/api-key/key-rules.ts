@@ -1,0 +1,65 @@
+// What every new key of a person obeys.
+
+import type { AuditLog } from '../audit/audit-event.ts';
+import { DomainError } from '../errors.ts';
+import type { Violations } from '../text.ts';
+import type { ApiKeyStore, OwnApiKeyStore } from './api-key.ts';
+
+/** How many live keys one person may hold. */
+export const MAX_LIVE_KEYS = 50;
+
+const MAX_LIFE_MS = 3_650 * 86_400_000;
+
+/** The stores in which a new key of a person comes to be. */
+export type KeyStores = {
+  readonly apiKeys: Pick<ApiKeyStore, 'insert' | 'revoke'>;
+  readonly ownApiKeys: Pick<OwnApiKeyStore, 'holdOwner' | 'countLive' | 'holdLive' | 'setExpiry'>;
+  readonly audit: AuditLog;
+};
+
+/** Notes an expiry that is past, or more than 10 years off. */
+export function checkExpiry(
+  violations: Violations,
+  field: string,
+  expireTime: number | undefined,
+  now: number,
+): void {
+  if (expireTime === undefined) return;
+  if (expireTime <= now) violations.add(field, 'must be in the future');
+  else if (expireTime > now + MAX_LIFE_MS) violations.add(field, 'must be at most 10 years from now');
+}
+
+/**
+ * The role of the owner, whose row is held from here on: of creates and rotations at once, each sees the keys of those before. Errors:
+ * USER_NOT_FOUND, also for a service.
+ */
+export async function holdOwner(stores: Pick<KeyStores, 'ownApiKeys'>, ownerId: string): Promise<string> {
+  const role = await stores.ownApiKeys.holdOwner(ownerId);
+  if (role === undefined) throw new DomainError('USER_NOT_FOUND', 'The account does not exist any more.');
+  return role;
+}
+
+/** Errors: API_KEY_LIMIT. The owner's row must be held. */
+export async function requireRoom(
+  stores: Pick<KeyStores, 'ownApiKeys'>,
+  ownerId: string,
+  now: number,
+): Promise<void> {
+  if ((await stores.ownApiKeys.countLive(ownerId, now)) < MAX_LIVE_KEYS) return;
+  throw new DomainError(
+    'API_KEY_LIMIT',
+    `You have ${MAX_LIVE_KEYS} live API keys already. Revoke one first.`,
+  );
+}
+
+/** API_KEY_NOT_FOUND, the same for another's key as for none. */
+export function apiKeyNotFound(): DomainError {
+  return new DomainError('API_KEY_NOT_FOUND', 'You have no live API key with this id.');
+}
+
+/** INSUFFICIENT_SCOPE that names what the role does not grant. */
+export function scopesNotGranted(missing: readonly string[]): DomainError {
+  return new DomainError('INSUFFICIENT_SCOPE', `Your role does not grant ${missing.join(' ')}.`, {
+    metadata: { missing_scopes: missing.join(' ') },
+  });
+}

@@ -1,0 +1,100 @@
+// RotateApiKey: a new key in the place of an old one, which lives on for a while.
+
+import { intersectScopes } from '../access/scope.ts';
+import type { CallOrigin } from '../audit/audit-event.ts';
+import { auditEvent } from '../audit/record.ts';
+import type { AnnounceDeps } from '../revocation/announce.ts';
+import { announce } from '../revocation/announce.ts';
+import type { RevocationStore } from '../revocation/revocation-store.ts';
+import type { Revocation } from '../revocation/revocation.ts';
+import { revocation } from '../revocation/revocation.ts';
+import type { TokenPolicy } from '../token/access-token.ts';
+import type { Transact } from '../transactions.ts';
+import type { ApiKey } from './api-key.ts';
+import type { CreateApiKeyDeps, CreatedApiKey } from './create-api-key.ts';
+import { newApiKey } from './create-api-key.ts';
+import type { KeyStores } from './key-rules.ts';
+import { apiKeyNotFound, holdOwner, requireRoom, scopesNotGranted } from './key-rules.ts';
+
+type RotateStores = KeyStores & { readonly revocations: Pick<RevocationStore, 'insert'> };
+
+export type RotateApiKeyDeps = Omit<CreateApiKeyDeps, 'transact'> &
+  AnnounceDeps & {
+    readonly transact: Transact<RotateStores>;
+    readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'>;
+  };
+
+export type RotateApiKeyInput = {
+  readonly ownerId: string;
+  readonly apiKeyId: string;
+  /** How long the old key lives on, in milliseconds; 0 ends it at once. */
+  readonly overlapMs: number;
+  readonly origin: CallOrigin;
+};
+
+/** The longest overlap. */
+export const MAX_OVERLAP_MS = 30 * 86_400_000;
+/** The overlap when none is asked for. */
+export const DEFAULT_OVERLAP_MS = 86_400_000;
+
+/**
+ * Makes a key with the name, networks and expiry of the old one, and as many of its scopes as the owner's role grants now. The old one ends
+ * after the overlap, on every node and with the tokens exchanged for it. Errors: API_KEY_NOT_FOUND (also for another's key, an expired and
+ * a revoked one), INSUFFICIENT_SCOPE (the role grants none of the scopes), API_KEY_LIMIT (with an overlap both keys count), USER_NOT_FOUND,
+ * CONFLICT, STORAGE_UNAVAILABLE.
+ */
+export async function rotateApiKey(deps: RotateApiKeyDeps, input: RotateApiKeyInput): Promise<CreatedApiKey> {
+  const { created, ended } = await deps.transact(async (stores) => {
+    const granted = deps.roleDirectory.grantedBy(await holdOwner(stores, input.ownerId));
+    const now = deps.clock.now();
+    const old = await stores.ownApiKeys.holdLive(input.apiKeyId, input.ownerId, now);
+    if (old === undefined) throw apiKeyNotFound();
+    const scopes = intersectScopes(old.scopes, granted);
+    if (scopes.length === 0) throw scopesNotGranted(old.scopes);
+    const ended = await endOld(deps, stores, old, now, now + input.overlapMs);
+    await requireRoom(stores, input.ownerId, now);
+    const { ownerId, displayName, allowedCidrs, expireTime } = old;
+    const created = newApiKey(deps, {
+      ownerId,
+      displayName,
+      scopes,
+      allowedCidrs,
+      createTime: now,
+      expireTime,
+    });
+    await stores.apiKeys.insert(created.row);
+    await stores.audit.append(
+      auditEvent(deps, {
+        kind: 'api_key.rotate',
+        outcome: 'success',
+        accountId: ownerId,
+        actorId: ownerId,
+        targetId: old.id,
+        origin: input.origin,
+        details: { successor: created.row.id },
+      }),
+    );
+    return { created, ended };
+  });
+  await announce(deps, ended);
+  return { apiKey: created.apiKey, secret: created.secret };
+}
+
+// Nodes remember a key with its expiry for a while, and tokens were exchanged for it that may live longer than the overlap. A revocation
+// that holds from the new expiry on reaches both like any other: so the key dies on time everywhere, however short the overlap.
+async function endOld(
+  deps: RotateApiKeyDeps,
+  stores: RotateStores,
+  old: ApiKey,
+  now: number,
+  endTime: number,
+): Promise<readonly Revocation[]> {
+  if (old.expireTime !== undefined && old.expireTime <= endTime) return [];
+  const isAtOnce = endTime <= now;
+  if (isAtOnce) await stores.apiKeys.revoke(old.id, now);
+  else await stores.ownApiKeys.setExpiry(old.id, endTime);
+  const target = { form: 'session', id: old.id, ...(isAtOnce ? {} : { effectTime: endTime }) } as const;
+  const ended = revocation(target, now, deps.tokenPolicy.accessTokenTtlMs);
+  await stores.revocations.insert(ended);
+  return [ended];
+}

@@ -1,0 +1,50 @@
+// What happened to an account, as its owner may see it.
+
+import type { PagePosition, PageQuery } from '../paging.ts';
+import { pageOf } from '../paging.ts';
+import type { CallOrigin } from './audit-event.ts';
+
+/** An audit event of the account. Times are epoch milliseconds. */
+export type SecurityEvent = {
+  readonly id: string;
+  readonly time: number;
+  /** An AuditKind of this version or of another. */
+  readonly kind: string;
+  readonly outcome: 'success' | 'refused';
+  readonly reason: string | undefined;
+  readonly actorId: string | undefined;
+  readonly targetId: string | undefined;
+  readonly origin: CallOrigin;
+};
+
+/** Port: reads the audit log by account. */
+export type SecurityEventReader = {
+  /** Newest first, by time. */
+  list(query: PageQuery): Promise<readonly SecurityEvent[]>;
+};
+
+export type ListSecurityEventsDeps = { readonly securityEvents: SecurityEventReader };
+
+export type ListSecurityEventsInput = {
+  readonly ownerId: string;
+  readonly pageSize: number;
+  readonly before: PagePosition | undefined;
+};
+
+/**
+ * A page of what happened to the account, and where the next one begins (undefined on the last). Where somebody else acted, an administrator
+ * say, from where is none of the owner's business. Errors: STORAGE_UNAVAILABLE.
+ */
+export async function listSecurityEvents(
+  deps: ListSecurityEventsDeps,
+  { ownerId, pageSize, before }: ListSecurityEventsInput,
+) {
+  const found = await deps.securityEvents.list({ ownerId, before, limit: pageSize + 1 });
+  const { items, next } = pageOf(found, pageSize, ({ time, id }) => ({ createTime: time, id }));
+  return { events: items.map((event) => withoutStrangersOrigin(event, ownerId)), next };
+}
+
+function withoutStrangersOrigin(event: SecurityEvent, ownerId: string): SecurityEvent {
+  if (event.actorId === undefined || event.actorId === ownerId) return event;
+  return { ...event, origin: { ...event.origin, ipAddress: '', userAgent: '' } };
+}

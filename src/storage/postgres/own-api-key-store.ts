@@ -1,0 +1,90 @@
+// API keys in Postgres, as the people who own them deal with them.
+
+import type { Kysely, Selectable } from 'kysely';
+import { sql } from 'kysely';
+import type { ApiKey, OwnApiKeyStore } from '../../domain/api-key/api-key.ts';
+import { date, optionalTime, time } from './row-values.ts';
+import type { Tables } from './rows.ts';
+
+/** The store over a connection or a transaction. */
+export function ownApiKeyStore(tables: Kysely<Tables>): OwnApiKeyStore {
+  const isLiveAt = (now: number) =>
+    sql<boolean>`revoke_time is null and (expire_time is null or expire_time > ${date(now)})`;
+  const own = (ownerId: string) =>
+    tables.selectFrom('api_keys').where('owner_kind', '=', 'user').where('owner_id', '=', ownerId);
+
+  return {
+    async holdOwner(ownerId) {
+      const owner = await tables
+        .selectFrom('users')
+        .select('role')
+        .where('id', '=', ownerId)
+        .where('status', '=', 'active')
+        .forNoKeyUpdate()
+        .executeTakeFirst();
+      return owner?.role;
+    },
+
+    async countLive(ownerId, now) {
+      const { count } = await own(ownerId)
+        .where(isLiveAt(now))
+        .select((expression) => expression.fn.countAll<string>().as('count'))
+        .executeTakeFirstOrThrow();
+      return Number(count);
+    },
+
+    async holdLive(id, ownerId, now) {
+      const row = await own(ownerId)
+        .selectAll()
+        .where('id', '=', id)
+        .where(isLiveAt(now))
+        .forUpdate()
+        .executeTakeFirst();
+      return row === undefined ? undefined : toApiKey(row);
+    },
+
+    async setExpiry(id, expireTime) {
+      await tables
+        .updateTable('api_keys')
+        .set({ expire_time: date(expireTime) })
+        .where('id', '=', id)
+        .execute();
+    },
+
+    async revokeOwn(id, ownerId, now) {
+      const { numUpdatedRows } = await tables
+        .updateTable('api_keys')
+        .set({ revoke_time: date(now) })
+        .where('id', '=', id)
+        .where('owner_kind', '=', 'user')
+        .where('owner_id', '=', ownerId)
+        .where('revoke_time', 'is', null)
+        .executeTakeFirst();
+      return numUpdatedRows === 1n;
+    },
+
+    async list({ ownerId, before, limit }) {
+      const kept = own(ownerId).selectAll().where('revoke_time', 'is', null);
+      const page =
+        before === undefined
+          ? kept
+          : kept.where(sql<boolean>`(create_time, id) < (${date(before.createTime)}, ${before.id}::uuid)`);
+      const rows = await page.orderBy('create_time', 'desc').orderBy('id', 'desc').limit(limit).execute();
+      return rows.map(toApiKey);
+    },
+  };
+}
+
+function toApiKey(row: Selectable<Tables['api_keys']>): ApiKey {
+  return {
+    id: row.id,
+    ownerId: row.owner_id,
+    displayName: row.display_name,
+    scopes: row.scopes,
+    allowedCidrs: row.allowed_cidrs,
+    createTime: time(row.create_time),
+    expireTime: optionalTime(row.expire_time ?? null),
+    lastUsedTime: optionalTime(row.last_used_time ?? null),
+    useCount: BigInt(row.use_count),
+  };
+}

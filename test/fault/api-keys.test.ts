@@ -1,0 +1,86 @@
+// API keys on two nodes: a key that ends on one ends on the other, in time; what both count adds up.
+
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
+import { beforeAll, expect, it } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import type { TestService } from '../support/service.ts';
+import { bearer } from '../support/service.ts';
+import type { OpenNodes } from './nodes.ts';
+import { becomeFresh, describeOnEveryBackend, openSession, outcomeOf } from './nodes.ts';
+
+describeOnEveryBackend('an API key', (openNodes: OpenNodes) => {
+  const clock = new FakeClock(Date.now());
+  let node: TestService;
+  let other: TestService;
+  beforeAll(async () => {
+    [node, other] = await openNodes({ clock });
+  });
+
+  const exchange = (at: TestService, secret: string) => at.auth().exchangeApiKey({}, bearer(secret));
+  /** A new key that both nodes remember, and its token from each. */
+  async function heldKey() {
+    const { tokens } = await openSession(node);
+    const headers = bearer(tokens.accessToken);
+    const { apiKey, secret } = await node
+      .user()
+      .createApiKey({ displayName: 'A', scopes: ['account:read'] }, headers);
+    const exchanged = [await exchange(node, secret), await exchange(other, secret)];
+    return { id: apiKey?.id ?? '', secret, headers, tokens: exchanged.map(({ accessToken }) => accessToken) };
+  }
+  const isDeadOn = async (at: TestService, secret: string, tokens: readonly string[]) => {
+    const outcomes = await Promise.all([
+      outcomeOf(exchange(at, secret)),
+      ...tokens.map((token) => outcomeOf(at.user().getMe({}, bearer(token)))),
+    ]);
+    return outcomes.every((outcome) => outcome === 'TOKEN_REVOKED');
+  };
+
+  it('that is revoked on one node is refused on the other, with its tokens', async () => {
+    const { id, secret, headers, tokens } = await heldKey();
+    await node.user().revokeApiKey({ apiKeyId: id }, headers);
+    expect(await isDeadOn(node, secret, tokens)).toBe(true);
+    await eventually(() => isDeadOn(other, secret, tokens));
+  });
+
+  it('that was rotated on one node dies on the other when its overlap ends, with its tokens', async () => {
+    const { id, secret, headers, tokens } = await heldKey();
+    await node.user().rotateApiKey({ apiKeyId: id, overlap: durationFromMs(1_500) }, headers);
+    // The other node has the news when the news behind it has come.
+    const later = await heldKey();
+    await node.user().revokeApiKey({ apiKeyId: later.id }, later.headers);
+    await eventually(() => isDeadOn(other, later.secret, []));
+    clock.advance(1_499);
+    await exchange(other, secret);
+    for (const token of tokens) await other.user().getMe({}, bearer(token));
+    clock.advance(1);
+    expect(await isDeadOn(other, secret, tokens)).toBe(true);
+    expect(await isDeadOn(node, secret, tokens)).toBe(true);
+    await becomeFresh(node, other);
+  });
+
+  it('is counted on both', async () => {
+    const { id, secret, headers } = await heldKey();
+    await exchange(other, secret);
+    await Promise.all([node.app.apiKeyUsage.flush(), other.app.apiKeyUsage.flush()]);
+    const { apiKeys } = await node.user().listApiKeys({}, headers);
+    expect(apiKeys.find((key) => key.id === id)?.useCount).toBe(3n);
+  });
+
+  it('is counted also by a node that stops', async () => {
+    const [stopping, staying] = await openNodes();
+    const { tokens } = await openSession(stopping);
+    const headers = bearer(tokens.accessToken);
+    const { apiKey, secret } = await stopping
+      .user()
+      .createApiKey({ displayName: 'A', scopes: ['account:read'] }, headers);
+    await exchange(stopping, secret);
+    await stopping.running.stop();
+    const found = await staying.app.ownApiKeys.list({
+      ownerId: apiKey?.ownerId ?? '',
+      before: undefined,
+      limit: 1,
+    });
+    expect(found[0]?.useCount).toBe(1n);
+  });
+});
