@@ -184,6 +184,22 @@ describe('who is counted', () => {
     expect(await call()).toBe(REFUSED);
   });
 
+  it('a refusal leaves no trace in the audit log, so that a flood does not fill it', async () => {
+    const { tables } = service.app.database;
+    const events = async () => (await tables.selectFrom('audit_events').select('id').execute()).length;
+    const here = somewhere();
+    const tryOften = async () => {
+      for (let time = 1; time <= 10; time += 1)
+        await endingOf(service.auth().login({ ...WRONG, identifier: `audited${time}` }, here));
+    };
+    const before = await events();
+    await tryOften();
+    const after = await events();
+    expect(after).toBeGreaterThan(before);
+    await tryOften();
+    expect(await events()).toBe(after);
+  });
+
   it('nobody who has not been let in', async () => {
     const here = somewhere();
     for (let time = 1; time <= 15; time += 1)
