@@ -256,7 +256,7 @@ describeWithRedis('RateLimiter over Redis', () => {
     expect(Number(stored)).toBe(3);
   });
 
-  it('counts here when something else stands where the count should', async () => {
+  it('counts here when Redis cannot, and does not ask it again for a while', async () => {
     const told: string[] = [];
     const limiter = await connected(redisUrl(), told);
     const key = newKey();
@@ -265,6 +265,16 @@ describeWithRedis('RateLimiter over Redis', () => {
     );
     expect(await use(limiter, key, 'token')).toBe('19');
     expect(told).toEqual(['away']);
+    const next = newKey();
+    expect(await use(limiter, next, 'token')).toBe('19');
+    const atRedis = await withRedis(redisUrl(), (redis) =>
+      redis.exists(`${redisKeyPrefix()}limit:token:address:${counterKey(next)}`),
+    );
+    expect(atRedis).toBe(0);
+    await eventually(async () => {
+      await use(limiter, newKey(), 'token');
+      return told.at(-1) === 'back';
+    });
   });
 
   it('does not start with a window that Redis cannot count', () => {
