@@ -23,15 +23,20 @@ import { ApiKeyUsage } from './domain/api-key/api-key-usage.ts';
 import type { Clock } from './domain/clock.ts';
 import type { BootstrapSecrets } from './domain/instance/bootstrap.ts';
 import { bootstrap } from './domain/instance/bootstrap.ts';
+import { LIMIT_TABLE } from './domain/limits/limit-table.ts';
+import type { RateLimiter } from './domain/limits/rate-limiter.ts';
+import { unlimited } from './domain/limits/rate-limiter.ts';
 import type { RevocationChannel } from './domain/revocation/revocation-channel.ts';
 import { RevocationIndex } from './domain/revocation/revocation-index.ts';
 import { parseAddress } from './mail/address-parser.ts';
 import type { MailTransport } from './mail/transport.ts';
 import { folderTransport, smtpTransport } from './mail/transport.ts';
+import { memoryRateLimiter } from './storage/memory/rate-limiter.ts';
 import { memoryRevocationChannel } from './storage/memory/revocation-channel.ts';
 import type { Database } from './storage/postgres/connection.ts';
 import { openDatabase } from './storage/postgres/connection.ts';
 import { openStores, openTransactions } from './storage/postgres/stores.ts';
+import { RedisRateLimiter } from './storage/redis/rate-limiter.ts';
 import { RedisRevocationChannel } from './storage/redis/revocation-channel.ts';
 import type { Logger } from './telemetry/logger.ts';
 
@@ -123,6 +128,7 @@ export async function openApp(
     revocationChannel,
     onChannelFailure: (error: unknown) =>
       logger.warn({ err: error }, 'revocation not published; other nodes learn it from the database'),
+    rateLimiter: openRateLimiter(config, logger, clock),
     roleDirectory: new RoleDirectory(),
     mailTransport: openMail(config, logger, dataDir),
     audience: config.AUDIENCE,
@@ -150,6 +156,7 @@ export function bootstrapApp(
 /** Closes what `openApp` and `openStorage` opened. */
 export async function closeApp(app: App): Promise<void> {
   app.mailTransport.close();
+  app.rateLimiter.close?.();
   await app.revocationChannel.close();
   await app.database.close();
   await app.dataDir?.release();
@@ -174,6 +181,20 @@ function openChannel(config: Config, logger: Logger): CheckedChannel {
       if (isAway) logger.info('redis is back');
       isAway = false;
     },
+  });
+}
+
+function openRateLimiter(config: Config, logger: Logger, clock: Clock): RateLimiter & { close?(): void } {
+  if (config.RATE_LIMITS === 'off') return unlimited;
+  if (config.REDIS_URL === undefined) return memoryRateLimiter(clock, LIMIT_TABLE);
+  return new RedisRateLimiter({
+    url: config.REDIS_URL,
+    keyPrefix: config.REDIS_KEY_PREFIX,
+    clock,
+    table: LIMIT_TABLE,
+    onAway: ({ message: reason }) =>
+      logger.warn({ reason }, 'redis is away; limits are counted on this node alone'),
+    onBack: () => logger.info('redis is back; limits are counted together'),
   });
 }
 

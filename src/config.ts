@@ -89,6 +89,7 @@ const Environment = z.object({
   REGISTRATION: z.enum(['private', 'open', 'closed'], 'must be private, open or closed').default('private'),
   REQUIRE_VERIFIED_EMAIL: flag.default(false),
   ANONYMOUS_VALIDATION: flag.default(false),
+  RATE_LIMITS: z.enum(['on', 'off'], 'must be on or off').default('on'),
   ADMIN_EMAIL: z.string().min(3).max(254).default('admin@localhost.localdomain'),
   SMTP_URL: z.url({ protocol: /^smtps?$/, error: 'must be an smtp:// or smtps:// URL' }).optional(),
   MAIL_FROM: z.string().min(3).max(320).default('latchkey <no-reply@localhost.localdomain>'),

@@ -109,6 +109,7 @@ function pipelineOf(app: App): PipelineDeps {
     accessTable: accessTable(SERVICES, { anonymousValidation: app.config.ANONYMOUS_VALIDATION }),
     authenticate: (presented) => authenticate(app, presented),
     clientAddress: clientAddressBehind(app.config.TRUSTED_PROXIES),
+    rateLimiter: app.rateLimiter,
     clock: app.clock,
     logger: app.logger,
     maxCallMs: app.config.MAX_CALL_TIME,

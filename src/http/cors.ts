@@ -5,7 +5,13 @@ import { cors } from '@connectrpc/connect';
 import type { HttpResponse } from './response.ts';
 
 const ALLOWED_HEADERS = [...cors.allowedHeaders, 'authorization', 'x-api-key', 'x-request-id'].join(', ');
-const EXPOSED_HEADERS = [...cors.exposedHeaders, 'x-request-id'].join(', ');
+const EXPOSED_HEADERS = [
+  ...cors.exposedHeaders,
+  'x-request-id',
+  'x-ratelimit-limit',
+  'x-ratelimit-remaining',
+  'x-ratelimit-reset',
+].join(', ');
 const PREFLIGHT_MAX_AGE_S = 7_200;
 
 /** Adds the CORS headers for an allowed origin. True when the request was a preflight and has been answered. */

@@ -5,11 +5,14 @@ import { getOption, hasOption } from '@bufbuild/protobuf';
 import { durationMs } from '@bufbuild/protobuf/wkt';
 import type { GuardedAccess } from '../domain/access/access-rule.ts';
 import type { CredentialKind as DomainCredentialKind } from '../domain/access/principal.ts';
+import type { LimitClass } from '../domain/limits/rate-limiter.ts';
 import type { Access } from '../../gen/latchkey/v1/access_pb.ts';
-import { access as accessOption, CredentialKind } from '../../gen/latchkey/v1/access_pb.ts';
+import { access as accessOption, CredentialKind, RateLimitClass } from '../../gen/latchkey/v1/access_pb.ts';
 
-/** Who may make a call. */
-export type AccessRule =
+/** Who may make a call, and what limits it counts toward. */
+export type AccessRule = Admission & { readonly limitClass?: LimitClass };
+
+type Admission =
   /** Anyone; credentials are not looked at. */
   | { readonly mode: 'public' }
   /** Anyone; a good credential makes the caller known. */
@@ -23,6 +26,16 @@ const CREDENTIALS: ReadonlyMap<CredentialKind, DomainCredentialKind> = new Map([
   [CredentialKind.ACCESS_TOKEN, 'access_token'],
   [CredentialKind.API_KEY, 'api_key'],
   [CredentialKind.SESSION_COOKIE, 'session_cookie'],
+]);
+
+const LIMIT_CLASSES: ReadonlyMap<RateLimitClass, LimitClass | undefined> = new Map([
+  [RateLimitClass.UNSPECIFIED, undefined],
+  [RateLimitClass.REGISTER, 'register'],
+  [RateLimitClass.LOGIN, 'login'],
+  [RateLimitClass.MFA, 'mfa'],
+  [RateLimitClass.MAIL, 'mail'],
+  [RateLimitClass.TOKEN, 'token'],
+  [RateLimitClass.CREDENTIALS, 'credentials'],
 ]);
 
 /** Which scope `LATCHKEY_ANONYMOUS_VALIDATION` gives to everyone. */
@@ -47,9 +60,19 @@ function ruleOf(method: DescMethod): AccessRule {
   const modes = [access.public, access.optional, access.credentials.length > 0].filter(Boolean);
   if (modes.length !== 1)
     throw new Error(`${name} must declare exactly one of public, optional and credentials`);
+  return { ...admission(name, access), ...limit(name, access) };
+}
+
+function admission(name: string, access: Access): Admission {
   if (access.public) return { mode: 'public' };
   if (access.optional) return { mode: 'optional' };
   return { mode: 'guarded', ...guard(name, access) };
+}
+
+function limit(name: string, access: Access): { readonly limitClass?: LimitClass } {
+  if (!LIMIT_CLASSES.has(access.rateLimit)) throw new Error(`${name} names an unknown class of limit`);
+  const limitClass = LIMIT_CLASSES.get(access.rateLimit);
+  return limitClass === undefined ? {} : { limitClass };
 }
 
 function guard(name: string, access: Access): GuardedAccess {
@@ -65,5 +88,6 @@ function guard(name: string, access: Access): GuardedAccess {
 function relax(rule: AccessRule, anonymousValidation: boolean): AccessRule {
   const isValidation =
     rule.mode === 'guarded' && rule.scopes.length === 1 && rule.scopes[0] === VALIDATION_SCOPE;
-  return anonymousValidation && isValidation ? { mode: 'public' } : rule;
+  if (!anonymousValidation || !isValidation) return rule;
+  return rule.limitClass === undefined ? { mode: 'public' } : { mode: 'public', limitClass: rule.limitClass };
 }

@@ -5,6 +5,8 @@ import type { DescMethod } from '@bufbuild/protobuf';
 import type { Principal } from '../domain/access/principal.ts';
 import type { CallOrigin } from '../domain/audit/audit-event.ts';
 import { DomainError } from '../domain/errors.ts';
+import type { LimitState, RateLimiter } from '../domain/limits/rate-limiter.ts';
+import { noting, tighter } from '../domain/limits/rate-limiter.ts';
 import type { ClientAddress } from './client-address.ts';
 
 /** What an adapter knows of a call. */
@@ -32,6 +34,8 @@ export class Call {
   readonly transport: Transport;
   /** Set by the access step; undefined on public methods and for anonymous callers. */
   principal: Principal | undefined;
+  /** The tightest of the limits that the call was counted toward, for the answer's headers; undefined when there was none. */
+  limit: LimitState | undefined;
   readonly #clientAddress: ClientAddress;
   #requestId: string | undefined;
   #controller: AbortController | undefined;
@@ -65,6 +69,16 @@ export class Call {
       userAgent: printable(userAgent).slice(0, MAX_USER_AGENT_LENGTH),
       requestId: this.requestId,
     };
+  }
+
+  /** Notes a limit that the call was counted toward. */
+  noteLimit(state: LimitState): void {
+    this.limit = tighter(this.limit, state);
+  }
+
+  /** The limiter for what is done during this call: the caller is told of what it counts. */
+  noting(limiter: RateLimiter): RateLimiter {
+    return noting(limiter, (state) => this.noteLimit(state));
   }
 
   /** Aborts when the caller has gone or the time for the call is up. */

@@ -11,6 +11,7 @@ import { decodeBinary, decodeJson } from './decode-message.ts';
 import { DomainError } from '../domain/errors.ts';
 import type { RpcError } from './error-table.ts';
 import { toRpcError } from './error-table.ts';
+import { limitHeaders } from './limit-headers.ts';
 import type { ServedService } from './handlers/handlers.ts';
 import type { Handler, PipelineDeps } from './pipeline.ts';
 import { serveMethod } from './pipeline.ts';
@@ -81,6 +82,8 @@ function addUnary(
     const outcome = await serve(transportOf(context), () => decode(method, context, request));
     if (outcome.call !== undefined) context.responseHeader.set('x-request-id', outcome.call.requestId);
     context.responseHeader.set('cache-control', 'no-store');
+    if (outcome.call?.limit !== undefined)
+      for (const [name, value] of limitHeaders(outcome.call.limit)) context.responseHeader.set(name, value);
     if ('error' in outcome) throw connectError(inTime(context, outcome.error));
     return outcome.response;
   });

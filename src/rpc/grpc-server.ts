@@ -16,9 +16,11 @@ import { logVerbosity, Metadata, Server, setLogVerbosity } from '@grpc/grpc-js';
 import { StatusSchema } from '../../gen/google/rpc/status_pb.ts';
 import { after } from '../domain/maybe-promise.ts';
 import type { Transport } from './call.ts';
+import type { LimitState } from '../domain/limits/rate-limiter.ts';
 import { decodeBinary } from './decode-message.ts';
 import type { RpcError } from './error-table.ts';
 import type { ServedService } from './handlers/handlers.ts';
+import { limitHeaders } from './limit-headers.ts';
 import type { Outcome, PipelineDeps, ServeMethod } from './pipeline.ts';
 import { serveMethod } from './pipeline.ts';
 
@@ -103,13 +105,19 @@ function implementationOf(
 
 function unary(method: DescMethod, serve: ServeMethod): handleUnaryCall<Buffer, Buffer> {
   const serialize = serializer(method);
-  const answer = (outcome: Outcome, callback: sendUnaryData<Buffer>) => {
-    if ('response' in outcome) callback(null, serialize(outcome.response));
-    else callback(statusOf(outcome.error));
+  const answer = (
+    outcome: Outcome,
+    call: ServerUnaryCall<Buffer, Buffer>,
+    callback: sendUnaryData<Buffer>,
+  ) => {
+    const limit = outcome.call?.limit;
+    if ('error' in outcome) return callback(statusOf(outcome.error, limit));
+    if (limit !== undefined) call.sendMetadata(withLimit(new Metadata(), limit));
+    callback(null, serialize(outcome.response));
   };
   return (call, respond) => {
     const outcome = serve(new GrpcTransport(call), () => decodeBinary(method, call.request));
-    void after(outcome, (known) => answer(known, respond));
+    void after(outcome, (known) => answer(known, call, respond));
   };
 }
 
@@ -153,7 +161,12 @@ function serializer(method: DescMethod): (response: Message) => Buffer {
   };
 }
 
-function statusOf(error: RpcError) {
+function withLimit(metadata: Metadata, limit: LimitState): Metadata {
+  for (const [name, value] of limitHeaders(limit)) metadata.set(name, value);
+  return metadata;
+}
+
+function statusOf(error: RpcError, limit: LimitState | undefined) {
   const status = create(StatusSchema, {
     code: error.code,
     message: error.message,
@@ -162,6 +175,7 @@ function statusOf(error: RpcError) {
   const metadata = new Metadata();
   metadata.set('grpc-status-details-bin', Buffer.from(toBinary(StatusSchema, status)));
   metadata.set('x-request-id', error.requestId);
+  if (limit !== undefined) withLimit(metadata, limit);
   // Connect's codes are gRPC's, number for number.
   const code: number = error.code;
   return { code, details: error.message, metadata };

@@ -1,4 +1,4 @@
-// The one guard of every call: deadline → access → handler → error mapping and log. Knows no transport.
+// The one guard of every call: deadline → access → rate limit → handler → error mapping and log. Knows no transport.
 
 import type { DescMethod, Message } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
@@ -7,11 +7,14 @@ import type { PresentedCredentials } from '../domain/access/authenticate.ts';
 import type { Principal } from '../domain/access/principal.ts';
 import type { Clock } from '../domain/clock.ts';
 import { DomainError } from '../domain/errors.ts';
+import { RateLimitedError } from '../domain/limits/rate-limited.ts';
+import type { LimitClass, RateLimiter } from '../domain/limits/rate-limiter.ts';
 import type { MaybePromise } from '../domain/maybe-promise.ts';
 import { after } from '../domain/maybe-promise.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { AccessRule, AccessTable } from './access-table.ts';
 import type { ActiveCalls } from './active-calls.ts';
+import { addressKey } from './address-key.ts';
 import type { Transport } from './call.ts';
 import { Call } from './call.ts';
 import type { ClientAddress } from './client-address.ts';
@@ -28,6 +31,7 @@ export type PipelineDeps = {
   readonly accessTable: AccessTable;
   readonly authenticate: (presented: PresentedCredentials) => MaybePromise<Principal>;
   readonly clientAddress: ClientAddress;
+  readonly rateLimiter: RateLimiter;
   readonly clock: Clock;
   readonly logger: Logger;
   /** No call runs longer, whatever its caller allows. */
@@ -56,6 +60,7 @@ export function serveMethod(
 ): ServeMethod {
   const rule = deps.accessTable.get(method);
   if (rule === undefined) throw new Error(`${method.parent.typeName}/${method.name} has no access rule`);
+  const { limitClass } = rule;
 
   return (transport, decode) => {
     const known = recall?.(transport);
@@ -65,7 +70,8 @@ export function serveMethod(
     try {
       const response = after(callerOf(deps, rule, call), (principal) => {
         call.principal = principal;
-        return handler(decode(), call);
+        if (limitClass === undefined) return handler(decode(), call);
+        return countUse(deps, limitClass, call).then(() => handler(decode(), call));
       });
       if (response instanceof Promise) return withinTime(deps, call, startTime, response);
       return succeeded(deps, call, startTime, response);
@@ -106,9 +112,18 @@ function succeeded(deps: PipelineDeps, call: Call, startTime: number, response: 
 }
 
 function failed(deps: PipelineDeps, call: Call, startTime: number, error: unknown): Outcome {
+  if (error instanceof RateLimitedError) call.noteLimit(error.state);
   const rpcError = toRpcError(error, call.requestId);
   logFailure(deps, call, startTime, rpcError, error);
   return { error: rpcError, call };
+}
+
+/** Counts the call toward the limits of its class. Login and what sends mail count by account and mailbox in their use cases. */
+async function countUse(deps: PipelineDeps, limitClass: LimitClass, call: Call): Promise<void> {
+  const limiter = call.noting(deps.rateLimiter);
+  await limiter.consume(limitClass, 'address', addressKey(call.origin.ipAddress));
+  if (limitClass === 'credentials')
+    await limiter.consume(limitClass, 'account', call.requirePrincipal().subjectId);
 }
 
 function callerOf(deps: PipelineDeps, rule: AccessRule, call: Call): MaybePromise<Principal | undefined> {

@@ -25,7 +25,11 @@ const MATRIX: Readonly<Record<string, Rule>> = {
     packages: ['@mikro-orm/*', '@electric-sql/*', 'kysely', 'pg', 'uuid'],
     builtins: true,
   },
-  'storage/redis': { folders: ['domain', 'storage'], packages: ['ioredis'], builtins: true },
+  'storage/redis': {
+    folders: ['domain', 'storage'],
+    packages: ['ioredis', 'rate-limiter-flexible'],
+    builtins: true,
+  },
   'storage/memory': { folders: ['domain', 'storage'], packages: ['lru-cache'], builtins: true },
   crypto: {
     folders: ['domain'],

@@ -43,7 +43,7 @@ const dataDir = () => join(folder.path, 'data');
 
 beforeAll(async () => {
   folder = await temporaryFolder();
-  child = await serveChild(folder.path, { LATCHKEY_DATA_DIR: dataDir() });
+  child = await serveChild(folder.path, { LATCHKEY_DATA_DIR: dataDir(), LATCHKEY_RATE_LIMITS: 'off' });
   client = connectTo(child.grpcAddress);
   secrets = Secrets.parse(JSON.parse(await readFile(join(dataDir(), 'bootstrap.json'), 'utf8')));
 });

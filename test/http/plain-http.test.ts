@@ -54,7 +54,9 @@ describe('cross-origin rules', () => {
       expect(response.headers.get('access-control-allow-headers')?.toLowerCase().split(', ')).toContain(name);
     const call = await get('/healthz', { headers: { origin: ORIGIN } });
     expect(call.headers.get('access-control-allow-origin')).toBe(ORIGIN);
-    expect(call.headers.get('access-control-expose-headers')?.toLowerCase()).toContain('x-request-id');
+    const exposed = call.headers.get('access-control-expose-headers')?.toLowerCase();
+    for (const name of ['x-request-id', 'x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset'])
+      expect(exposed).toContain(name);
   });
 
   it.each([

@@ -10,11 +10,20 @@ import {
 } from '@bufbuild/protobuf/wkt';
 import { describe, expect, it } from 'vitest';
 import type { Principal } from '../../src/domain/access/principal.ts';
+import { LIMIT_TABLE } from '../../src/domain/limits/limit-table.ts';
+import { unlimited } from '../../src/domain/limits/rate-limiter.ts';
 import { ActiveCalls } from '../../src/rpc/active-calls.ts';
 import { accessTable, type AccessRule } from '../../src/rpc/access-table.ts';
 import { serveMethod } from '../../src/rpc/pipeline.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
-import { access, AccessSchema, CredentialKind, type Access } from '../../gen/latchkey/v1/access_pb.ts';
+import {
+  access,
+  AccessSchema,
+  CredentialKind,
+  RateLimitClass,
+  RateLimitClassSchema,
+  type Access,
+} from '../../gen/latchkey/v1/access_pb.ts';
 import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { UserService } from '../../gen/latchkey/v1/user_service_pb.ts';
 
@@ -63,6 +72,11 @@ describe('a declaration', () => {
       { credentials: [ACCESS_TOKEN, 99 as CredentialKind] },
       'an unknown kind',
     ],
+    [
+      'of an unknown class of limit',
+      { public: true, rateLimit: 99 as RateLimitClass },
+      'test.Test/Do names an unknown class of limit',
+    ],
   ])('%s keeps the server from starting', (_what, declaration, message) => {
     expect(() => ruleOf(declaration)).toThrow(message);
     expect(() => ruleOf(declaration, true)).toThrow(message);
@@ -93,6 +107,26 @@ describe('a declaration', () => {
   });
 });
 
+describe('a class of limit', () => {
+  it('is part of the rule, whoever may call, also when anonymous validation opens it', () => {
+    const rateLimit = RateLimitClass.MFA;
+    expect(ruleOf({ public: true, rateLimit })).toEqual({ mode: 'public', limitClass: 'mfa' });
+    expect(ruleOf({ optional: true, rateLimit })).toEqual({ mode: 'optional', limitClass: 'mfa' });
+    const guarded = { credentials: [ACCESS_TOKEN], scopes: ['tokens:validate'], rateLimit };
+    expect(ruleOf(guarded)).toMatchObject({ mode: 'guarded', limitClass: 'mfa' });
+    expect(ruleOf(guarded, true)).toEqual({ mode: 'public', limitClass: 'mfa' });
+    expect(ruleOf({ public: true, rateLimit: RateLimitClass.UNSPECIFIED })).not.toHaveProperty('limitClass');
+  });
+
+  it('is known for every value of the contract, and limits something', () => {
+    for (const { number, localName } of RateLimitClassSchema.values) {
+      const limitClass = ruleOf({ public: true, rateLimit: number as RateLimitClass })?.limitClass;
+      expect(limitClass?.toUpperCase() ?? 'UNSPECIFIED').toBe(localName);
+      if (limitClass !== undefined) expect(LIMIT_TABLE[limitClass].address?.limit).toBeGreaterThan(0);
+    }
+  });
+});
+
 describe('the services', () => {
   it('declare a rule for every method, and no other keys open validation', () => {
     const services = [AuthService, UserService];
@@ -118,6 +152,7 @@ function pipeline(table: ReturnType<typeof accessTable>, principal: Principal | 
     accessTable: table,
     authenticate: async () => principal ?? Promise.reject(new Error('nobody called')),
     clientAddress: () => '',
+    rateLimiter: unlimited,
     clock: { now: () => NOW },
     logger: createLogger('silent'),
     maxCallMs: 1_000,

@@ -8,6 +8,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { ErrorReason as WireReason } from '../../gen/latchkey/v1/error_reason_pb.ts';
 import { GetMeResponseSchema, UserService } from '../../gen/latchkey/v1/user_service_pb.ts';
 import { DomainError, type ErrorReason } from '../../src/domain/errors.ts';
+import { unlimited } from '../../src/domain/limits/rate-limiter.ts';
 import { ActiveCalls } from '../../src/rpc/active-calls.ts';
 import { accessTable } from '../../src/rpc/access-table.ts';
 import { toRpcError } from '../../src/rpc/error-table.ts';
@@ -83,6 +84,7 @@ async function serve(
       isNetworkBound: false,
     }),
     clientAddress: () => '192.0.2.1',
+    rateLimiter: unlimited,
     clock: { now: () => 0 },
     logger: createLogger('trace', { write: (line: string) => void lines.push(line) }),
     maxCallMs: options.maxCallMs ?? 10_000,

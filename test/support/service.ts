@@ -57,6 +57,8 @@ const FAST: Readonly<Record<string, string>> = {
   LOG_LEVEL: 'silent',
   ISSUER: 'http://latchkey.test',
   SHUTDOWN_GRACE: '2s',
+  // The tests of the limits turn them on.
+  RATE_LIMITS: 'off',
   // Where mail goes when the database is not embedded.
   DATA_DIR: join(tmpdir(), `latchkey-test-${process.pid}`),
 };
