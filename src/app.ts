@@ -118,7 +118,6 @@ export async function openApp(
     signingAlgorithm: config.SIGNING_ALGORITHM,
     rotationMs: config.SIGNING_KEY_ROTATION,
     passwordHasher,
-    rateLimiter: { consume: () => Promise.resolve(undefined) },
     passwordPolicy: config.PASSWORD_POLICY,
     commonPasswords: commonPasswords(),
     parseAddress,

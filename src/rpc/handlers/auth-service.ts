@@ -97,7 +97,8 @@ export function authServiceHandlers(
       };
       if (request.useCookie) reader.add('use_cookie', 'must be false: this server keeps no cookie sessions');
       reader.finish();
-      return create(LoginResponseSchema, encodeLoginOutcome(await login(deps, input)));
+      const outcome = await login({ ...deps, rateLimiter: call.noting(deps.rateLimiter) }, input);
+      return create(LoginResponseSchema, encodeLoginOutcome(outcome));
     },
 
     async refreshToken(request, call) {
