@@ -33,6 +33,11 @@ const SAMPLES: Readonly<Record<string, JsonRequest>> = {
   GetMe: {},
   ListSessions: { pageSize: 10 },
   RevokeSession: { sessionId: ID },
+  EnrollTotp: {},
+  ConfirmTotp: { code: '123456' },
+  DisableTotp: {},
+  RegenerateBackupCodes: {},
+  VerifyMfa: { mfaToken: TOKEN, totpCode: '123456' },
 };
 
 /** A request that breaks no rule of `method`. Errors: Error when a new RPC has none here yet. */

@@ -19,6 +19,7 @@ import type { RunStatement } from './statement.ts';
 import { statementsOver } from './statement.ts';
 import { sessionStore } from './session-store.ts';
 import { signingKeyStore } from './signing-key-store.ts';
+import { totpStore } from './totp-store.ts';
 import { userStore } from './user-store.ts';
 
 /** Every store. */
@@ -38,6 +39,7 @@ function bareStores(tables: Kysely<Tables>, run: RunStatement) {
     audit: auditLog(tables),
     actionTokens: actionTokenStore(tables),
     lockouts: lockoutStore(tables),
+    totpFactors: totpStore(tables),
     knownDevices: knownDevices(tables),
     outbox: outbox(tables),
     outboxQueue: outboxQueue(tables),
@@ -59,6 +61,7 @@ export function openStores({ tables, run }: Pick<Database, 'tables' | 'run'>): S
     audit: translating(stores.audit),
     actionTokens: translating(stores.actionTokens),
     lockouts: translating(stores.lockouts),
+    totpFactors: translating(stores.totpFactors),
     knownDevices: translating(stores.knownDevices),
     outbox: translating(stores.outbox),
     outboxQueue: translating(stores.outboxQueue),
