@@ -65,9 +65,9 @@ export async function confirmTotp(
   if (user === undefined) throw new DomainError('USER_NOT_FOUND', 'The account does not exist any more.');
   const attempt = { user, event: { kind: 'mfa.enable', actorId: userId, origin } } as const;
   await requireUnlockedAttempt(deps, attempt);
-  if (user.mfaEnabled) throw mfaAlreadyEnabled();
   const factor = await deps.totpFactors.find(userId);
-  if (factor === undefined || !isPending(factor, deps.clock.now())) throw notPending();
+  if (factor?.confirmTime !== undefined) throw mfaAlreadyEnabled();
+  if (factor === undefined || deps.clock.now() - factor.createTime > PENDING_MS) throw notPending();
 
   const secret = deps.totpSecrets.unseal(userId, factor.sealedSecret);
   const step = deps.totp.matchedStep(secret, input.code, deps.clock.now());
@@ -78,10 +78,6 @@ export async function confirmTotp(
     .catch((error: unknown) => refuseIfLocked(deps, attempt, error));
   await announce(deps, revoked);
   return codes.map(({ text }) => text);
-}
-
-function isPending({ confirmTime, createTime }: TotpFactor, now: number): boolean {
-  return confirmTime === undefined && now - createTime <= PENDING_MS;
 }
 
 function notPending(): DomainError {

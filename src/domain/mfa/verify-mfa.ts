@@ -125,7 +125,8 @@ async function open(
   if (lockedUntil !== undefined) throw accountLocked(lockedUntil, now);
   const session = await openSession(deps, stores, {
     ...wishOf(token),
-    ...{ user, origin },
+    user,
+    origin,
     amr: AMR[matched.kind],
     kind: 'session.verify_mfa',
   });

@@ -32,7 +32,11 @@ export async function endOtherSessions(
   const { accessTokenTtlMs, refreshGraceMs } = tokenPolicy;
   const { expireTime } = revocation({ form: 'session', id: sessionId }, now, accessTokenTtlMs);
   const revoked = await stores.sessions.endOthers({
-    ...{ userId, keptId: sessionId, amr, now, expireTime },
+    userId,
+    keptId: sessionId,
+    amr,
+    now,
+    expireTime,
     // A retry within the grace gets an access token and does not count as seen.
     seenSince: now - accessTokenTtlMs - refreshGraceMs - REVOCATION_MARGIN_MS,
   });
