@@ -4,6 +4,7 @@ import { argon2Hasher } from './crypto/argon2-hasher.ts';
 import { actionTokenCodec } from './crypto/action-token-codec.ts';
 import { accessTokenSigner, RememberingVerifier } from './crypto/access-token-codec.ts';
 import { apiKeyCodec } from './crypto/api-key-codec.ts';
+import { backupCodes } from './crypto/backup-codes.ts';
 import { commonPasswords } from './crypto/common-passwords.ts';
 import { newId, newPassword, randomBytes } from './crypto/ids.ts';
 import { Keyset } from './crypto/keyset.ts';
@@ -12,6 +13,7 @@ import { MasterKey } from './crypto/master-key.ts';
 import { pageTokenCodec } from './crypto/page-token-codec.ts';
 import { refreshTokenCodec } from './crypto/refresh-token-codec.ts';
 import { signingKeyMaker } from './crypto/signing-keys.ts';
+import { totp, totpSecrets } from './crypto/totp.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config.ts';
 import type { DataDir } from './data-dir.ts';
@@ -110,6 +112,10 @@ export async function openApp(
     pageTokenCodec: pageTokenCodec(masterKey),
     apiKeyCodec,
     actionTokenCodec,
+    totp,
+    totpSecrets: totpSecrets(masterKey),
+    totpIssuer: new URL(config.ISSUER).hostname,
+    backupCodes: backupCodes(masterKey),
     apiKeyDirectory: new ApiKeyDirectory({ apiKeys: stores.apiKeys, apiKeyCodec, clock }),
     apiKeyUsage: new ApiKeyUsage({ apiKeys: stores.apiKeys, clock }),
     onKeyOutsideNetworks: (apiKey: string, ip: string) =>

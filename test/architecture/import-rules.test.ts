@@ -40,7 +40,7 @@ const MATRIX: Readonly<Record<string, Rule>> = {
   federation: { folders: ['domain'], packages: ['jose', 'lru-cache'], builtins: true },
   rpc: {
     folders: ['domain', 'gen', 'telemetry'],
-    packages: [...GRPC, 'protobufjs', 'lru-cache'],
+    packages: [...GRPC, 'protobufjs', 'lru-cache', 'qr', 'pngjs'],
     builtins: true,
   },
   http: { folders: ['domain', 'gen', 'telemetry'], packages: GRPC, builtins: true },

@@ -4,9 +4,9 @@ import { beforeAll, expect, it } from 'vitest';
 
 import { newId } from '../../src/crypto/ids.ts';
 import type { Session } from '../../src/domain/session/session.ts';
-import type { Rotation, SessionPageQuery } from '../../src/domain/session/session-store.ts';
+import type { EndOthers, Rotation, SessionPageQuery } from '../../src/domain/session/session-store.ts';
 import { describeOnEveryDatabase, type TestStores } from '../support/databases.ts';
-import { DAY_MS, NOW, sampleSession, sampleUser } from '../support/samples.ts';
+import { DAY_MS, MINUTE_MS, NOW, sampleSession, sampleUser } from '../support/samples.ts';
 import { anything } from '../support/matchers.ts';
 
 describeOnEveryDatabase('SessionStore', (open) => {
@@ -162,6 +162,77 @@ describeOnEveryDatabase('SessionStore', (open) => {
     expect(outcomes.filter(Boolean)).toHaveLength(1);
     expect(await stored(session.id)).toMatchObject({ revokeTime: NOW + 3 });
     expect(await stored(expired.id)).toMatchObject({ revokeTime: undefined });
+  });
+
+  const insertRevoked = async (change: Partial<Session> = {}) => {
+    const session = await insert(change);
+    expect(await db.stores.sessions.revoke(session.id, session.userId, NOW)).toBe(true);
+    return session;
+  };
+  const endOthers = (kept: Session, change: Partial<EndOthers> = {}) =>
+    db.transact(({ sessions }) =>
+      sessions.endOthers({
+        userId: kept.userId,
+        keptId: kept.id,
+        amr: [],
+        seenSince: NOW - MINUTE_MS,
+        now: NOW,
+        expireTime: NOW + MINUTE_MS,
+        ...change,
+      }),
+    );
+
+  it('ends all sessions of a user but one, and revokes those that were seen lately', async () => {
+    const userId = await insertUser();
+    const [kept, seen, idle] = [
+      await insert({ userId }),
+      await insert({ userId }),
+      await insert({ userId, lastSeenTime: NOW - MINUTE_MS }),
+    ];
+    const dead = [await insert({ userId, epoch: 0 }), await insertRevoked({ userId })];
+    const stranger = await insert();
+    expect(await endOthers(kept)).toEqual([
+      { form: 'session', id: seen.id, revokeTime: NOW, expireTime: NOW + MINUTE_MS },
+    ]);
+    const { revocations } = await db.stores.revocations.snapshot(NOW);
+    const revoked = revocations.map(({ id }) => id);
+    expect(revoked).toContain(seen.id);
+    for (const { id } of [kept, idle, stranger, ...dead]) expect(revoked).not.toContain(id);
+    for (const session of [kept, stranger])
+      expect(await db.stores.sessions.rotate(rotation(session))).toBeDefined();
+    for (const session of [seen, idle])
+      expect(await db.stores.sessions.rotate(rotation(session))).toBeUndefined();
+    expect(await db.stores.users.findById(userId)).toMatchObject({ sessionEpoch: 2, tokenVersion: 1 });
+  });
+
+  it('adds to what the kept session has proved, each once', async () => {
+    const kept = await insert({ amr: ['pwd', 'mfa'] });
+    await endOthers(kept, { amr: ['otp', 'mfa'] });
+    expect(await stored(kept.id)).toMatchObject({ amr: ['pwd', 'mfa', 'otp'], epoch: 2 });
+    await endOthers(kept);
+    expect(await stored(kept.id)).toMatchObject({ amr: ['pwd', 'mfa', 'otp'], epoch: 3 });
+  });
+
+  it('ends no others for a session that is not alive, or is of somebody else', async () => {
+    const others = [
+      await insertRevoked(),
+      await insert({ expireTime: NOW }),
+      await insert({ epoch: 0 }),
+      { ...(await insert()), userId: await insertUser() },
+      sampleSession(await insertUser()),
+      sampleSession(newId()),
+    ];
+    for (const session of others) expect(await endOthers(session)).toBeUndefined();
+  });
+
+  it('keeps a longer revocation of a session that it ends', async () => {
+    const userId = await insertUser();
+    const [kept, seen] = [await insert({ userId }), await insert({ userId })];
+    const longer = { form: 'session', id: seen.id, revokeTime: NOW, expireTime: NOW + DAY_MS } as const;
+    await db.stores.revocations.insert(longer);
+    await endOthers(kept);
+    const { revocations } = await db.stores.revocations.snapshot(NOW);
+    expect(revocations).toContainEqual(longer);
   });
 
   it('lists live sessions newest first, page by page, each once', async () => {

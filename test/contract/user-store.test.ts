@@ -134,4 +134,21 @@ describeOnEveryDatabase('UserStore', (open) => {
     });
     expect(await users.raiseEpochs(newId(), NOW)).toBeUndefined();
   });
+
+  it('turns the second factor on and off, each once of any number at once', async () => {
+    const { users } = db.stores;
+    const user = sampleUser();
+    await users.insert(user);
+    for (const enabled of [true, false]) {
+      const outcomes = await Promise.all(
+        Array.from({ length: 20 }, () => users.setMfaEnabled(user.id, enabled, NOW + 5)),
+      );
+      const done = outcomes.filter((outcome) => outcome !== undefined);
+      expect(done).toMatchObject([{ id: user.id, mfaEnabled: enabled, updateTime: NOW + 5 }]);
+      expect(await users.findById(user.id)).toEqual(done[0]);
+    }
+    await setStatus(user.id, 'suspended');
+    expect(await users.setMfaEnabled(user.id, true, NOW)).toBeUndefined();
+    expect(await users.setMfaEnabled(newId(), true, NOW)).toBeUndefined();
+  });
 });

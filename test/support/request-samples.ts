@@ -39,6 +39,11 @@ const SAMPLES: Readonly<Record<string, JsonRequest>> = {
   RotateApiKey: { apiKeyId: ID, overlap: '60s' },
   RevokeApiKey: { apiKeyId: ID },
   ListSecurityEvents: { pageSize: 10 },
+  EnrollTotp: {},
+  ConfirmTotp: { code: '123456' },
+  DisableTotp: {},
+  RegenerateBackupCodes: {},
+  VerifyMfa: { mfaToken: TOKEN, totpCode: '123456' },
 };
 
 /** A request that breaks no rule of `method`. Errors: Error when a new RPC has none here yet. */

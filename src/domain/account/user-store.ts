@@ -41,6 +41,10 @@ export type UserStore = {
   /** Notes a login whose second factor was right. Undefined when the account is not active any more. Holds the row as `markLogin` does. */
   markSecondFactor(userId: string, now: number): Promise<User | undefined>;
   /**
+   * Turns the second factor on or off. Undefined when it is so already, or the account is not active. Holds the row as `markLogin` does.
+   */
+  setMfaEnabled(userId: string, enabled: boolean, now: number): Promise<User | undefined>;
+  /**
    * Ends every session and every access token of the user: raises both counters. Answers the new `tokenVersion`; undefined when there is no
    * such user.
    */

@@ -11,3 +11,25 @@ export type TotpFactor = {
   /** The newest time step whose code was used (RFC 6238, section 5.2: a code is taken once). */
   readonly lastUsedStep: number;
 };
+
+/** How long a factor waits for its first code, in milliseconds. */
+export const PENDING_MS = 10 * 60_000;
+
+/** Port: codes and what an authenticator app is told. A secret is base32 (RFC 4648). */
+export type Totp = {
+  /** 160 random bits (RFC 4226, section 4, R6). */
+  newSecret(): string;
+  /**
+   * The time step whose code this is: the one at `now` (epoch milliseconds) or a neighbour of it, for clocks that differ. Undefined for any
+   * other text.
+   */
+  matchedStep(secret: string, code: string, now: number): number | undefined;
+  /** The key URI by which an app learns the secret and under which name to show it. */
+  keyUri(secret: string, issuer: string, account: string): string;
+};
+
+/** Port: secrets as they are kept, each of use for its own user alone. */
+export type TotpSecrets = {
+  seal(userId: string, secret: string): Uint8Array;
+  unseal(userId: string, sealed: Uint8Array): string;
+};

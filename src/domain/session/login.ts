@@ -105,13 +105,17 @@ export function identifierKey(identifier: string): string {
   return identifier.includes('@') ? emailKey(identifier) : usernameKey(identifier);
 }
 
+/** ACCOUNT_SUSPENDED. */
+export function accountSuspended(): DomainError {
+  return new DomainError('ACCOUNT_SUSPENDED', 'This account is suspended. Ask an administrator.');
+}
+
 function invalidCredentials(): DomainError {
   return new DomainError('INVALID_CREDENTIALS', 'The identifier or the password is wrong.');
 }
 
 function loginObstacle(deps: LoginDeps, user: User): DomainError | undefined {
-  if (user.status !== 'active')
-    return new DomainError('ACCOUNT_SUSPENDED', 'This account is suspended. Ask an administrator.');
+  if (user.status !== 'active') return accountSuspended();
   if (!deps.requireVerifiedEmail || user.emailVerified) return undefined;
   return new DomainError('EMAIL_NOT_VERIFIED', 'This e-mail address has not been verified.');
 }

@@ -1,6 +1,7 @@
 // Port: where sessions are kept. One row each.
 
 import type { User } from '../account/user.ts';
+import type { Revocation } from '../revocation/revocation.ts';
 import type { Session } from './session.ts';
 
 /** A step of a session from `generation` to the next. */
@@ -32,6 +33,20 @@ export type SessionPageQuery = {
   readonly limit: number;
 };
 
+/** The end of all the user's sessions but one. */
+export type EndOthers = {
+  readonly userId: string;
+  /** The session that lives on. */
+  readonly keptId: string;
+  /** Added to what the kept session has proved. */
+  readonly amr: readonly string[];
+  /** Sessions seen later may still have an access token in date. */
+  readonly seenSince: number;
+  readonly now: number;
+  /** How long their revocations are kept. */
+  readonly expireTime: number;
+};
+
 export type SessionStore = {
   insert(session: Session): Promise<void>;
   /** The session with its owner, also when it is dead; undefined when there is none. One round trip. */
@@ -43,5 +58,10 @@ export type SessionStore = {
   rotate(rotation: Rotation): Promise<Rotated | undefined>;
   /** Ends a live session of `userId`; false when there is none such. */
   revoke(id: string, userId: string, now: number): Promise<boolean>;
+  /**
+   * Raises the user's epoch and carries `keptId` over to it; undefined, when that session is not alive: then the transaction must come to
+   * nothing. Writes and answers the revocations of those others that may still have an access token in date.
+   */
+  endOthers(input: EndOthers): Promise<readonly Revocation[] | undefined>;
   listLive(query: SessionPageQuery): Promise<readonly Session[]>;
 };

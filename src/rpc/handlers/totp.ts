@@ -1,32 +1,71 @@
 // UserService: the second factor.
 
+import { create } from '@bufbuild/protobuf';
+import { DomainError } from '../../domain/errors.ts';
+import type { ConfirmTotpDeps } from '../../domain/mfa/confirm-totp.ts';
+import { confirmTotp } from '../../domain/mfa/confirm-totp.ts';
+import type { DisableTotpDeps } from '../../domain/mfa/disable-totp.ts';
+import { disableTotp } from '../../domain/mfa/disable-totp.ts';
+import type { EnrollTotpDeps } from '../../domain/mfa/enroll-totp.ts';
+import { enrollTotp } from '../../domain/mfa/enroll-totp.ts';
+import type { RegenerateBackupCodesDeps } from '../../domain/mfa/regenerate-backup-codes.ts';
+import { regenerateBackupCodes } from '../../domain/mfa/regenerate-backup-codes.ts';
+import { readTotpCode } from '../../domain/mfa/typed-code.ts';
 import type { UserService } from '../../../gen/latchkey/v1/user_service_pb.ts';
+import {
+  ConfirmTotpResponseSchema,
+  DisableTotpResponseSchema,
+  EnrollTotpResponseSchema,
+  RegenerateBackupCodesResponseSchema,
+} from '../../../gen/latchkey/v1/user_service_pb.ts';
+import type { Call } from '../call.ts';
+import { RequestReader } from '../decode.ts';
+import { qrPng, qrSvg } from '../qr-code.ts';
 import type { ServiceHandlers } from './handlers.ts';
 
-export type TotpHandlersDeps = object;
+export type TotpHandlersDeps = EnrollTotpDeps & ConfirmTotpDeps & DisableTotpDeps & RegenerateBackupCodesDeps;
 
 /** UserService: the second factor. */
 export function totpHandlers(
-  _deps: TotpHandlersDeps,
+  deps: TotpHandlersDeps,
 ): Pick<
   ServiceHandlers<typeof UserService>,
   'enrollTotp' | 'confirmTotp' | 'disableTotp' | 'regenerateBackupCodes'
 > {
   return {
-    async enrollTotp() {
-      throw new Error('not built');
+    async enrollTotp(_request, call) {
+      const { secret, keyUri } = await enrollTotp(deps, callerOf(call));
+      return create(EnrollTotpResponseSchema, {
+        secret,
+        otpauthUri: keyUri,
+        qrPng: qrPng(keyUri),
+        qrSvg: qrSvg(keyUri),
+      });
     },
 
-    async confirmTotp() {
-      throw new Error('not built');
+    async confirmTotp(request, call) {
+      const reader = new RequestReader();
+      const code = readTotpCode(reader, 'code', request.code);
+      reader.finish();
+      const { sessionId } = call.requirePrincipal();
+      if (sessionId === undefined)
+        throw new DomainError('CREDENTIAL_NOT_ALLOWED', 'This call needs the token of a session.');
+      const backupCodes = await confirmTotp(deps, { ...callerOf(call), sessionId, code });
+      return create(ConfirmTotpResponseSchema, { backupCodes: [...backupCodes] });
     },
 
-    async disableTotp() {
-      throw new Error('not built');
+    async disableTotp(_request, call) {
+      await disableTotp(deps, callerOf(call));
+      return create(DisableTotpResponseSchema);
     },
 
-    async regenerateBackupCodes() {
-      throw new Error('not built');
+    async regenerateBackupCodes(_request, call) {
+      const backupCodes = await regenerateBackupCodes(deps, callerOf(call));
+      return create(RegenerateBackupCodesResponseSchema, { backupCodes: [...backupCodes] });
     },
   };
+}
+
+function callerOf(call: Call) {
+  return { userId: call.requirePrincipal().subjectId, origin: call.origin };
 }

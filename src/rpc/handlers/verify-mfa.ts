@@ -1,17 +1,42 @@
 // AuthService: the second step of a login.
 
-import type { AuthService } from '../../../gen/latchkey/v1/auth_service_pb.ts';
+import { create } from '@bufbuild/protobuf';
+import type { TypedFactor } from '../../domain/mfa/match-factor.ts';
+import { readBackupCode, readTotpCode } from '../../domain/mfa/typed-code.ts';
+import type { VerifyMfaDeps } from '../../domain/mfa/verify-mfa.ts';
+import { verifyMfa } from '../../domain/mfa/verify-mfa.ts';
+import type { AuthService, VerifyMfaRequest } from '../../../gen/latchkey/v1/auth_service_pb.ts';
+import { VerifyMfaResponseSchema } from '../../../gen/latchkey/v1/auth_service_pb.ts';
+import { RequestReader } from '../decode.ts';
+import { encodeTokenSet } from '../encode.ts';
 import type { ServiceHandlers } from './handlers.ts';
 
-export type VerifyMfaHandlersDeps = object;
+export type VerifyMfaHandlersDeps = VerifyMfaDeps;
 
 /** AuthService: the second step of a login. */
 export function verifyMfaHandlers(
-  _deps: VerifyMfaHandlersDeps,
+  deps: VerifyMfaHandlersDeps,
 ): Pick<ServiceHandlers<typeof AuthService>, 'verifyMfa'> {
   return {
-    async verifyMfa() {
-      throw new Error('not built');
+    async verifyMfa(request, call) {
+      const reader = new RequestReader();
+      const mfaToken = reader.token('mfa_token', request.mfaToken);
+      const factor = readFactor(reader, request.factor);
+      reader.finish();
+      const tokens = await verifyMfa(deps, { mfaToken, factor, origin: call.origin });
+      return create(VerifyMfaResponseSchema, { tokens: encodeTokenSet(tokens) });
     },
   };
+}
+
+function readFactor(reader: RequestReader, factor: VerifyMfaRequest['factor']): TypedFactor {
+  switch (factor.case) {
+    case 'backupCode':
+      return { kind: 'backup_code', code: readBackupCode(reader, 'backup_code', factor.value) };
+    case 'totpCode':
+      return { kind: 'totp', code: readTotpCode(reader, 'totp_code', factor.value) };
+    default:
+      reader.add('factor', 'is required: totp_code or backup_code');
+      return { kind: 'totp', code: '' };
+  }
 }

@@ -194,7 +194,11 @@ const TotpFactorRow = defineEntity({
 const BackupCodeRow = defineEntity({
   name: 'BackupCodeRow',
   tableName: 'backup_codes',
-  properties: { user_id: p.uuid().primary(), digest: p.blob().primary() },
+  properties: {
+    user_id: p.uuid().primary(),
+    digest: p.blob().primary(),
+    use_time: p.datetime().nullable(),
+  },
 });
 
 const KnownDeviceRow = defineEntity({

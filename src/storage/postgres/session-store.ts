@@ -4,6 +4,7 @@ import type { Kysely, Selectable } from 'kysely';
 import { sql } from 'kysely';
 import type { SessionStore } from '../../domain/session/session-store.ts';
 import type { Session } from '../../domain/session/session.ts';
+import { endingOthers } from './end-other-sessions.ts';
 import { date, optionalTime, time } from './row-values.ts';
 import { rotation } from './session-rotation.ts';
 import type { Tables } from './rows.ts';
@@ -119,6 +120,8 @@ export function sessionStore(tables: Kysely<Tables>, run: RunStatement): Session
         .executeTakeFirst();
       return numUpdatedRows === 1n;
     },
+
+    endOthers: endingOthers(tables),
 
     async listLive(query) {
       const { before } = query;

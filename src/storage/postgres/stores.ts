@@ -21,6 +21,7 @@ import { statementsOver } from './statement.ts';
 import { serviceAccountStore } from './service-account-store.ts';
 import { sessionStore } from './session-store.ts';
 import { signingKeyStore } from './signing-key-store.ts';
+import { totpStore } from './totp-store.ts';
 import { userStore } from './user-store.ts';
 
 /** Every store. */
@@ -42,6 +43,7 @@ function bareStores(tables: Kysely<Tables>, run: RunStatement) {
     securityEvents: securityEventReader(tables),
     actionTokens: actionTokenStore(tables),
     lockouts: lockoutStore(tables),
+    totpFactors: totpStore(tables),
     knownDevices: knownDevices(tables),
     outbox: outbox(tables),
     outboxQueue: outboxQueue(tables),
@@ -65,6 +67,7 @@ export function openStores({ tables, run }: Pick<Database, 'tables' | 'run'>): S
     securityEvents: translating(stores.securityEvents),
     actionTokens: translating(stores.actionTokens),
     lockouts: translating(stores.lockouts),
+    totpFactors: translating(stores.totpFactors),
     knownDevices: translating(stores.knownDevices),
     outbox: translating(stores.outbox),
     outboxQueue: translating(stores.outboxQueue),

@@ -115,6 +115,18 @@ export function userStore(tables: Kysely<Tables>): UserStore {
       return row === undefined ? undefined : toUser(row);
     },
 
+    async setMfaEnabled(userId, enabled, now) {
+      const row = await tables
+        .updateTable('users')
+        .set({ mfa_enabled: enabled, update_time: date(now) })
+        .where('id', '=', userId)
+        .where('status', '=', 'active')
+        .where('mfa_enabled', '=', !enabled)
+        .returningAll()
+        .executeTakeFirst();
+      return row === undefined ? undefined : toUser(row);
+    },
+
     async raiseEpochs(userId, now) {
       const row = await tables
         .updateTable('users')

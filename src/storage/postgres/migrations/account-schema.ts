@@ -37,6 +37,7 @@ export class AccountSchema extends Migration {
       create table backup_codes (
         user_id uuid not null references users (id) on delete cascade,
         digest bytea not null,
+        use_time timestamptz,
         primary key (user_id, digest)
       )`);
     this.addSql(`

@@ -1,0 +1,141 @@
+// VerifyMfa: the second step of a login, from a challenge and a code to a session.
+
+import type { UserStore } from '../account/user-store.ts';
+import type {
+  ActionToken,
+  ActionTokenCodec,
+  ActionTokenStore,
+  PresentedActionToken,
+} from '../action-token/action-token.ts';
+import type { CallOrigin } from '../audit/audit-event.ts';
+import { DomainError } from '../errors.ts';
+import type { LockoutStore } from '../lockout/lockout-store.ts';
+import type { LockoutStores } from '../lockout/lockout.ts';
+import { accountLocked } from '../lockout/lockout.ts';
+import type { IssueDeps, TokenSet } from '../session/issue-tokens.ts';
+import { issueTokens } from '../session/issue-tokens.ts';
+import { accountSuspended } from '../session/login.ts';
+import type { OpenSessionDeps, OpenSessionStores, SessionWish } from '../session/open-session.ts';
+import { openSession } from '../session/open-session.ts';
+import type { Transact } from '../transactions.ts';
+import type { CodeAttempt, CodeAttemptDeps } from './code-attempt.ts';
+import {
+  attemptLockKey,
+  codeInvalid,
+  refuseAttempt,
+  refuseWrongCode,
+  requireUnlockedAttempt,
+} from './code-attempt.ts';
+import type { FactorUse, MatchedFactor, MatchFactorDeps, TypedFactor } from './match-factor.ts';
+import { matchFactor, useFactor } from './match-factor.ts';
+
+export type VerifyMfaInput = {
+  readonly mfaToken: string;
+  readonly factor: TypedFactor;
+  readonly origin: CallOrigin;
+};
+
+type VerifyStores = OpenSessionStores &
+  LockoutStores & {
+    readonly users: Pick<UserStore, 'markSecondFactor'>;
+    readonly lockouts: Pick<LockoutStore, 'clear'>;
+    readonly actionTokens: Pick<ActionTokenStore, 'consume'>;
+    readonly totpFactors: FactorUse;
+  };
+
+export type VerifyMfaDeps = IssueDeps &
+  OpenSessionDeps &
+  CodeAttemptDeps &
+  MatchFactorDeps & {
+    readonly users: Pick<UserStore, 'findById'>;
+    readonly actionTokens: Pick<ActionTokenStore, 'find'>;
+    readonly actionTokenCodec: Pick<ActionTokenCodec, 'read'>;
+    readonly transact: Transact<VerifyStores>;
+  };
+
+type Challenge = { readonly presented: PresentedActionToken; readonly token: ActionToken };
+
+// RFC 8176 has no word for a backup code: that there were two factors is what can be said.
+const AMR = { totp: ['pwd', 'otp', 'mfa'], backup_code: ['pwd', 'mfa'] } as const;
+
+// What another call may have done between the look and the act.
+const RACES: ReadonlySet<string> = new Set<DomainError['reason']>([
+  'TOKEN_INVALID',
+  'MFA_CODE_INVALID',
+  'ACCOUNT_LOCKED',
+  'ACCOUNT_SUSPENDED',
+]);
+
+/**
+ * Opens the session that the login asked for. Of any number of calls with one challenge, or with one code, one succeeds. A wrong code is
+ * counted toward the lockout, a code that was used before is not: it is no guess. The outcome of a code counts only while the account is not
+ * locked, and a refusal uses up nothing. Errors: TOKEN_INVALID, TOKEN_EXPIRED, MFA_CODE_INVALID, ACCOUNT_LOCKED, ACCOUNT_SUSPENDED,
+ * STORAGE_UNAVAILABLE.
+ */
+export async function verifyMfa(deps: VerifyMfaDeps, input: VerifyMfaInput): Promise<TokenSet> {
+  const challenge = await findChallenge(deps, input.mfaToken);
+  const user = await deps.users.findById(challenge.token.userId);
+  if (user === undefined) throw invalidChallenge();
+  const attempt = { user, event: { kind: 'session.verify_mfa', origin: input.origin } } as const;
+  if (user.status !== 'active') return refuseAttempt(deps, attempt, accountSuspended());
+  await requireUnlockedAttempt(deps, attempt);
+
+  const matched = await matchFactor(deps, user.id, input.factor);
+  if (matched === 'wrong') return refuseWrongCode(deps, attempt);
+  if (matched === 'used') return refuseAttempt(deps, attempt, codeInvalid());
+  const opened = await deps
+    .transact((stores: VerifyStores) => open(deps, stores, challenge, attempt, matched))
+    .catch((error: unknown) => refuseRace(deps, attempt, error));
+  return issueTokens(deps, opened.user, opened.session, opened.session.generation, []);
+}
+
+async function findChallenge(deps: VerifyMfaDeps, mfaToken: string): Promise<Challenge> {
+  const presented = deps.actionTokenCodec.read('mfa_challenge', mfaToken);
+  if (presented === undefined) throw invalidChallenge();
+  const token = await deps.actionTokens.find('mfa_challenge', presented);
+  if (token === undefined) throw invalidChallenge();
+  if (deps.clock.now() < token.expireTime) return { presented, token };
+  throw new DomainError('TOKEN_EXPIRED', 'The challenge has expired. Log in again.');
+}
+
+function invalidChallenge(): DomainError {
+  return new DomainError('TOKEN_INVALID', 'The challenge is not valid. Log in again.');
+}
+
+async function refuseRace(deps: VerifyMfaDeps, attempt: CodeAttempt, error: unknown): Promise<never> {
+  if (error instanceof DomainError && RACES.has(error.reason)) return refuseAttempt(deps, attempt, error);
+  throw error;
+}
+
+// Every refusal is thrown, so that the transaction comes to nothing and no backup code is burnt by it.
+async function open(
+  deps: VerifyMfaDeps,
+  stores: VerifyStores,
+  { presented, token }: Challenge,
+  { user: { id }, event: { origin } }: CodeAttempt,
+  matched: MatchedFactor,
+) {
+  const now = deps.clock.now();
+  const user = await stores.users.markSecondFactor(id, now);
+  if (user === undefined) throw accountSuspended();
+  if (!user.mfaEnabled) throw invalidChallenge();
+  if ((await stores.actionTokens.consume('mfa_challenge', presented)) === undefined) throw invalidChallenge();
+  if (!(await useFactor(stores.totpFactors, user.id, matched, now))) throw codeInvalid();
+  const lockedUntil = await stores.lockouts.clear(attemptLockKey(user), now);
+  if (lockedUntil !== undefined) throw accountLocked(lockedUntil, now);
+  const session = await openSession(deps, stores, {
+    ...wishOf(token),
+    user,
+    origin,
+    amr: AMR[matched.kind],
+    kind: 'session.verify_mfa',
+  });
+  return { user, session };
+}
+
+/** What the login asked for. Errors: Error for a challenge that Login did not write. */
+function wishOf({ payload: { scopes, deviceName } }: ActionToken): SessionWish {
+  const isText = (value: unknown) => typeof value === 'string';
+  if (Array.isArray(scopes) && scopes.every(isText) && isText(deviceName)) return { scopes, deviceName };
+  throw new Error('a challenge holds no scopes and device name');
+}

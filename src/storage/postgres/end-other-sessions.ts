@@ -1,0 +1,61 @@
+// Ends all sessions of a user but one: an epoch for all of them, a revocation for those with access tokens about.
+
+import type { Kysely } from 'kysely';
+import { sql } from 'kysely';
+import type { EndOthers } from '../../domain/session/session-store.ts';
+import type { Revocation } from '../../domain/revocation/revocation.ts';
+import { date } from './row-values.ts';
+import type { Tables } from './rows.ts';
+
+/** As the session store offers it. Three statements, so that the later ones see what the wait for the user's row brought. */
+export function endingOthers(
+  tables: Kysely<Tables>,
+): (input: EndOthers) => Promise<readonly Revocation[] | undefined> {
+  return async (input) => {
+    const epoch = await raiseSessionEpoch(tables, input);
+    if (epoch === undefined || !(await carryOver(tables, input, epoch))) return undefined;
+    return revokeSeen(tables, input, epoch - 1);
+  };
+}
+
+async function raiseSessionEpoch(tables: Kysely<Tables>, { userId, now }: EndOthers) {
+  const row = await tables
+    .updateTable('users')
+    .set({ session_epoch: sql`session_epoch + 1`, update_time: date(now) })
+    .where('id', '=', userId)
+    .returning('session_epoch')
+    .executeTakeFirst();
+  return row?.session_epoch;
+}
+
+async function carryOver(tables: Kysely<Tables>, input: EndOthers, epoch: number): Promise<boolean> {
+  const { numUpdatedRows } = await tables
+    .updateTable('sessions')
+    .set({ epoch, amr: sql`amr || ${withoutThose(input.amr)}` })
+    .where('id', '=', input.keptId)
+    .where('user_id', '=', input.userId)
+    .where('epoch', '=', epoch - 1)
+    .where('revoke_time', 'is', null)
+    .where('expire_time', '>', date(input.now))
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
+}
+
+function withoutThose(amr: readonly string[]) {
+  const added = sql.join(amr.map((method) => sql`${method}::text`));
+  return sql`array(select m from unnest(array[${added}]::text[]) with ordinality as a (m, place) where m <> all(sessions.amr) order by place)`;
+}
+
+async function revokeSeen(tables: Kysely<Tables>, input: EndOthers, epoch: number) {
+  const { userId, keptId, seenSince, now: revokeTime, expireTime } = input;
+  const { rows } = await sql<{ readonly target_id: string }>`
+    insert into revocations as r (form, target_id, min_version, revoke_time, expire_time)
+    select 'session', s.id::text, 0, ${date(revokeTime)}::timestamptz, ${date(expireTime)}::timestamptz
+    from sessions s
+    where s.user_id = ${userId} and s.id <> ${keptId} and s.epoch = ${epoch} and s.revoke_time is null
+      and s.last_seen_time > ${date(seenSince)}
+    on conflict (form, target_id) do update
+    set expire_time = greatest(r.expire_time, excluded.expire_time), written_by = excluded.written_by
+    returning target_id`.execute(tables);
+  return rows.map(({ target_id: id }) => ({ form: 'session' as const, id, revokeTime, expireTime }));
+}
