@@ -30,7 +30,13 @@ const SAMPLES: Readonly<Record<string, JsonRequest>> = {
   BatchValidateTokens: { requests: [{ token: TOKEN }] },
   RevokeToken: { token: TOKEN },
   GetJwks: {},
+  RequestPasswordReset: { email: 'sample@example.com' },
+  ResetPassword: { token: TOKEN, newPassword: 'Correct-Horse-42-Staple!' },
+  SendEmailVerification: { email: 'sample@example.com' },
+  VerifyEmail: { token: TOKEN },
   GetMe: {},
+  StartEmailChange: { newEmail: 'sample@example.com' },
+  ConfirmEmailChange: { token: TOKEN },
   ListSessions: { pageSize: 10 },
   RevokeSession: { sessionId: ID },
 };

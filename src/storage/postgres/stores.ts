@@ -7,6 +7,8 @@ import { DomainError } from '../../domain/errors.ts';
 import { actionTokenStore } from './action-token-store.ts';
 import { apiKeyStore, serviceAccountStore } from './api-key-store.ts';
 import { auditLog } from './audit-log.ts';
+import { credentialStore } from './credential-store.ts';
+import { emailStore } from './email-store.ts';
 import { isRetryable, translateError } from './errors.ts';
 import { instanceStore, roleStore } from './instance-store.ts';
 import { lockoutStore } from './lockout-store.ts';
@@ -36,6 +38,8 @@ function bareStores(tables: Kysely<Tables>, run: RunStatement) {
     signingKeys: signingKeyStore(tables),
     audit: auditLog(tables),
     actionTokens: actionTokenStore(tables),
+    credentials: credentialStore(tables),
+    emails: emailStore(tables),
     lockouts: lockoutStore(tables),
     outbox: outbox(tables),
     outboxQueue: outboxQueue(tables),
@@ -56,6 +60,8 @@ export function openStores({ tables, run }: Pick<Database, 'tables' | 'run'>): S
     signingKeys: translating(stores.signingKeys),
     audit: translating(stores.audit),
     actionTokens: translating(stores.actionTokens),
+    credentials: translating(stores.credentials),
+    emails: translating(stores.emails),
     lockouts: translating(stores.lockouts),
     outbox: translating(stores.outbox),
     outboxQueue: translating(stores.outboxQueue),
