@@ -48,8 +48,9 @@ export class MailSender {
    * or this process, was lost between sending and noting it. Errors: STORAGE_UNAVAILABLE.
    */
   async run({ stopping, cut }: MailEnd = {}): Promise<void> {
+    const isStopping = () => stopping?.aborted === true;
     for (const id of this.#unnoted) await this.#noteSent(id);
-    while (stopping?.aborted !== true) {
+    while (!isStopping()) {
       const now = this.#deps.clock.now();
       const letters = await this.#deps.outboxQueue.lease(now, now + LEASE_MS, LANES);
       if (letters.length === 0) return;
