@@ -1,7 +1,7 @@
 // What a reader sees of each letter, and that nobody can put words, links or headers of their own into another's.
 
 import { htmlUnescape } from 'escape-goat';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import type { ReadyLetter } from '../../src/domain/mail/ready-mail.ts';
