@@ -30,6 +30,8 @@ import type { RateLimiter } from './domain/limits/rate-limiter.ts';
 import { unlimited } from './domain/limits/rate-limiter.ts';
 import type { RevocationChannel } from './domain/revocation/revocation-channel.ts';
 import { RevocationIndex } from './domain/revocation/revocation-index.ts';
+import { prepareMail } from './domain/mail/prepare-mail.ts';
+import { MailSender } from './jobs/mail-sender.ts';
 import { parseAddress } from './mail/address-parser.ts';
 import type { MailTransport } from './mail/transport.ts';
 import { folderTransport, smtpTransport } from './mail/transport.ts';
@@ -92,6 +94,8 @@ export async function openApp(
   });
   const keyset = new Keyset({ signingKeys: stores.signingKeys, masterKey, clock });
   const revocationChannel = openChannel(config, logger);
+  const mailTransport = openMail(config, logger, dataDir);
+  const publicUrl = config.PUBLIC_URL;
 
   return {
     config,
@@ -135,7 +139,19 @@ export async function openApp(
       logger.warn({ err: error }, 'revocation not published; other nodes learn it from the database'),
     rateLimiter: openRateLimiter(config, logger, clock),
     roleDirectory: new RoleDirectory(),
-    mailTransport: openMail(config, logger, dataDir),
+    publicUrl,
+    mailTransport,
+    mailSender: new MailSender({
+      outboxQueue: stores.outboxQueue,
+      clock,
+      prepare: (mail) => prepareMail({ transact, clock, newId, actionTokenCodec, publicUrl }, mail),
+      send: mailTransport.send,
+      onFailure: (mail, error, isDead) =>
+        logger[isDead ? 'error' : 'warn'](
+          { err: error, mail: mail.id, letter: mail.letter.template, attempts: mail.attempts, isDead },
+          isDead ? 'mail given up' : 'mail not sent; it will be tried again',
+        ),
+    }),
     audience: config.AUDIENCE,
     tokenPolicy: {
       audience: config.AUDIENCE,

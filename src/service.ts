@@ -14,7 +14,6 @@ import type { Readiness } from './http/routes.ts';
 import { answerRoute } from './http/routes.ts';
 import { startHttpServer } from './http/server.ts';
 import { startJobLoop } from './jobs/job-loop.ts';
-import { sendDueMail } from './jobs/mail-sender.ts';
 import { POLL_INTERVAL_MS, RevocationFeed } from './jobs/revocation-feed.ts';
 import type { Transport } from './rpc/call.ts';
 import { accessTable } from './rpc/access-table.ts';
@@ -41,7 +40,7 @@ const CONNECTION_IDLE_MS = 15 * 60_000;
 export type RunningService = {
   readonly grpcPort: number;
   readonly httpPort: number;
-  /** NOT_SERVING, no new calls, those under way end (or are cut after the grace), jobs stop. The app stays open. */
+  /** NOT_SERVING, no new calls, calls and letters under way end (or are cut after the grace), jobs stop. The app stays open. */
   stop(): Promise<void>;
 };
 
@@ -67,16 +66,17 @@ export async function startService(app: App): Promise<RunningService> {
 
   const onFailure = (job: string) => (error: unknown) =>
     app.logger.warn({ err: error, job }, 'job failed; it will run again');
+  const cutMail = new AbortController();
+  const mailJob = startJobLoop({
+    intervalMs: MAIL_INTERVAL_MS,
+    run: (stopping) => app.mailSender.run({ stopping, cut: cutMail.signal }),
+    onFailure: onFailure('mail'),
+  });
   const jobs = [
     startJobLoop({
       intervalMs: POLL_INTERVAL_MS,
       run: () => feed.poll().finally(showHealth),
       onFailure: onFailure('revocation poll'),
-    }),
-    startJobLoop({
-      intervalMs: MAIL_INTERVAL_MS,
-      run: () => sendDueMail(mailDeps(app)),
-      onFailure: onFailure('mail'),
     }),
     startJobLoop({
       intervalMs: KEY_INTERVAL_MS,
@@ -97,7 +97,9 @@ export async function startService(app: App): Promise<RunningService> {
       isStopping = true;
       showHealth();
       const graceMs = app.config.SHUTDOWN_GRACE;
-      await Promise.all([stopGrpc(grpc, pipeline.activeCalls, graceMs), http.close(graceMs)]);
+      const mailEnd = AbortSignal.timeout(graceMs);
+      mailEnd.addEventListener('abort', () => cutMail.abort());
+      await Promise.all([mailJob.stop(), stopGrpc(grpc, pipeline.activeCalls, graceMs), http.close(graceMs)]);
       await Promise.all(jobs.map((job) => job.stop()));
       await app.apiKeyUsage.flush().catch(onFailure('use of API keys'));
     },
@@ -195,16 +197,6 @@ function readinessOf(app: App, feed: RevocationFeed): Readiness {
 function setHealth(health: HealthImplementation, isServing: boolean): void {
   const status = isServing ? 'SERVING' : 'NOT_SERVING';
   for (const name of ['', ...SERVICES.map((service) => service.typeName)]) health.setStatus(name, status);
-}
-
-function mailDeps(app: App) {
-  return {
-    outboxQueue: app.outboxQueue,
-    clock: app.clock,
-    send: (mail: Parameters<App['mailTransport']['send']>[0]) => app.mailTransport.send(mail),
-    onFailure: (mail: { id: string; attempts: number }, error: unknown, isDead: boolean) =>
-      app.logger.warn({ err: error, mail: mail.id, attempts: mail.attempts, isDead }, 'mail not sent'),
-  };
 }
 
 // A health watch never ends by itself: when the last call has been answered and its answer sent, what is left is cut.

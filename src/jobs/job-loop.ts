@@ -4,7 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 export type JobLoopOptions = {
   readonly intervalMs: number;
-  readonly run: () => Promise<void>;
+  /** `stopping` aborts when the loop is told to stop, for runs that could go on and on. */
+  readonly run: (stopping: AbortSignal) => Promise<void>;
   /** Told of a run that failed; the loop goes on. */
   readonly onFailure: (error: unknown) => void;
 };
@@ -24,7 +25,7 @@ export function startJobLoop(options: JobLoopOptions): JobLoop {
         () => undefined,
       );
       if (stopping.signal.aborted) return;
-      await options.run().catch(options.onFailure);
+      await options.run(stopping.signal).catch(options.onFailure);
     }
   };
   const running = loop();

@@ -1,41 +1,70 @@
-// What each letter says, as plain text. Names and addresses come from strangers: they stand in the text, never in a header but `To`.
+// What the letters about an address say: those that carry a link, and those that tell its owner of somebody else.
 
-import type { Letter } from '../domain/mail/outbox.ts';
+import type { ReadyLetter } from '../domain/mail/ready-mail.ts';
+import { newsWords } from './account-news.ts';
+import type { LetterWords, RenderedMail } from './layout.ts';
+import { layOut } from './layout.ts';
+import { personName } from './plain-words.ts';
 
-/** A letter ready to send. */
-export type RenderedMail = { readonly subject: string; readonly text: string };
+/** The letter as text and as HTML. Nothing that a stranger chose stands in the subject. */
+export function renderLetter(letter: ReadyLetter): RenderedMail {
+  return layOut(wordsOf(letter));
+}
 
-/** The letter's words. */
-export function renderLetter(letter: Letter): RenderedMail {
+function wordsOf(letter: ReadyLetter): LetterWords {
   switch (letter.template) {
+    case 'verify_email':
+      return {
+        subject: 'Confirm your e-mail address',
+        before: ['an account here names this e-mail address. Confirm that it is yours:'],
+        link: { label: 'Confirm address', url: letter.link },
+        after: [
+          'The link is good for one day, and once.',
+          'If you have opened no account, ignore this letter: without the link the address stays unconfirmed.',
+        ],
+      };
+    case 'password_reset':
+      return {
+        subject: 'Set a new password',
+        name: personName(letter.fullName),
+        before: [
+          `somebody at ${letter.ipAddress} asked to set a new password for your account. If that was you, choose it here:`,
+        ],
+        link: { label: 'Choose a new password', url: letter.link },
+        after: [
+          'The link is good for one hour, and once. A newer link ends this one.',
+          'If that was not you, ignore this letter: your password stays as it is.',
+        ],
+      };
+    case 'email_change':
+      return {
+        subject: 'Confirm your new e-mail address',
+        before: [
+          `somebody at ${letter.ipAddress} asked to use this e-mail address for their account. If that was you, confirm it where you are logged in:`,
+        ],
+        link: { label: 'Confirm new address', url: letter.link },
+        after: [
+          'The link is good for one hour, and once.',
+          'If that was not you, ignore this letter: nothing changes.',
+        ],
+      };
+    case 'email_change_taken':
+      return {
+        subject: 'Someone tried to use your address',
+        before: [
+          `somebody at ${letter.ipAddress} asked to use this e-mail address for another account. It belongs to yours, so nothing has changed.`,
+          'You need not do anything.',
+        ],
+      };
     case 'register_taken':
       return {
         subject: 'Someone tried to register with your address',
-        text: paragraphs(
-          'Hello,',
+        before: [
           `somebody at ${letter.ipAddress} tried to open an account with this e-mail address, which has one already.`,
           'If that was you: log in instead. If it was not: nothing has changed, and you need not do anything.',
-        ),
-      };
-    case 'session_theft':
-      return {
-        subject: 'We ended one of your sessions',
-        text: paragraphs(
-          `Hello ${letter.fullName},`,
-          `an old key of your session${deviceClause(letter.deviceName)} was used again, from ${letter.ipAddress}. Somebody may have copied it, ` +
-            'so the session has been ended on every device that used it.',
-          'If you do not know that address, change your password.',
-        ),
+        ],
       };
     default:
-      throw new Error(`no words for ${letter.template} yet`);
+      return { name: personName(letter.fullName), ...newsWords(letter) };
   }
-}
-
-function deviceClause(deviceName: string): string {
-  return deviceName === '' ? '' : ` on “${deviceName}”`;
-}
-
-function paragraphs(...texts: string[]): string {
-  return `${texts.join('\n\n')}\n`;
 }

@@ -1,40 +1,49 @@
 // Hands letters to an SMTP server, or to a folder when there is none.
 
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createTransport } from 'nodemailer';
-import type { OutgoingMail } from '../domain/mail/outbox.ts';
+import type { ReadyMail, SendMail } from '../domain/mail/ready-mail.ts';
+import { MailRefusedError } from '../domain/mail/ready-mail.ts';
 import { renderLetter } from './templates.ts';
 
-/** Delivers one letter. Errors: when it could not be handed over; it has not been sent then, as far as anyone can tell. */
-export type MailTransport = { send(mail: OutgoingMail): Promise<void>; close(): void };
+/** Delivers letters one by one; see SendMail. */
+export type MailTransport = { readonly send: SendMail; close(): void };
 
+/** How long one step of the conversation may take. */
 const SMTP_TIMEOUT_MS = 10_000;
 
-function message(from: string, mail: OutgoingMail) {
+function message(from: string, mail: ReadyMail) {
   return {
     from,
     to: { name: '', address: mail.to },
-    // The same for each attempt, so that a mailbox that got the letter twice can tell.
-    messageId: `<${mail.id}@latchkey>`,
+    messageId: `<${mail.messageId}@latchkey>`,
     date: new Date(mail.createTime),
+    // RFC 3834: no out-of-office answers, please.
+    headers: { 'Auto-Submitted': 'auto-generated' },
+    disableFileAccess: true,
+    disableUrlAccess: true,
     ...renderLetter(mail.letter),
   };
 }
 
-/** Over SMTP (`smtp://` or `smtps://`, with credentials in the URL). */
+/** Over SMTP (`smtp://` or `smtps://`, with credentials in the URL). A connection for each letter, closed with it. */
 export function smtpTransport(url: string, from: string): MailTransport {
   const mailer = createTransport({
     url,
     connectionTimeout: SMTP_TIMEOUT_MS,
+    dnsTimeout: SMTP_TIMEOUT_MS,
     greetingTimeout: SMTP_TIMEOUT_MS,
     socketTimeout: SMTP_TIMEOUT_MS,
-    disableFileAccess: true,
-    disableUrlAccess: true,
+    socketCloseTimeout: 0,
   });
   return {
-    async send(mail) {
-      await mailer.sendMail(message(from, mail));
+    async send(mail, signal) {
+      try {
+        await mailer.sendMail({ ...message(from, mail), signal });
+      } catch (error) {
+        throw isFinal(error) ? new MailRefusedError(messageOf(error), { cause: error }) : error;
+      }
     },
     close() {
       mailer.close();
@@ -42,11 +51,24 @@ export function smtpTransport(url: string, from: string): MailTransport {
   };
 }
 
-/** Into `folder`, one `.eml` file (RFC 5322) for each letter; `onWritten` is told the file. */
+// A refused login, sender or greeting says nothing of the letter: somebody will mend the configuration. 552 is a full mailbox, which RFC
+// 5321, section 4.5.3.1.10, takes for temporary.
+function isFinal(error: unknown): boolean {
+  if (!(error instanceof Error) || !('responseCode' in error) || !('command' in error)) return false;
+  const { responseCode, command } = error;
+  if (typeof responseCode !== 'number' || responseCode < 500 || responseCode === 552) return false;
+  return command === 'RCPT TO' || command === 'DATA';
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Into `folder`, one `.eml` file (RFC 5322) for each letter, whole from the moment it is there; `onWritten` is told the file. */
 export function folderTransport(
   folder: string,
   from: string,
-  onWritten: (mail: OutgoingMail, file: string) => void,
+  onWritten: (mail: ReadyMail, file: string) => void,
 ): MailTransport {
   const composer = createTransport({ streamTransport: true, buffer: true, newline: 'unix' });
   return {
@@ -54,7 +76,8 @@ export function folderTransport(
       const composed = await composer.sendMail(message(from, mail));
       const file = join(folder, `${mail.id}.eml`);
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      await writeFile(file, composed.message, { mode: 0o600 });
+      await writeFile(`${file}.part`, composed.message, { mode: 0o600 });
+      await rename(`${file}.part`, file);
       onWritten(mail, file);
     },
     close() {

@@ -36,7 +36,7 @@ const MATRIX: Readonly<Record<string, Rule>> = {
     packages: ['argon2', 'jose', 'otplib', '@otplib/*', 'lru-cache', 'uuid', '@zxcvbn-ts/*'],
     builtins: true,
   },
-  mail: { folders: ['domain'], packages: ['nodemailer', 'email-addresses'], builtins: true },
+  mail: { folders: ['domain'], packages: ['nodemailer', 'email-addresses', 'escape-goat'], builtins: true },
   federation: { folders: ['domain'], packages: ['jose', 'lru-cache'], builtins: true },
   rpc: {
     folders: ['domain', 'gen', 'telemetry'],

@@ -21,6 +21,9 @@ describeOnEveryDatabase('Outbox', (open) => {
   const finish = (ids: readonly { readonly id: string }[]) =>
     Promise.all(ids.map(({ id }) => db.stores.outboxQueue.markSent(id, NOW)));
 
+  const rowOf = ({ id }: { readonly id: string }) =>
+    db.database.tables.selectFrom('outbox_mails').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+
   it('hands out a letter as it was put in, when it is due and not before', async () => {
     const [mail] = await enqueue(1, NOW + 10);
     expect(await lease(NOW + 9)).toEqual([]);
@@ -50,17 +53,14 @@ describeOnEveryDatabase('Outbox', (open) => {
   it('tries a failed one again at its time, and a dead one never', async () => {
     const [mail = sampleMail()] = await enqueue(1, NOW);
     await lease(NOW);
-    await db.stores.outboxQueue.markFailed(mail.id, 'refused '.repeat(1_000), NOW + 5 * MINUTE_MS);
+    const first = { id: mail.id, attempts: 1 };
+    await db.stores.outboxQueue.markFailed(first, 'refused\0 🔑'.repeat(1_000), NOW + 5 * MINUTE_MS);
     expect(await lease(NOW + 5 * MINUTE_MS - 1)).toEqual([]);
     expect(await lease(NOW + 5 * MINUTE_MS)).toEqual([{ ...mail, attempts: 2 }]);
-    await db.stores.outboxQueue.markFailed(mail.id, 'no such mailbox', undefined);
+    const second = { id: mail.id, attempts: 2 };
+    await db.stores.outboxQueue.markFailed(second, 'no such mailbox', undefined);
     expect(await lease(NOW + 1_000 * MINUTE_MS)).toEqual([]);
-    const row = await db.database.tables
-      .selectFrom('outbox_mails')
-      .selectAll()
-      .where('id', '=', mail.id)
-      .executeTakeFirstOrThrow();
-    expect(row).toMatchObject({ state: 'dead', last_error: 'no such mailbox' });
+    expect(await rowOf(mail)).toMatchObject({ state: 'dead', last_error: 'no such mailbox' });
   });
 
   it('never sends again what was sent', async () => {
@@ -68,6 +68,37 @@ describeOnEveryDatabase('Outbox', (open) => {
     await lease(NOW);
     await db.stores.outboxQueue.markSent(mail.id, NOW + 1);
     expect(await lease(NOW + 1_000 * MINUTE_MS)).toEqual([]);
+  });
+
+  it('never sends a dropped one', async () => {
+    const [mail = sampleMail()] = await enqueue(1, NOW);
+    await lease(NOW);
+    await db.stores.outboxQueue.markDropped({ id: mail.id, attempts: 1 });
+    expect(await lease(NOW + 1_000 * MINUTE_MS)).toEqual([]);
+    expect(await rowOf(mail)).toMatchObject({ state: 'dropped' });
+  });
+
+  it('heeds no failure and no drop from a sender whose lease has ended', async () => {
+    const [mail = sampleMail()] = await enqueue(1, NOW);
+    const stale = { id: mail.id, attempts: 1 };
+    await lease(NOW);
+    await lease(NOW + MINUTE_MS);
+    await db.stores.outboxQueue.markFailed(stale, 'too late', undefined);
+    await db.stores.outboxQueue.markFailed(stale, 'too late', NOW);
+    await db.stores.outboxQueue.markDropped(stale);
+    expect(await rowOf(mail)).toMatchObject({ state: 'pending', attempts: 2, last_error: null });
+    expect(await lease(NOW + 2 * MINUTE_MS - 1)).toEqual([]);
+    await finish([mail]);
+  });
+
+  it('heeds nothing after a letter was sent, and a late word that it was', async () => {
+    const [mail = sampleMail()] = await enqueue(1, NOW);
+    await lease(NOW);
+    await lease(NOW + MINUTE_MS);
+    await db.stores.outboxQueue.markSent(mail.id, NOW + MINUTE_MS);
+    await db.stores.outboxQueue.markFailed({ id: mail.id, attempts: 2 }, 'lost', NOW);
+    await db.stores.outboxQueue.markDropped({ id: mail.id, attempts: 2 });
+    expect(await rowOf(mail)).toMatchObject({ state: 'sent', last_error: null });
   });
 
   it('forgets a letter whose cause did not happen', async () => {

@@ -177,6 +177,6 @@ it('the welcome letter is written into the data directory', async () => {
     return texts.find((text) => text.includes(email));
   });
   expect(letter).toMatch(/^To: .*letter@example\.com/m);
-  expect(letter).toMatch(/^Message-ID: <[0-9a-f-]{36}@latchkey>/im);
+  expect(letter).toMatch(/^Message-ID: <[0-9a-f-]{36}\.1@latchkey>/im);
   expect(letter).not.toContain(GOOD_PASSWORD);
 });

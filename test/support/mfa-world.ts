@@ -46,6 +46,7 @@ export function mfaWorld(db: TestStores) {
     totpIssuer: 'latchkey.test',
     backupCodes: backupCodes(masterKey),
     passwordHasher: {
+      admit: <Result>(work: () => Promise<Result>) => work(),
       hash: async (password: string) => password,
       verify: async (hash: string | undefined, password: string) => hash === password,
       needsRehash: () => false,

@@ -85,7 +85,7 @@ export function sampleMail(change: Partial<OutgoingMail> = {}): OutgoingMail {
   return {
     id: newId(),
     to: 'ada@example.com',
-    letter: { template: 'verify_email', fullName: 'Ada "the first" Lovelace\n' },
+    letter: { template: 'password_changed', fullName: 'Ada "the first" Lovelace\n', ipAddress: '192.0.2.1' },
     createTime: NOW,
     ...change,
   };

@@ -1,6 +1,7 @@
 // Starts the whole service inside the test process, on free ports, and hands out clients for each protocol.
 
 import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client, Transport } from '@connectrpc/connect';
@@ -59,8 +60,6 @@ const FAST: Readonly<Record<string, string>> = {
   SHUTDOWN_GRACE: '2s',
   // The tests of the limits turn them on.
   RATE_LIMITS: 'off',
-  // Where mail goes when the database is not embedded.
-  DATA_DIR: join(tmpdir(), `latchkey-test-${process.pid}`),
 };
 
 /** A password that both policies take. */
@@ -68,7 +67,10 @@ export const GOOD_PASSWORD = 'Correct-Horse-42-Staple!';
 
 /** Starts a node with an up-to-date schema and its first administrator. */
 export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
-  const variables = { MASTER_KEY: randomBytes(32).toString('base64'), ...FAST, ...options.variables };
+  // Where mail goes; made when the first letter is.
+  const dataDir = join(tmpdir(), `latchkey-test-${process.pid}-${randomBytes(6).toString('hex')}`);
+  const masterKey = randomBytes(32).toString('base64');
+  const variables = { MASTER_KEY: masterKey, DATA_DIR: dataDir, ...FAST, ...options.variables };
   const environment = Object.fromEntries(
     Object.entries(variables).map(([name, value]) => [`LATCHKEY_${name}`, value]),
   );
@@ -105,6 +107,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     async stop() {
       await running.stop();
       await closeApp(app);
+      await rm(dataDir, { recursive: true, force: true });
     },
   };
 }

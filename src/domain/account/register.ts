@@ -109,7 +109,7 @@ async function store(deps: RegisterDeps, stores: RegisterStores, user: NewUser, 
         }),
   );
   const letter: Letter = isNew
-    ? { template: 'verify_email', fullName: user.fullName }
+    ? { template: 'verify_email', origin }
     : { template: 'register_taken', ipAddress: origin.ipAddress };
   await stores.outbox.enqueue({ id: deps.newId(), to: user.email.text, letter, createTime: user.createTime });
   return outcome;

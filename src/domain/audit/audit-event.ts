@@ -11,6 +11,7 @@ export type AuditKind =
   | 'account.password_change'
   | 'account.password_reset_request'
   | 'account.password_reset'
+  | 'account.email_verification_request'
   | 'account.email_verification'
   | 'account.email_change_request'
   | 'account.email_change'
@@ -56,5 +57,5 @@ export type AuditEvent = {
   readonly details?: Readonly<Record<string, string>>;
 };
 
-/** Appends events. Inside a transaction the event is kept exactly when the act is. */
+/** Appends events, each id once. Inside a transaction the event is kept exactly when the act is. */
 export type AuditLog = { append(event: AuditEvent): Promise<void> };

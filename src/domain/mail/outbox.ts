@@ -1,13 +1,21 @@
 // Mail leaves through an outbox: written in the transaction of its cause, delivered afterwards.
 
-/** Which letter, with what the letter says. */
-export type Letter =
-  /** Carries a link that proves the address it goes to. */
-  | { readonly template: 'verify_email'; readonly fullName: string }
+import type { CallOrigin } from '../audit/audit-event.ts';
+
+/**
+ * Letters that are prepared when they are due: whether the address has an account, and the token in the link, are known only then. So the
+ * call that asks for one does the same for every address, and no token is kept anywhere.
+ */
+export type LinkLetter =
+  /** Carries a link that proves the address it goes to. Letters of version 0.1 do not say who asked. */
+  | { readonly template: 'verify_email'; readonly origin?: CallOrigin }
   /** Carries a link that sets a new password, when the address has an account by the time it is sent. */
-  | { readonly template: 'password_reset'; readonly ipAddress: string }
+  | { readonly template: 'password_reset'; readonly origin: CallOrigin }
   /** Goes to the new address and carries a link; to an address that is taken goes a word to its owner instead. */
-  | { readonly template: 'email_change'; readonly userId: string; readonly ipAddress: string }
+  | { readonly template: 'email_change'; readonly userId: string; readonly origin: CallOrigin };
+
+/** Letters that say what they say from the start. */
+export type PlainLetter =
   | {
       readonly template: 'email_changed';
       readonly fullName: string;
@@ -34,6 +42,9 @@ export type Letter =
       readonly ipAddress: string;
     };
 
+/** Which letter, with what it was asked for with. */
+export type Letter = LinkLetter | PlainLetter;
+
 /** A letter on its way. */
 export type OutgoingMail = {
   readonly id: string;
@@ -45,14 +56,20 @@ export type OutgoingMail = {
 /** Puts mail into the outbox. */
 export type Outbox = { enqueue(mail: OutgoingMail): Promise<void> };
 
-/** A letter that a sender has taken: no other sender sees it until the lease ends. */
+/** A letter that a sender has taken: no other sender sees it until the lease ends. `attempts` is the number of the lease. */
 export type LeasedMail = OutgoingMail & { readonly attempts: number };
 
-/** The sender's side of the outbox. */
+/** Which lease of which letter. */
+export type MailLease = Pick<LeasedMail, 'id' | 'attempts'>;
+
+/** The sender's side of the outbox. A letter that was sent, dropped or given up stays so, whatever a sender says later. */
 export type OutboxQueue = {
   /** Takes up to `limit` letters that are due at `now`, each leased until `leaseUntil`. */
   lease(now: number, leaseUntil: number, limit: number): Promise<readonly LeasedMail[]>;
+  /** Whoever held the lease meanwhile: sent is sent. */
   markSent(id: string, now: number): Promise<void>;
-  /** Due again at `nextAttempt`; never again (dead letter) when undefined. */
-  markFailed(id: string, error: string, nextAttempt: number | undefined): Promise<void>;
+  /** Due again at `nextAttempt`; never again (dead letter) when undefined. Does nothing when the letter has been leased again since. */
+  markFailed(lease: MailLease, error: string, nextAttempt: number | undefined): Promise<void>;
+  /** Never sent: its reason is gone. Does nothing when the letter has been leased again since. */
+  markDropped(lease: MailLease): Promise<void>;
 };

@@ -1,21 +1,42 @@
 // UserService: another address.
 
+import { create } from '@bufbuild/protobuf';
+import type { ConfirmEmailChangeDeps, StartEmailChangeDeps } from '../../domain/account/change-email.ts';
+import { confirmEmailChange, startEmailChange } from '../../domain/account/change-email.ts';
+import type { AddressParser } from '../../domain/account/email-address.ts';
 import type { UserService } from '../../../gen/latchkey/v1/user_service_pb.ts';
+import {
+  ConfirmEmailChangeResponseSchema,
+  StartEmailChangeResponseSchema,
+} from '../../../gen/latchkey/v1/user_service_pb.ts';
+import { RequestReader } from '../decode.ts';
+import { encodeUser } from '../encode.ts';
 import type { ServiceHandlers } from './handlers.ts';
 
-export type EmailChangeHandlersDeps = object;
+export type EmailChangeHandlersDeps = StartEmailChangeDeps &
+  ConfirmEmailChangeDeps & { readonly parseAddress: AddressParser };
 
 /** UserService: another address. */
 export function emailChangeHandlers(
-  _deps: EmailChangeHandlersDeps,
+  deps: EmailChangeHandlersDeps,
 ): Pick<ServiceHandlers<typeof UserService>, 'startEmailChange' | 'confirmEmailChange'> {
   return {
-    async startEmailChange() {
-      throw new Error('not built');
+    async startEmailChange(request, call) {
+      const { subjectId: userId } = call.requirePrincipal();
+      const reader = new RequestReader();
+      const newEmail = reader.email(deps.parseAddress, 'new_email', request.newEmail);
+      reader.finish();
+      await startEmailChange(deps, { userId, newEmail, origin: call.origin });
+      return create(StartEmailChangeResponseSchema);
     },
 
-    async confirmEmailChange() {
-      throw new Error('not built');
+    async confirmEmailChange(request, call) {
+      const { subjectId: userId } = call.requirePrincipal();
+      const reader = new RequestReader();
+      const token = reader.token('token', request.token);
+      reader.finish();
+      const user = await confirmEmailChange(deps, { userId, token, origin: call.origin });
+      return create(ConfirmEmailChangeResponseSchema, { user: encodeUser(user) });
     },
   };
 }

@@ -1,21 +1,41 @@
 // AuthService: proving an address.
 
+import { create } from '@bufbuild/protobuf';
+import type { AddressParser } from '../../domain/account/email-address.ts';
+import type { VerifyEmailDeps } from '../../domain/account/verify-email.ts';
+import { verifyEmail } from '../../domain/account/verify-email.ts';
+import type { RequestLetterDeps } from '../../domain/mail/request-letter.ts';
+import { requestLetter } from '../../domain/mail/request-letter.ts';
 import type { AuthService } from '../../../gen/latchkey/v1/auth_service_pb.ts';
+import {
+  SendEmailVerificationResponseSchema,
+  VerifyEmailResponseSchema,
+} from '../../../gen/latchkey/v1/auth_service_pb.ts';
+import { RequestReader } from '../decode.ts';
 import type { ServiceHandlers } from './handlers.ts';
 
-export type EmailVerificationHandlersDeps = object;
+export type EmailVerificationHandlersDeps = RequestLetterDeps &
+  VerifyEmailDeps & { readonly parseAddress: AddressParser };
 
 /** AuthService: proving an address. */
 export function emailVerificationHandlers(
-  _deps: EmailVerificationHandlersDeps,
+  deps: EmailVerificationHandlersDeps,
 ): Pick<ServiceHandlers<typeof AuthService>, 'sendEmailVerification' | 'verifyEmail'> {
   return {
-    async sendEmailVerification() {
-      throw new Error('not built');
+    async sendEmailVerification(request, call) {
+      const reader = new RequestReader();
+      const email = reader.email(deps.parseAddress, 'email', request.email);
+      reader.finish();
+      await requestLetter(deps, { template: 'verify_email', email, origin: call.origin });
+      return create(SendEmailVerificationResponseSchema);
     },
 
-    async verifyEmail() {
-      throw new Error('not built');
+    async verifyEmail(request, call) {
+      const reader = new RequestReader();
+      const token = reader.token('token', request.token);
+      reader.finish();
+      await verifyEmail(deps, { token, origin: call.origin });
+      return create(VerifyEmailResponseSchema);
     },
   };
 }

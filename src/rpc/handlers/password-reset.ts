@@ -1,25 +1,46 @@
-// AuthService: forgotten passwords, and whether one could be chosen.
+// AuthService: forgotten passwords.
 
+import { create } from '@bufbuild/protobuf';
+import type { AddressParser } from '../../domain/account/email-address.ts';
+import type { ResetPasswordDeps } from '../../domain/account/reset-password.ts';
+import { resetPassword } from '../../domain/account/reset-password.ts';
+import type { RequestLetterDeps } from '../../domain/mail/request-letter.ts';
+import { requestLetter } from '../../domain/mail/request-letter.ts';
 import type { AuthService } from '../../../gen/latchkey/v1/auth_service_pb.ts';
+import {
+  RequestPasswordResetResponseSchema,
+  ResetPasswordResponseSchema,
+} from '../../../gen/latchkey/v1/auth_service_pb.ts';
+import { RequestReader } from '../decode.ts';
 import type { ServiceHandlers } from './handlers.ts';
 
-export type PasswordResetHandlersDeps = object;
+export type PasswordResetHandlersDeps = RequestLetterDeps &
+  ResetPasswordDeps & { readonly parseAddress: AddressParser };
 
-/** AuthService: forgotten passwords, and whether one could be chosen. */
+/** AuthService: forgotten passwords. */
 export function passwordResetHandlers(
-  _deps: PasswordResetHandlersDeps,
-): Pick<ServiceHandlers<typeof AuthService>, 'requestPasswordReset' | 'resetPassword' | 'checkPassword'> {
+  deps: PasswordResetHandlersDeps,
+): Pick<ServiceHandlers<typeof AuthService>, 'requestPasswordReset' | 'resetPassword'> {
   return {
-    async requestPasswordReset() {
-      throw new Error('not built');
+    async requestPasswordReset(request, call) {
+      const reader = new RequestReader();
+      const email = reader.email(deps.parseAddress, 'email', request.email);
+      reader.finish();
+      await requestLetter(deps, { template: 'password_reset', email, origin: call.origin });
+      return create(RequestPasswordResetResponseSchema);
     },
 
-    async resetPassword() {
-      throw new Error('not built');
-    },
-
-    async checkPassword() {
-      throw new Error('not built');
+    async resetPassword(request, call) {
+      const reader = new RequestReader();
+      const input = {
+        token: reader.token('token', request.token),
+        newPassword: reader.password('new_password', request.newPassword),
+        origin: call.origin,
+        signal: call.signal,
+      };
+      reader.finish();
+      await resetPassword(deps, input);
+      return create(ResetPasswordResponseSchema);
     },
   };
 }

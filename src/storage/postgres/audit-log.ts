@@ -27,6 +27,7 @@ export function auditLog(tables: Kysely<Tables>): AuditLog {
           request_id: event.origin.requestId,
           details: event.details === undefined ? null : { ...event.details },
         })
+        .onConflict((conflict) => conflict.column('id').doNothing())
         .execute();
     },
   };

@@ -2,7 +2,7 @@
 
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
-import type { LeasedMail, Letter, Outbox, OutboxQueue } from '../../domain/mail/outbox.ts';
+import type { LeasedMail, Letter, MailLease, Outbox, OutboxQueue } from '../../domain/mail/outbox.ts';
 import { date, time } from './row-values.ts';
 import type { Tables } from './rows.ts';
 
@@ -51,16 +51,32 @@ export function outboxQueue(tables: Kysely<Tables>): OutboxQueue {
         .updateTable('outbox_mails')
         .set({ state: 'sent', sent_time: date(now), last_error: null })
         .where('id', '=', id)
+        .where('state', '=', 'pending')
         .execute();
     },
-    async markFailed(id, error, nextAttempt) {
+    async markFailed(lease, error, nextAttempt) {
       const outcome =
         nextAttempt === undefined ? { state: 'dead' } : { next_attempt_time: date(nextAttempt) };
-      await tables
-        .updateTable('outbox_mails')
-        .set({ ...outcome, last_error: error.slice(0, MAX_ERROR_LENGTH) })
-        .where('id', '=', id)
+      await leased(tables, lease)
+        .set({ ...outcome, last_error: storable(error) })
         .execute();
     },
+    async markDropped(lease) {
+      await leased(tables, lease).set({ state: 'dropped' }).execute();
+    },
   };
+}
+
+// The number of the lease is its fence: a sender that outstayed its lease changes nothing.
+function leased(tables: Kysely<Tables>, { id, attempts }: MailLease) {
+  return tables
+    .updateTable('outbox_mails')
+    .where('id', '=', id)
+    .where('attempts', '=', attempts)
+    .where('state', '=', 'pending');
+}
+
+// What a mail server answered may hold a NUL, which Postgres does not store, or half a surrogate pair once it is cut.
+function storable(error: string): string {
+  return error.replaceAll('\0', '').slice(0, MAX_ERROR_LENGTH).toWellFormed();
 }

@@ -7,6 +7,8 @@ import { DomainError } from '../../domain/errors.ts';
 import { actionTokenStore } from './action-token-store.ts';
 import { apiKeyStore } from './api-key-store.ts';
 import { auditLog, securityEventReader } from './audit-log.ts';
+import { credentialStore } from './credential-store.ts';
+import { emailStore } from './email-store.ts';
 import { isRetryable, translateError } from './errors.ts';
 import { instanceStore, roleStore } from './instance-store.ts';
 import { knownDevices } from './known-devices.ts';
@@ -42,6 +44,8 @@ function bareStores(tables: Kysely<Tables>, run: RunStatement) {
     audit: auditLog(tables),
     securityEvents: securityEventReader(tables),
     actionTokens: actionTokenStore(tables),
+    credentials: credentialStore(tables),
+    emails: emailStore(tables),
     lockouts: lockoutStore(tables),
     totpFactors: totpStore(tables),
     knownDevices: knownDevices(tables),
@@ -66,6 +70,8 @@ export function openStores({ tables, run }: Pick<Database, 'tables' | 'run'>): S
     audit: translating(stores.audit),
     securityEvents: translating(stores.securityEvents),
     actionTokens: translating(stores.actionTokens),
+    credentials: translating(stores.credentials),
+    emails: translating(stores.emails),
     lockouts: translating(stores.lockouts),
     totpFactors: translating(stores.totpFactors),
     knownDevices: translating(stores.knownDevices),

@@ -1,0 +1,109 @@
+// StartEmailChange and ConfirmEmailChange: another address, which counts once its mailbox has answered.
+
+import type { ActionTokenStore } from '../action-token/action-token.ts';
+import type { PresentTokenDeps } from '../action-token/present-token.ts';
+import { payloadText, presentToken, refuseToken, tokenInvalid } from '../action-token/present-token.ts';
+import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
+import type { Stamp } from '../audit/record.ts';
+import { auditEvent } from '../audit/record.ts';
+import { DomainError, validationFailed } from '../errors.ts';
+import type { Outbox } from '../mail/outbox.ts';
+import type { Transact } from '../transactions.ts';
+import type { EmailAddress } from './email-address.ts';
+import { emailKey } from './email-address.ts';
+import type { EmailStore } from './email-store.ts';
+import { getUser } from './get-user.ts';
+import type { UserStore } from './user-store.ts';
+import type { User } from './user.ts';
+
+export type StartEmailChangeDeps = Stamp & {
+  readonly users: Pick<UserStore, 'findById'>;
+  readonly transact: Transact<{ readonly audit: AuditLog; readonly outbox: Outbox }>;
+};
+
+export type StartEmailChangeInput = {
+  readonly userId: string;
+  readonly newEmail: EmailAddress;
+  readonly origin: CallOrigin;
+};
+
+/**
+ * Asks for a letter to the new address. A taken address is answered like a free one: `prepareMail` tells its owner instead. Errors:
+ * VALIDATION_FAILED when the account has this address already, USER_NOT_FOUND, STORAGE_UNAVAILABLE.
+ */
+export async function startEmailChange(
+  deps: StartEmailChangeDeps,
+  { userId, newEmail, origin }: StartEmailChangeInput,
+): Promise<void> {
+  const user = await getUser(deps, userId);
+  if (emailKey(user.email) === newEmail.key) {
+    throw validationFailed([
+      { field: 'new_email', description: 'must be another address than your present one' },
+    ]);
+  }
+  await deps.transact(async ({ audit, outbox }) => {
+    const account = { accountId: userId, actorId: userId, targetId: userId };
+    await audit.append(
+      auditEvent(deps, { kind: 'account.email_change_request', outcome: 'success', origin, ...account }),
+    );
+    const letter = { template: 'email_change', userId, origin } as const;
+    await outbox.enqueue({ id: deps.newId(), to: newEmail.text, letter, createTime: deps.clock.now() });
+  });
+}
+
+type ConfirmStores = {
+  readonly emails: Pick<EmailStore, 'holdById' | 'replace'>;
+  readonly actionTokens: Pick<ActionTokenStore, 'consume' | 'deleteAll'>;
+  readonly audit: AuditLog;
+  readonly outbox: Outbox;
+};
+
+export type ConfirmEmailChangeDeps = PresentTokenDeps & { readonly transact: Transact<ConfirmStores> };
+
+export type ConfirmEmailChangeInput = {
+  readonly userId: string;
+  readonly token: string;
+  readonly origin: CallOrigin;
+};
+
+/**
+ * Gives the account its new address, and ends the links that went to the old one, which is told. Only the account that asked may confirm:
+ * whoever reads a mistyped address's mail must not take the account over. Errors: TOKEN_INVALID, TOKEN_EXPIRED, EMAIL_TAKEN when another
+ * account got the address meanwhile, STORAGE_UNAVAILABLE.
+ */
+export async function confirmEmailChange(
+  deps: ConfirmEmailChangeDeps,
+  { userId, token: text, origin }: ConfirmEmailChangeInput,
+): Promise<User> {
+  const context = { purpose: 'email_change', kind: 'account.email_change', origin, userId } as const;
+  const token = await presentToken(deps, text, context);
+  const email = { text: payloadText(token, 'email') ?? '', key: payloadText(token, 'emailKey') ?? '' };
+  const changed = await deps.transact(async (stores) => {
+    const now = deps.clock.now();
+    const user = await stores.emails.holdById(userId);
+    if (user?.status !== 'active') throw tokenInvalid();
+    if ((await stores.actionTokens.consume('email_change', token)) === undefined) throw tokenInvalid();
+    if ((await stores.emails.replace(userId, email, now)) === 'taken') return undefined;
+    await stores.actionTokens.deleteAll(userId, ['password_reset', 'email_verification']);
+    const account = { accountId: userId, actorId: userId, targetId: userId };
+    await stores.audit.append(
+      auditEvent(deps, { kind: context.kind, outcome: 'success', origin, ...account }),
+    );
+    const { fullName, email: oldEmail } = user;
+    const letter = {
+      template: 'email_changed',
+      fullName,
+      newEmail: email.text,
+      ipAddress: origin.ipAddress,
+    } as const;
+    await stores.outbox.enqueue({ id: deps.newId(), to: oldEmail, letter, createTime: now });
+    return { ...user, email: email.text, emailVerified: true, updateTime: now };
+  });
+  return changed ?? refuseToken(deps, token, context, emailTaken());
+}
+
+function emailTaken(): DomainError {
+  return new DomainError('EMAIL_TAKEN', 'Another account has this address now.', {
+    violations: [{ field: 'token', description: 'proves an address that another account has now' }],
+  });
+}

@@ -1,0 +1,16 @@
+// Port: an account's address, and whether it is proved.
+
+import type { EmailAddress } from './email-address.ts';
+import type { User } from './user.ts';
+
+/** Called in a transaction. Keys are `emailKey`. Deleted accounts are not found. */
+export type EmailStore = {
+  /** Holds the account until the transaction ends, so that what is done to it and its tokens is done one after the other. */
+  holdById(id: string): Promise<User | undefined>;
+  /** As `holdById`, the account whose address has this key. */
+  holdByKey(key: string): Promise<User | undefined>;
+  /** Notes that the address with this key is proved; false when it is not the account's, or the account is not active. */
+  markVerified(userId: string, key: string, now: number): Promise<boolean>;
+  /** Gives the account another address, which is proved; 'taken' when another account has it: then nothing is written and the transaction goes on. */
+  replace(userId: string, email: EmailAddress, now: number): Promise<'replaced' | 'taken'>;
+};

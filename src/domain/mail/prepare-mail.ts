@@ -1,0 +1,162 @@
+// What a letter says is settled when it is due: whom it goes to, whether it still makes sense, and the link that it carries.
+
+import type { ActionPurpose, ActionTokenCodec, ActionTokenStore } from '../action-token/action-token.ts';
+import { ACTION_TOKEN_TTL_MS } from '../action-token/action-token.ts';
+import { emailKey } from '../account/email-address.ts';
+import type { EmailStore } from '../account/email-store.ts';
+import type { User } from '../account/user.ts';
+import type { AuditEvent, AuditLog } from '../audit/audit-event.ts';
+import type { Stamp } from '../audit/record.ts';
+import type { Transact } from '../transactions.ts';
+import type { LeasedMail, LinkLetter, OutboxQueue } from './outbox.ts';
+import type { ReadyLetter, ReadyMail } from './ready-mail.ts';
+
+type PrepareStores = {
+  readonly emails: Pick<EmailStore, 'holdById' | 'holdByKey'>;
+  readonly actionTokens: Pick<ActionTokenStore, 'insert' | 'deleteAll'>;
+  readonly audit: AuditLog;
+  readonly outboxQueue: Pick<OutboxQueue, 'markDropped'>;
+};
+
+export type PrepareMailDeps = Stamp & {
+  readonly transact: Transact<PrepareStores>;
+  readonly actionTokenCodec: Pick<ActionTokenCodec, 'create'>;
+  /** Where links lead. From the configuration alone: a request's Host header is its sender's choice (CWE-640). */
+  readonly publicUrl: string;
+};
+
+type Letter<Template> = Extract<LinkLetter, { readonly template: Template }>;
+type Addressed = { readonly to: string; readonly letter: ReadyLetter };
+
+/**
+ * The letter as it goes out; undefined when its reason is gone, and then it is dropped. A new link ends those before it. What goes to an
+ * account goes to the address as the account has it, never as it was typed: two spellings with one key may be two mailboxes (CVE-2019-19844).
+ * Errors: STORAGE_UNAVAILABLE, CONFLICT.
+ */
+export async function prepareMail(deps: PrepareMailDeps, mail: LeasedMail): Promise<ReadyMail | undefined> {
+  const { id, createTime, letter } = mail;
+  if (!carriesLink(letter)) return { id, messageId: id, to: mail.to, letter, createTime };
+  const addressed = await deps.transact(async (stores) => {
+    const prepared = await prepareLink(deps, stores, mail, letter);
+    if (prepared === undefined) await stores.outboxQueue.markDropped(mail);
+    return prepared;
+  });
+  return addressed && { id, messageId: `${id}.${mail.attempts}`, createTime, ...addressed };
+}
+
+function carriesLink(letter: LeasedMail['letter']): letter is LinkLetter {
+  return ['verify_email', 'password_reset', 'email_change'].includes(letter.template);
+}
+
+function prepareLink(deps: PrepareMailDeps, stores: PrepareStores, mail: LeasedMail, letter: LinkLetter) {
+  switch (letter.template) {
+    case 'verify_email':
+      return prepareVerification(deps, stores, mail, letter);
+    case 'password_reset':
+      return prepareReset(deps, stores, mail, letter);
+    case 'email_change':
+      return prepareEmailChange(deps, stores, mail, letter);
+  }
+}
+
+async function prepareVerification(
+  deps: PrepareMailDeps,
+  stores: PrepareStores,
+  mail: LeasedMail,
+  letter: Letter<'verify_email'>,
+): Promise<Addressed | undefined> {
+  const user = await stores.emails.holdByKey(emailKey(mail.to));
+  if (user?.emailVerified === true) return undefined;
+  const { origin } = letter;
+  if (origin !== undefined) {
+    await stores.audit.append({
+      ...requestEvent(mail, user),
+      kind: 'account.email_verification_request',
+      origin,
+    });
+  }
+  if (user?.status !== 'active') return undefined;
+  const link = await newLink(deps, stores, 'email_verification', user.id, { emailKey: emailKey(user.email) });
+  return { to: user.email, letter: { template: 'verify_email', link } };
+}
+
+async function prepareReset(
+  deps: PrepareMailDeps,
+  stores: PrepareStores,
+  mail: LeasedMail,
+  { origin }: Letter<'password_reset'>,
+): Promise<Addressed | undefined> {
+  const user = await stores.emails.holdByKey(emailKey(mail.to));
+  await stores.audit.append({ ...requestEvent(mail, user), kind: 'account.password_reset_request', origin });
+  if (user?.status !== 'active') return undefined;
+  const link = await newLink(deps, stores, 'password_reset', user.id, { emailKey: emailKey(user.email) });
+  const { ipAddress } = origin;
+  return {
+    to: user.email,
+    letter: { template: 'password_reset', fullName: user.fullName, ipAddress, link },
+  };
+}
+
+async function prepareEmailChange(
+  deps: PrepareMailDeps,
+  stores: PrepareStores,
+  mail: LeasedMail,
+  { userId, origin }: Letter<'email_change'>,
+): Promise<Addressed | undefined> {
+  const user = await stores.emails.holdById(userId);
+  const key = emailKey(mail.to);
+  if (user?.status !== 'active' || emailKey(user.email) === key) return undefined;
+  const owner = await stores.emails.holdByKey(key);
+  if (owner === undefined) {
+    const link = await newLink(deps, stores, 'email_change', userId, { email: mail.to, emailKey: key });
+    return { to: mail.to, letter: { template: 'email_change', ipAddress: origin.ipAddress, link } };
+  }
+  // The owner's event, not the asker's: whoever asked must not read in their own list that the address is taken.
+  await stores.audit.append({
+    id: mail.id,
+    time: mail.createTime,
+    kind: 'account.email_change_request',
+    outcome: 'refused',
+    reason: 'EMAIL_TAKEN',
+    accountId: owner.id,
+    actorId: userId,
+    targetId: owner.id,
+    origin,
+  });
+  return { to: owner.email, letter: { template: 'email_change_taken', ipAddress: origin.ipAddress } };
+}
+
+// With the letter's id and time, so that it is one event however often the letter is prepared.
+function requestEvent(
+  mail: LeasedMail,
+  user: User | undefined,
+): Pick<AuditEvent, 'id' | 'time' | 'outcome' | 'reason' | 'accountId' | 'targetId'> {
+  const stamp = { id: mail.id, time: mail.createTime };
+  if (user === undefined) return { ...stamp, outcome: 'refused', reason: 'USER_NOT_FOUND' };
+  const account = { ...stamp, accountId: user.id, targetId: user.id };
+  if (user.status === 'active') return { ...account, outcome: 'success' };
+  return { ...account, outcome: 'refused', reason: 'ACCOUNT_SUSPENDED' };
+}
+
+const PATHS: Readonly<Record<Exclude<ActionPurpose, 'mfa_challenge'>, string>> = {
+  password_reset: '/reset-password',
+  email_verification: '/verify-email',
+  email_change: '/confirm-email',
+};
+
+async function newLink(
+  deps: PrepareMailDeps,
+  stores: PrepareStores,
+  purpose: keyof typeof PATHS,
+  userId: string,
+  payload: Readonly<Record<string, string>>,
+): Promise<string> {
+  await stores.actionTokens.deleteAll(userId, [purpose]);
+  const id = deps.newId();
+  const { text, digest } = deps.actionTokenCodec.create(purpose, id);
+  const createTime = deps.clock.now();
+  const expireTime = createTime + ACTION_TOKEN_TTL_MS[purpose];
+  await stores.actionTokens.insert({ id, purpose, userId, digest, payload, createTime, expireTime });
+  // In the fragment, which browsers send to no server: the token reaches no access log and no Referer.
+  return `${deps.publicUrl}${PATHS[purpose]}#token=${text}`;
+}

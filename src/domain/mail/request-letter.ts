@@ -1,0 +1,30 @@
+// RequestPasswordReset and SendEmailVerification: one and the same work for every address.
+
+import type { EmailAddress } from '../account/email-address.ts';
+import type { CallOrigin } from '../audit/audit-event.ts';
+import type { Stamp } from '../audit/record.ts';
+import type { Transact } from '../transactions.ts';
+import type { LinkLetter, Outbox } from './outbox.ts';
+
+export type RequestLetterDeps = Stamp & { readonly transact: Transact<{ readonly outbox: Outbox }> };
+
+export type RequestLetterInput = {
+  readonly template: Extract<LinkLetter['template'], 'password_reset' | 'verify_email'>;
+  readonly email: EmailAddress;
+  readonly origin: CallOrigin;
+};
+
+/**
+ * Notes that a letter was asked for; `prepareMail` finds out, out of the caller's sight, whether the address has an account. So neither
+ * answer nor time tells (CWE-204, CWE-208). Errors: STORAGE_UNAVAILABLE.
+ */
+export async function requestLetter(deps: RequestLetterDeps, input: RequestLetterInput): Promise<void> {
+  const { template, email, origin } = input;
+  const mail = {
+    id: deps.newId(),
+    to: email.text,
+    letter: { template, origin },
+    createTime: deps.clock.now(),
+  };
+  await deps.transact(({ outbox }) => outbox.enqueue(mail));
+}

@@ -1,0 +1,81 @@
+// What the letters say that tell people what happened to their account.
+
+import type { PlainLetter } from '../domain/mail/outbox.ts';
+import type { LetterWords } from './layout.ts';
+import { deviceName, maskedAddress } from './plain-words.ts';
+
+/** A letter to the owner of an account about it. */
+export type NewsLetter = Exclude<PlainLetter, { readonly template: 'register_taken' }>;
+
+const NOT_YOU = 'If that was not you, reset your password at once: somebody else may know it.';
+const TELL_US = 'If that was not you, tell whoever runs this service at once.';
+
+/** The words of the letter, but for the name. */
+export function newsWords(letter: NewsLetter): LetterWords {
+  switch (letter.template) {
+    case 'email_changed':
+      return {
+        subject: 'Your e-mail address was changed',
+        before: [
+          `your account has another e-mail address now: ${maskedAddress(letter.newEmail)}. The change was confirmed from ${letter.ipAddress}. Letters no longer come here.`,
+          TELL_US,
+        ],
+      };
+    case 'password_changed':
+      return {
+        subject: 'Your password was changed',
+        before: [`the password of your account was changed from ${letter.ipAddress}.`, NOT_YOU],
+      };
+    case 'account_locked':
+      return {
+        subject: 'Your account is locked for a while',
+        before: [
+          `somebody failed to log in to your account too often, the last time from ${letter.ipAddress}. Nobody can log in for 15 minutes, so that nobody can go on guessing.`,
+          'If that was you, wait and try again. If it was not, nobody got in.',
+        ],
+      };
+    case 'new_device':
+      return {
+        subject: 'A new device logged in to your account',
+        before: [
+          `somebody logged in to your account from ${letter.ipAddress}, on a device that we had not seen before.`,
+          `Device: ${deviceName(letter.deviceName) ?? 'without a name'}. Program: ${deviceName(letter.userAgent) ?? 'unknown'}.`,
+          NOT_YOU,
+        ],
+      };
+    case 'mfa_enabled':
+      return {
+        subject: 'Your second factor is on',
+        before: [
+          `your account asks for a code from an authenticator app now. That was set from ${letter.ipAddress}. Keep your backup codes in a safe place.`,
+          NOT_YOU,
+        ],
+      };
+    case 'mfa_disabled':
+      return {
+        subject: 'Your second factor is off',
+        before: [
+          `your account no longer asks for a code: the password alone opens it. That was set from ${letter.ipAddress}.`,
+          NOT_YOU,
+        ],
+      };
+    case 'account_deleted':
+      return {
+        subject: 'Your account was deleted',
+        before: ['your account was deleted, and every session and key of it has ended.', TELL_US],
+      };
+    case 'session_theft':
+      return {
+        subject: 'We ended one of your sessions',
+        before: [
+          `an old key of your session${onDevice(letter.deviceName)} was used again, from ${letter.ipAddress}. Somebody may have copied it, so the session has been ended on every device that used it.`,
+          'If you do not know that address, change your password.',
+        ],
+      };
+  }
+}
+
+function onDevice(name: string): string {
+  const device = deviceName(name);
+  return device === undefined ? '' : ` on “${device}”`;
+}

@@ -1,0 +1,56 @@
+// Accounts' addresses in Postgres.
+
+import type { Kysely } from 'kysely';
+import { sql } from 'kysely';
+import type { EmailStore } from '../../domain/account/email-store.ts';
+import { isUniqueViolation } from './errors.ts';
+import { date } from './row-values.ts';
+import type { Tables } from './rows.ts';
+import { toUser } from './user-store.ts';
+
+/** The store over a transaction. */
+export function emailStore(tables: Kysely<Tables>): EmailStore {
+  const hold = async (column: 'id' | 'email_key', value: string) => {
+    const row = await tables
+      .selectFrom('users')
+      .selectAll()
+      .where(column, '=', value)
+      .where('status', '<>', 'deleted')
+      .forUpdate()
+      .executeTakeFirst();
+    return row === undefined ? undefined : toUser(row);
+  };
+  return {
+    holdById: (id) => hold('id', id),
+    holdByKey: (key) => hold('email_key', key),
+
+    async markVerified(userId, key, now) {
+      const row = await tables
+        .updateTable('users')
+        .set({ email_verified: true, update_time: date(now) })
+        .where('id', '=', userId)
+        .where('email_key', '=', key)
+        .where('status', '=', 'active')
+        .returning('id')
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+
+    async replace(userId, email, now) {
+      // A violation would end the transaction: it is undone up to here instead.
+      await sql`savepoint replace_email`.execute(tables);
+      try {
+        await tables
+          .updateTable('users')
+          .set({ email: email.text, email_key: email.key, email_verified: true, update_time: date(now) })
+          .where('id', '=', userId)
+          .execute();
+        return 'replaced';
+      } catch (error) {
+        if (!isUniqueViolation(error)) throw error;
+        await sql`rollback to savepoint replace_email`.execute(tables);
+        return 'taken';
+      }
+    },
+  };
+}

@@ -1,0 +1,251 @@
+// The mail server away, slow, or rude: no letter is lost, none is sent twice, and nobody waits for it.
+
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+
+import type { LeasedMail, OutboxQueue } from '../../src/domain/mail/outbox.ts';
+import type { ReadyMail } from '../../src/domain/mail/ready-mail.ts';
+import { LANES, MailSender, type MailSenderDeps } from '../../src/jobs/mail-sender.ts';
+import { smtpTransport } from '../../src/mail/transport.ts';
+import { describeOnEveryDatabase, type TestStores } from '../support/databases.ts';
+import { eventually } from '../support/eventually.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { tokenIn } from '../support/mailbox.ts';
+import { MINUTE_MS, NOW, sampleMail } from '../support/samples.ts';
+import { GOOD_PASSWORD, type TestService } from '../support/service.ts';
+import { describeWithServices } from '../support/services.ts';
+import { startRudeServer, startSmtp, type TestSmtp } from '../support/smtp-server.ts';
+import { afterSuite, nodeStarter, sharedVariables, tally } from './nodes.ts';
+
+const FROM = 'latchkey <no-reply@latchkey.example>';
+
+describeOnEveryDatabase('mail while its server fails', (open) => {
+  let db: TestStores;
+  let smtp: TestSmtp;
+  let clock: FakeClock;
+  beforeAll(async () => {
+    db = await open();
+  });
+  beforeEach(async () => {
+    smtp = await startSmtp();
+    clock = new FakeClock(NOW);
+    await db.database.tables.deleteFrom('outbox_mails').execute();
+  });
+  afterEach(() => smtp.stop());
+
+  const ready = async ({ id, to, createTime }: LeasedMail): Promise<ReadyMail> => {
+    const letter = { template: 'register_taken', ipAddress: '192.0.2.1' } as const;
+    return { id, messageId: id, to, createTime, letter };
+  };
+  /** A sender such as each node has one. */
+  const newSender = (change: Partial<MailSenderDeps> = {}) =>
+    new MailSender({
+      outboxQueue: db.stores.outboxQueue,
+      prepare: ready,
+      send: smtpTransport(smtp.url, FROM).send,
+      clock,
+      onFailure: () => undefined,
+      ...change,
+    });
+  const enqueue = async (count: number) => {
+    const mails = Array.from({ length: count }, (_, index) => sampleMail({ to: `a${index}@example.com` }));
+    for (const mail of mails) await db.stores.outbox.enqueue(mail);
+    return mails.map(({ to }) => to).toSorted();
+  };
+  const states = async () =>
+    tally(
+      (await db.database.tables.selectFrom('outbox_mails').select('state').execute()).map((row) => row.state),
+    );
+  const received = () => smtp.received.map(({ to }) => to).toSorted();
+  /** Lets both nodes' senders run again and again while time passes. */
+  const pass = async (minutes: number, senders: readonly MailSender[]) => {
+    for (let step = 0; step < minutes * 2; step += 1) {
+      clock.advance(MINUTE_MS / 2);
+      await Promise.all(senders.map((sender) => sender.run()));
+    }
+  };
+
+  it('an hour without a server, then one that says "later": every letter arrives, each once', async () => {
+    const everybody = await enqueue(12);
+    const senders = [newSender(), newSender()];
+    const { port } = smtp;
+    await smtp.stop();
+    await pass(60, senders);
+    expect(await states()).toEqual({ pending: 12 });
+    smtp = await startSmtp({ port });
+    smtp.mood = { at: 'text', code: 451 };
+    await pass(35, senders);
+    smtp.mood = { at: 'recipient', code: 450 };
+    await pass(35, senders);
+    expect(smtp.received).toEqual([]);
+    smtp.mood = undefined;
+    await pass(35, senders);
+    expect(received()).toEqual(everybody);
+    expect(await states()).toEqual({ sent: 12 });
+  });
+
+  it('after a day without a server a letter is dead, and says why', async () => {
+    await enqueue(1);
+    await smtp.stop();
+    const deaths: boolean[] = [];
+    const sender = newSender({ onFailure: (_mail, _error, isDead) => deaths.push(isDead) });
+    for (let halfHour = 0; halfHour < 70; halfHour += 1) {
+      clock.advance(30 * MINUTE_MS);
+      await sender.run();
+    }
+    expect(await states()).toEqual({ dead: 1 });
+    expect(tally(deaths.map(String))).toEqual({ false: 59, true: 1 });
+    const [row] = await db.database.tables.selectFrom('outbox_mails').selectAll().execute();
+    expect(row?.last_error).toContain('ECONNREFUSED');
+    smtp = await startSmtp({ port: smtp.port });
+  });
+
+  it('a mailbox that is refused for good is not tried again, and holds up no other', async () => {
+    await enqueue(3);
+    smtp.mood = { at: 'recipient', code: 550 };
+    const sender = newSender();
+    await sender.run();
+    expect(await states()).toEqual({ dead: 3 });
+    smtp.mood = undefined;
+    await pass(60, [sender]);
+    expect(smtp.attempts()).toBe(0);
+  });
+
+  it('letters under way are nobody else’s, however slow the server is', async () => {
+    const everybody = await enqueue(3 * LANES);
+    smtp.mood = { at: 'text', hangs: true };
+    const [slow, other] = [newSender(), newSender()];
+    const running = slow.run();
+    await eventually(() => smtp.attempts() === LANES);
+    clock.advance(MINUTE_MS);
+    smtp.mood = undefined;
+    await other.run();
+    expect(smtp.received).toHaveLength(2 * LANES);
+    smtp.release();
+    await running;
+    expect(received()).toEqual(everybody);
+    expect(await states()).toEqual({ sent: 3 * LANES });
+  });
+
+  it('a letter whose sending could not be noted is noted later, and not sent again', async () => {
+    const everybody = await enqueue(2 * LANES);
+    let isAway = true;
+    const { outboxQueue } = db.stores;
+    const flaky: OutboxQueue = {
+      ...outboxQueue,
+      markSent: async (id, now) => {
+        if (isAway) throw new Error('the database is away');
+        await outboxQueue.markSent(id, now);
+      },
+    };
+    const sender = newSender({ outboxQueue: flaky });
+    await expect(sender.run()).rejects.toThrow('away');
+    await expect(sender.run()).rejects.toThrow('away');
+    expect(smtp.received).toHaveLength(LANES);
+    isAway = false;
+    clock.advance(60 * MINUTE_MS);
+    await sender.run();
+    expect(received()).toEqual(everybody);
+    expect(await states()).toEqual({ sent: 2 * LANES });
+  });
+
+  it('a letter that took too long to prepare is left for the next attempt', async () => {
+    await enqueue(1);
+    let isSlow = true;
+    const sender = newSender({
+      prepare: async (mail) => {
+        if (isSlow) clock.advance(MINUTE_MS);
+        return ready(mail);
+      },
+    });
+    await sender.run();
+    expect(smtp.attempts()).toBe(0);
+    isSlow = false;
+    await pass(1, [sender]);
+    expect(smtp.received).toHaveLength(1);
+  });
+
+  it('told to stop, it ends what is under way and begins nothing', async () => {
+    const everybody = await enqueue(2 * LANES);
+    smtp.mood = { at: 'text', hangs: true };
+    const stopping = new AbortController();
+    const sender = newSender();
+    const running = sender.run({ stopping: stopping.signal });
+    await eventually(() => smtp.attempts() === LANES);
+    stopping.abort();
+    smtp.release();
+    await running;
+    expect(await states()).toEqual({ sent: LANES, pending: LANES });
+    smtp.mood = undefined;
+    await newSender().run();
+    expect(received()).toEqual(everybody);
+  });
+
+  it('cut in the middle, the letters wait for another sender', async () => {
+    const everybody = await enqueue(2 * LANES);
+    smtp.mood = { at: 'text', hangs: true };
+    const cut = new AbortController();
+    const running = newSender().run({ cut: cut.signal, stopping: cut.signal });
+    await eventually(() => smtp.attempts() === LANES);
+    cut.abort();
+    await running;
+    expect(await states()).toEqual({ pending: 2 * LANES });
+    smtp.mood = undefined;
+    await pass(1, [newSender()]);
+    expect(received()).toEqual(everybody);
+  });
+});
+
+describeWithServices('a node whose mail server hangs', () => {
+  const later = afterSuite();
+  const startNode = nodeStarter(later);
+  let rude: Awaited<ReturnType<typeof startRudeServer>>;
+  let smtp: TestSmtp;
+  beforeAll(async () => {
+    rude = await startRudeServer(() => undefined);
+    smtp = await startSmtp();
+  });
+  afterAll(async () => {
+    await rude.stop();
+    await smtp.stop();
+  });
+
+  const register = (node: TestService, name: string) =>
+    node.auth().register({
+      email: `${name}@example.com`,
+      password: GOOD_PASSWORD,
+      fullName: 'Test Person',
+    });
+
+  it('serves on, stops in time, and loses nothing: another node delivers links that work', async () => {
+    const variables = { ...(await sharedVariables(later)), SHUTDOWN_GRACE: '500ms' };
+    const hung = await startNode({ ...variables, SMTP_URL: rude.url });
+    const names = Array.from({ length: 10 }, (_, index) => `hung-${index}`);
+    await Promise.all(names.map((name) => register(hung, name)));
+    await eventually(() => rude.connections() >= LANES);
+    await hung.auth().requestPasswordReset({ email: 'hung-0@example.com' });
+    await hung.auth().requestPasswordReset({ email: 'nobody@example.com' });
+    // Everything was answered while the same letters hung.
+    expect(rude.connections()).toBe(LANES);
+    await hung.running.stop();
+    await eventually(() => rude.connections() === 0);
+    const { tables } = hung.app.database;
+    const errors = await tables.selectFrom('outbox_mails').select('last_error').execute();
+    // Cut by the end of the grace, not given up for their own slowness.
+    expect(errors.filter((row) => /abort/i.test(row.last_error ?? ''))).toHaveLength(LANES);
+
+    const clock = new FakeClock(Date.now() + 60 * MINUTE_MS);
+    const node = await startNode({ ...variables, SMTP_URL: smtp.url }, { clock });
+    await eventually(() => smtp.received.length >= names.length + 1);
+    await node.app.mailSender.run();
+    expect(tally(smtp.received.map(({ to, subject }) => `${to} ${subject}`))).toEqual({
+      ...Object.fromEntries(names.map((name) => [`${name}@example.com Confirm your e-mail address`, 1])),
+      'hung-0@example.com Set a new password': 1,
+    });
+    for (const letter of smtp.received) {
+      const token = tokenIn(letter);
+      if (letter.subject === 'Set a new password')
+        await node.auth().resetPassword({ token, newPassword: `${GOOD_PASSWORD}2` });
+      else await node.auth().verifyEmail({ token });
+    }
+  });
+});

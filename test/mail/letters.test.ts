@@ -1,0 +1,149 @@
+// What a reader sees of each letter, and that nobody can put words, links or headers of their own into another's.
+
+import { htmlUnescape } from 'escape-goat';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import type { ReadyLetter } from '../../src/domain/mail/ready-mail.ts';
+import { deviceName, maskedAddress, personName } from '../../src/mail/plain-words.ts';
+import { renderLetter } from '../../src/mail/templates.ts';
+
+const ipAddress = '192.0.2.1';
+const fullName = 'Ada O’Hara-Lovelace';
+const link = `https://id.example.com/path#token=lkpr_${'A'.repeat(64)}`;
+const userAgent = 'Mozilla/5.0 (X11; Linux x86_64) Firefox/147.0';
+
+type Letters = {
+  readonly [Template in ReadyLetter['template']]: Extract<ReadyLetter, { template: Template }>;
+};
+
+// Nothing compiles while one is missing.
+const lettersOf = (name: string, device: string, agent: string, address: string): Letters => ({
+  verify_email: { template: 'verify_email', link },
+  password_reset: { template: 'password_reset', fullName: name, ipAddress, link },
+  email_change: { template: 'email_change', ipAddress, link },
+  email_change_taken: { template: 'email_change_taken', ipAddress },
+  email_changed: { template: 'email_changed', fullName: name, newEmail: address, ipAddress },
+  password_changed: { template: 'password_changed', fullName: name, ipAddress },
+  account_locked: { template: 'account_locked', fullName: name, ipAddress },
+  new_device: { template: 'new_device', fullName: name, deviceName: device, userAgent: agent, ipAddress },
+  mfa_enabled: { template: 'mfa_enabled', fullName: name, ipAddress },
+  mfa_disabled: { template: 'mfa_disabled', fullName: name, ipAddress },
+  account_deleted: { template: 'account_deleted', fullName: name },
+  register_taken: { template: 'register_taken', ipAddress },
+  session_theft: { template: 'session_theft', fullName: name, deviceName: device, ipAddress },
+});
+const LETTERS = lettersOf(fullName, 'laptop', userAgent, 'new.name@example.org');
+
+/** What is left of a page for a reader. */
+function seen(html: string): string {
+  const body = html.slice(html.indexOf('</h1>'));
+  return htmlUnescape(body.replaceAll(/<[^>]*>/g, '\n')).replaceAll(/\s*\n\s*/g, '\n');
+}
+
+describe('the letter', () => {
+  it.each(Object.entries(LETTERS))('%s', (_template, letter) => {
+    const { subject, text, html } = renderLetter(letter);
+    expect(`Subject: ${subject}\n\n${text}`).toMatchSnapshot();
+    for (const paragraph of text.trim().split('\n\n')) expect(seen(html)).toContain(paragraph);
+  });
+
+  it('is a small page that screen readers can read, with one link and nothing to fetch', () => {
+    expect(renderLetter(LETTERS.password_reset).html).toMatchSnapshot();
+    for (const letter of Object.values(LETTERS)) {
+      const { html } = renderLetter(letter);
+      expect(html).toMatch(/^<!doctype html>\n<html lang="en">/);
+      expect(html).not.toMatch(/<(?:img|script|style|link|iframe|form|input|table)|src=|@import|url\(/i);
+      expect(html.match(/<a /g) ?? []).toHaveLength('link' in letter ? 1 : 0);
+      expect(html.length).toBeLessThan(4_096);
+    }
+  });
+});
+
+describe('a name', () => {
+  it.each([
+    ['Ada Lovelace', 'Ada Lovelace'],
+    ['Zoë O’Hara-李 3rd', 'Zoë O’Hara-李 rd'],
+    ['J. R. R. Tolkien Jr.', 'J. R. R. Tolkien Jr.'],
+    ['evil.com', 'evil com'],
+    ['click http://evil.com/a?b=c now', 'click http evil com a b c now'],
+    ['www.evil.com', 'www evil com'],
+    ['ada@evil.com', 'ada evil com'],
+    ['<a href="//evil.com">x</a>', 'a href evil com x a'],
+    ['+1 (555) 0100', undefined],
+    ['Ada\r\nBcc: x@evil.com', 'Ada Bcc x evil com'],
+    ['Ada\n\nYou have won.', 'Ada You have won.'],
+    ['evil。com', 'evil com'],
+    ['evil․com', 'evil com'],
+    ['x'.repeat(51), `${'x'.repeat(50)}…`],
+    ['', undefined],
+    ['...', undefined],
+  ])('%j is shown as %j', (given, shown) => {
+    expect(personName(given)).toBe(shown);
+  });
+
+  it.each([
+    ['Ada’s laptop (2)', 'Ada’s laptop (2)'],
+    [userAgent, 'Mozilla/5.0 (X11 Linux x86_64) Firefox/147.0'],
+    ['curl/8.5.0', 'curl/8.5.0'],
+    ['http://evil.com/login', 'http evil com login'],
+    ['evil.com/1', 'evil com/1'],
+    ['', undefined],
+  ])('of a device: %j is shown as %j', (given, shown) => {
+    expect(deviceName(given)).toBe(shown);
+  });
+
+  it('of a new address is a hint', () => {
+    expect(maskedAddress('call-me-now@example.com')).toBe('c…@example.com');
+    expect(maskedAddress('🔑key@example.com')).toBe('🔑…@example.com');
+  });
+});
+
+it('no text of a stranger becomes a link, markup, a header or a paragraph', () => {
+  const hostile = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 200 }),
+    fc
+      .array(
+        fc.constantFrom(
+          'http://',
+          'evil.com',
+          '<b>',
+          '&lt;',
+          '\r\n',
+          '\n\n',
+          '\u2028',
+          '@',
+          '//',
+          'www.',
+          '"',
+          'a',
+          ' ',
+          '.',
+          '/',
+          '1',
+          ':',
+        ),
+        { maxLength: 20 },
+      )
+      .map((parts) => parts.join('')),
+  );
+  const innocent = lettersOf('Ada', 'laptop', 'curl', 'x@example.org');
+  fc.assert(
+    fc.property(hostile, hostile, (name, device) => {
+      for (const letter of Object.values(lettersOf(name, device, device, 'x@example.org'))) {
+        const { subject, text, html } = renderLetter(letter);
+        const usual = renderLetter(innocent[letter.template]);
+        expect(subject).toBe(usual.subject);
+        expect(text.split('\n')).toHaveLength(usual.text.split('\n').length);
+        const own = text
+          .replaceAll(link, '')
+          .replaceAll('c…@', '')
+          .replaceAll(ipAddress, '')
+          .replaceAll('…@example.org', '');
+        expect(own).not.toMatch(/:\/|[\p{L}\p{N}@]\.\p{L}|@|[<>&]|[^\P{Cc}\n]/u);
+        const tags = (page: string) => page.match(/<[^>]*>/g);
+        expect(tags(html)).toEqual(tags(usual.html));
+      }
+    }),
+  );
+});
