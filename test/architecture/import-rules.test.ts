@@ -29,7 +29,7 @@ const MATRIX: Readonly<Record<string, Rule>> = {
   'storage/memory': { folders: ['domain', 'storage'], packages: ['lru-cache'], builtins: true },
   crypto: {
     folders: ['domain'],
-    packages: ['argon2', 'jose', 'otplib', '@otplib/*', 'lru-cache', 'uuid', '@zxcvbn-ts/*'],
+    packages: ['argon2', 'bcrypt', 'jose', 'otplib', '@otplib/*', 'lru-cache', 'uuid', '@zxcvbn-ts/*'],
     builtins: true,
   },
   mail: { folders: ['domain'], packages: ['nodemailer', 'email-addresses'], builtins: true },
