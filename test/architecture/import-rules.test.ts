@@ -32,6 +32,7 @@ const MATRIX: Readonly<Record<string, Rule>> = {
     packages: ['argon2', 'bcrypt', 'jose', 'otplib', '@otplib/*', 'lru-cache', 'uuid', '@zxcvbn-ts/*'],
     builtins: true,
   },
+  breach: { folders: ['domain'], packages: [], builtins: true },
   mail: { folders: ['domain'], packages: ['nodemailer', 'email-addresses'], builtins: true },
   federation: { folders: ['domain'], packages: ['jose', 'lru-cache'], builtins: true },
   rpc: {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { newId } from '../../src/crypto/ids.ts';
 import { refreshTokenCodec } from '../../src/crypto/refresh-token-codec.ts';
 import { BUILT_IN_ROLES, RoleDirectory } from '../../src/domain/access/role.ts';
+import { nobodyAsked } from '../../src/domain/account/breached-passwords.ts';
 import { register } from '../../src/domain/account/register.ts';
 import { logoutAll, revokeSession } from '../../src/domain/session/end-session.ts';
 import { login } from '../../src/domain/session/login.ts';
@@ -50,6 +51,7 @@ function world(db: TestStores) {
     },
     passwordPolicy: 'strict' as const,
     commonPasswords: new Set<string>(),
+    breachedPasswords: nobodyAsked,
     registrationMode: 'private' as 'private' | 'open' | 'closed',
     requireVerifiedEmail: false,
     tokenPolicy: {
