@@ -31,6 +31,19 @@ const SAMPLES: Readonly<Record<string, JsonRequest>> = {
   RevokeToken: { token: TOKEN },
   GetJwks: {},
   GetMe: {},
+  CheckPassword: {
+    password: 'Correct-Horse-42-Staple!',
+    email: 'sample@example.com',
+    username: 'sample',
+    fullName: 'A',
+  },
+  UpdateMe: { user: { username: 'sample', fullName: 'A' }, updateMask: 'username,fullName' },
+  DeleteMe: {},
+  ExportMe: {},
+  ChangePassword: {
+    currentPassword: 'Correct-Horse-42-Staple!',
+    newPassword: 'Correct-Horse-43-Staple!',
+  },
   ListSessions: { pageSize: 10 },
   RevokeSession: { sessionId: ID },
 };

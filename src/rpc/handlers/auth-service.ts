@@ -30,6 +30,8 @@ import {
 import { RequestReader } from '../decode.ts';
 import { encodeTokenSet, encodeUser } from '../encode.ts';
 import type { VerdictMemory } from '../verdict-memory.ts';
+import type { CheckPasswordHandlersDeps } from './check-password.ts';
+import { checkPasswordHandlers } from './check-password.ts';
 import type { EmailVerificationHandlersDeps } from './email-verification.ts';
 import { emailVerificationHandlers } from './email-verification.ts';
 import type { ExchangeApiKeyHandlersDeps } from './exchange-api-key.ts';
@@ -48,6 +50,7 @@ export type AuthServiceDeps = RegisterDeps &
   EndSessionDeps &
   RevokeTokenDeps &
   AssessDeps &
+  CheckPasswordHandlersDeps &
   EmailVerificationHandlersDeps &
   ExchangeApiKeyHandlersDeps &
   PasswordResetHandlersDeps &
@@ -64,6 +67,7 @@ export function authServiceHandlers(
   const refresh = refreshTogether(deps);
   return {
     ...validationHandlers(deps, memory),
+    ...checkPasswordHandlers(deps),
     ...emailVerificationHandlers(deps),
     ...exchangeApiKeyHandlers(deps),
     ...passwordResetHandlers(deps),

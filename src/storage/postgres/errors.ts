@@ -5,6 +5,7 @@ import { DomainError } from '../../domain/errors.ts';
 // SQLSTATE classes and codes, PostgreSQL documentation, appendix A.
 const SERIALIZATION_FAILURE = '40001';
 const DEADLOCK_DETECTED = '40P01';
+const UNIQUE_VIOLATION = '23505';
 const UNAVAILABLE = /^(08|53|57P0|57014|25P03|55P03|25006)/;
 // Of the driver and of the operating system, which have no SQLSTATE.
 const UNREACHABLE = /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH/;
@@ -19,6 +20,11 @@ function codeOf(error: unknown): string {
 export function isRetryable(error: unknown): boolean {
   const code = codeOf(error);
   return code === SERIALIZATION_FAILURE || code === DEADLOCK_DETECTED;
+}
+
+/** Whether a row like it is there already. */
+export function isUniqueViolation(error: unknown): boolean {
+  return codeOf(error) === UNIQUE_VIOLATION;
 }
 
 /** STORAGE_UNAVAILABLE for an error that says the database is away or overloaded; the error itself for any other. */

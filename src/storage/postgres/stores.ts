@@ -4,6 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import type { Transact } from '../../domain/transactions.ts';
 import { DomainError } from '../../domain/errors.ts';
+import { accountArchive } from './account-archive.ts';
+import { accountDeletionStore } from './account-deletion-store.ts';
 import { actionTokenStore } from './action-token-store.ts';
 import { apiKeyStore, serviceAccountStore } from './api-key-store.ts';
 import { auditLog } from './audit-log.ts';
@@ -11,6 +13,8 @@ import { isRetryable, translateError } from './errors.ts';
 import { instanceStore, roleStore } from './instance-store.ts';
 import { lockoutStore } from './lockout-store.ts';
 import { outbox, outboxQueue } from './outbox-store.ts';
+import { passwordChangeStore } from './password-change-store.ts';
+import { profileStore } from './profile-store.ts';
 import { revocationStore } from './revocation-store.ts';
 import type { Database } from './connection.ts';
 import type { Tables } from './rows.ts';
@@ -37,6 +41,10 @@ function bareStores(tables: Kysely<Tables>, run: RunStatement) {
     audit: auditLog(tables),
     actionTokens: actionTokenStore(tables),
     lockouts: lockoutStore(tables),
+    passwordChanges: passwordChangeStore(tables),
+    profiles: profileStore(tables),
+    accountDeletions: accountDeletionStore(tables),
+    accountArchive: accountArchive(tables),
     outbox: outbox(tables),
     outboxQueue: outboxQueue(tables),
     instance: instanceStore(tables),
@@ -57,6 +65,10 @@ export function openStores({ tables, run }: Pick<Database, 'tables' | 'run'>): S
     audit: translating(stores.audit),
     actionTokens: translating(stores.actionTokens),
     lockouts: translating(stores.lockouts),
+    passwordChanges: translating(stores.passwordChanges),
+    profiles: translating(stores.profiles),
+    accountDeletions: translating(stores.accountDeletions),
+    accountArchive: translating(stores.accountArchive),
     outbox: translating(stores.outbox),
     outboxQueue: translating(stores.outboxQueue),
     instance: translating(stores.instance),
