@@ -1,5 +1,6 @@
 // The composition root: the only place where adapters are constructed and put together.
 
+import { RangeClient } from './breach/range-client.ts';
 import { argon2Hasher } from './crypto/argon2-hasher.ts';
 import { actionTokenCodec } from './crypto/action-token-codec.ts';
 import { accessTokenSigner, RememberingVerifier } from './crypto/access-token-codec.ts';
@@ -19,6 +20,8 @@ import { ConfigError } from './config.ts';
 import type { DataDir } from './data-dir.ts';
 import { openDataDir } from './data-dir.ts';
 import { RoleDirectory } from './domain/access/role.ts';
+import type { BreachedPasswords } from './domain/account/breached-passwords.ts';
+import { nobodyAsked } from './domain/account/breached-passwords.ts';
 import { emailAddress } from './domain/account/email-address.ts';
 import { ApiKeyDirectory } from './domain/api-key/api-key-directory.ts';
 import { ApiKeyUsage } from './domain/api-key/api-key-usage.ts';
@@ -130,6 +133,7 @@ export async function openApp(
     passwordHasher,
     passwordPolicy: config.PASSWORD_POLICY,
     commonPasswords: commonPasswords(),
+    breachedPasswords: openBreachCheck(config, logger, clock),
     parseAddress,
     registrationMode: config.REGISTRATION,
     requireVerifiedEmail: config.REQUIRE_VERIFIED_EMAIL,
@@ -216,6 +220,17 @@ function openRateLimiter(config: Config, logger: Logger, clock: Clock): RateLimi
     onAway: ({ message: reason }) =>
       logger.warn({ reason }, 'redis is away; limits are counted on this node alone'),
     onBack: () => logger.info('redis is back; limits are counted together'),
+  });
+}
+
+function openBreachCheck(config: Config, logger: Logger, clock: Clock): BreachedPasswords {
+  const { BREACH_CHECK_URL: url } = config;
+  if (url === undefined) return nobodyAsked;
+  return new RangeClient({
+    url,
+    clock,
+    onFailure: (reason) =>
+      logger.warn({ reason }, 'the list of breached passwords cannot be asked; passwords pass unchecked'),
   });
 }
 

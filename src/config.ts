@@ -47,6 +47,12 @@ const address = z
 const httpUrl = z
   .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
   .transform((text) => text.replace(/\/+$/, ''));
+const breachCheckUrl = z
+  .string()
+  .refine((text) => text === 'off' || isPlainHttpUrl(text), {
+    error: 'must be off, or an http or https URL without user name, query and fragment',
+  })
+  .transform((text) => (text === 'off' ? undefined : text.replace(/\/*$/, '/')));
 const origin = z
   .string()
   .refine(
@@ -81,6 +87,7 @@ const Environment = z.object({
   SIGNING_ALGORITHM: z.enum(['ES256', 'EdDSA', 'RS256'], 'must be ES256, EdDSA or RS256').default('ES256'),
   SIGNING_KEY_ROTATION: duration('1h', '3650d').default(30 * 86_400_000),
   PASSWORD_POLICY: z.enum(['strict', 'nist'], 'must be strict or nist').default('strict'),
+  BREACH_CHECK_URL: breachCheckUrl.default('https://api.pwnedpasswords.com/range/'),
   ARGON2_MEMORY_KIB: integer(1_024, 4_194_304).default(65_536),
   ARGON2_PASSES: integer(1, 100).default(3),
   ARGON2_LANES: integer(1, 64).default(4),
@@ -235,6 +242,13 @@ function isNetwork(text: string): boolean {
   const family = isIP(address);
   if (family === 0 || rest.length > 0) return false;
   return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128));
+}
+
+// fetch refuses a URL with a password in it, and a prefix has no place behind a query.
+function isPlainHttpUrl(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol)) return false;
+  return [url.username, url.password, url.search, url.hash].every((part) => part === '');
 }
 
 function readBytes(variable: string, file: string): Buffer {

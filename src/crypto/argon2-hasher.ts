@@ -1,9 +1,11 @@
-// Password hashing by argon2id (RFC 9106) on the thread pool.
+// Password hashing by argon2id (RFC 9106) on the thread pool, and the check of what other algorithms made.
 
 import { argon2id, hash, needsRehash, verify } from 'argon2';
 import type { PasswordHasher } from '../domain/account/password-hasher.ts';
+import { isArgon2Hash, MAX_ARGON2 } from './argon2-hash.ts';
 import { HashingQueue } from './hashing-queue.ts';
 import { yieldToEventLoop } from './worker-priority.ts';
+import { readLegacyHash } from './legacy-hashes.ts';
 
 /** Memory in KiB, passes, lanes; and how many hashes run at once and wait. */
 export type Argon2Settings = {
@@ -22,14 +24,22 @@ export async function argon2Hasher(settings: Argon2Settings): Promise<PasswordHa
   const standIn = await hash('no account has this password', parameters);
   yieldToEventLoop();
 
+  // Whatever is stored, the stand-in's time is spent: no answer tells by coming early that an account was imported, or that its hash is none.
+  const check = async (passwordHash: string | undefined, password: string): Promise<boolean> => {
+    if (passwordHash !== undefined && isArgon2Hash(passwordHash, MAX_ARGON2))
+      return verify(passwordHash, password);
+    const verifyLegacy = passwordHash === undefined ? undefined : readLegacyHash(passwordHash);
+    const [matches] = await Promise.all([verifyLegacy?.(password), verify(standIn, password)]);
+    return matches === true;
+  };
+
   return {
     admit: (work) => queue.admit(work),
     hash(password, signal) {
       return queue.run(() => hash(password, parameters), signal);
     },
-    async verify(passwordHash, password, signal) {
-      const matches = await queue.run(() => verify(passwordHash ?? standIn, password), signal);
-      return passwordHash !== undefined && matches;
+    verify(passwordHash, password, signal) {
+      return queue.run(() => check(passwordHash, password), signal);
     },
     needsRehash(passwordHash) {
       return (

@@ -33,10 +33,11 @@ const MATRIX: Readonly<Record<string, Rule>> = {
   'storage/memory': { folders: ['domain', 'storage'], packages: ['lru-cache'], builtins: true },
   crypto: {
     folders: ['domain'],
-    packages: ['argon2', 'jose', 'otplib', '@otplib/*', 'lru-cache', 'uuid', '@zxcvbn-ts/*'],
+    packages: ['argon2', 'bcrypt', 'jose', 'otplib', '@otplib/*', 'lru-cache', 'uuid', '@zxcvbn-ts/*'],
     builtins: true,
   },
   mail: { folders: ['domain'], packages: ['nodemailer', 'email-addresses', 'escape-goat'], builtins: true },
+  breach: { folders: ['domain'], packages: [], builtins: true },
   federation: { folders: ['domain'], packages: ['jose', 'lru-cache'], builtins: true },
   rpc: {
     folders: ['domain', 'gen', 'telemetry'],

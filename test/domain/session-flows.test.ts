@@ -7,6 +7,7 @@ import { actionTokenCodec } from '../../src/crypto/action-token-codec.ts';
 import { newId } from '../../src/crypto/ids.ts';
 import { refreshTokenCodec } from '../../src/crypto/refresh-token-codec.ts';
 import { BUILT_IN_ROLES, RoleDirectory } from '../../src/domain/access/role.ts';
+import { nobodyAsked } from '../../src/domain/account/breached-passwords.ts';
 import { register } from '../../src/domain/account/register.ts';
 import { logoutAll, revokeSession } from '../../src/domain/session/end-session.ts';
 import { login } from '../../src/domain/session/login.ts';
@@ -52,6 +53,7 @@ function world(db: TestStores) {
     },
     passwordPolicy: 'strict' as const,
     commonPasswords: new Set<string>(),
+    breachedPasswords: nobodyAsked,
     registrationMode: 'private' as 'private' | 'open' | 'closed',
     requireVerifiedEmail: false,
     rateLimiter: { consume: async () => undefined },

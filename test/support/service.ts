@@ -55,6 +55,7 @@ const FAST: Readonly<Record<string, string>> = {
   ARGON2_PASSES: '1',
   ARGON2_LANES: '1',
   HASHING_QUEUE: '20000',
+  BREACH_CHECK_URL: 'off',
   LOG_LEVEL: 'silent',
   ISSUER: 'http://latchkey.test',
   SHUTDOWN_GRACE: '2s',

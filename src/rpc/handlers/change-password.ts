@@ -1,17 +1,32 @@
 // UserService: a new password for an old one.
 
+import { create } from '@bufbuild/protobuf';
+import type { ChangePasswordDeps } from '../../domain/account/change-password.ts';
+import { changePassword } from '../../domain/account/change-password.ts';
+import { DomainError } from '../../domain/errors.ts';
 import type { UserService } from '../../../gen/latchkey/v1/user_service_pb.ts';
+import { ChangePasswordResponseSchema } from '../../../gen/latchkey/v1/user_service_pb.ts';
+import { RequestReader } from '../decode.ts';
 import type { ServiceHandlers } from './handlers.ts';
 
-export type ChangePasswordHandlersDeps = object;
+export type ChangePasswordHandlersDeps = ChangePasswordDeps;
 
 /** UserService: a new password for an old one. */
 export function changePasswordHandlers(
-  _deps: ChangePasswordHandlersDeps,
+  deps: ChangePasswordHandlersDeps,
 ): Pick<ServiceHandlers<typeof UserService>, 'changePassword'> {
   return {
-    async changePassword() {
-      throw new Error('not built');
+    async changePassword(request, call) {
+      const { subjectId: userId, sessionId } = call.requirePrincipal();
+      const reader = new RequestReader();
+      const currentPassword = reader.password('current_password', request.currentPassword);
+      const newPassword = reader.password('new_password', request.newPassword);
+      reader.finish();
+      if (sessionId === undefined)
+        throw new DomainError('CREDENTIAL_NOT_ALLOWED', 'Call with the access token of a login.');
+      const { origin, signal } = call;
+      await changePassword(deps, { userId, sessionId, currentPassword, newPassword, origin, signal });
+      return create(ChangePasswordResponseSchema);
     },
   };
 }

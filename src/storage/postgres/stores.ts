@@ -4,6 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import type { Transact } from '../../domain/transactions.ts';
 import { DomainError } from '../../domain/errors.ts';
+import { accountArchive } from './account-archive.ts';
+import { accountDeletionStore } from './account-deletion-store.ts';
 import { actionTokenStore } from './action-token-store.ts';
 import { apiKeyStore } from './api-key-store.ts';
 import { auditLog, securityEventReader } from './audit-log.ts';
@@ -15,6 +17,8 @@ import { knownDevices } from './known-devices.ts';
 import { lockoutStore } from './lockout-store.ts';
 import { outbox, outboxQueue } from './outbox-store.ts';
 import { ownApiKeyStore } from './own-api-key-store.ts';
+import { passwordChangeStore } from './password-change-store.ts';
+import { profileStore } from './profile-store.ts';
 import { revocationStore } from './revocation-store.ts';
 import type { Database } from './connection.ts';
 import type { Tables } from './rows.ts';
@@ -49,6 +53,10 @@ function bareStores(tables: Kysely<Tables>, run: RunStatement) {
     lockouts: lockoutStore(tables),
     totpFactors: totpStore(tables),
     knownDevices: knownDevices(tables),
+    passwordChanges: passwordChangeStore(tables),
+    profiles: profileStore(tables),
+    accountDeletions: accountDeletionStore(tables),
+    accountArchive: accountArchive(tables),
     outbox: outbox(tables),
     outboxQueue: outboxQueue(tables),
     instance: instanceStore(tables),
@@ -75,6 +83,10 @@ export function openStores({ tables, run }: Pick<Database, 'tables' | 'run'>): S
     lockouts: translating(stores.lockouts),
     totpFactors: translating(stores.totpFactors),
     knownDevices: translating(stores.knownDevices),
+    passwordChanges: translating(stores.passwordChanges),
+    profiles: translating(stores.profiles),
+    accountDeletions: translating(stores.accountDeletions),
+    accountArchive: translating(stores.accountArchive),
     outbox: translating(stores.outbox),
     outboxQueue: translating(stores.outboxQueue),
     instance: translating(stores.instance),

@@ -1,0 +1,132 @@
+// ChangePassword: a new password for who knows the old one.
+
+import type { ActionTokenStore } from '../action-token/action-token.ts';
+import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
+import type { Stamp } from '../audit/record.ts';
+import { auditEvent } from '../audit/record.ts';
+import { DomainError } from '../errors.ts';
+import type { LockoutStore } from '../lockout/lockout-store.ts';
+import { accountLocked, countFailure, lockoutKey } from '../lockout/lockout.ts';
+import type { Outbox } from '../mail/outbox.ts';
+import type { AnnounceDeps } from '../revocation/announce.ts';
+import { announce } from '../revocation/announce.ts';
+import type { Revocation } from '../revocation/revocation.ts';
+import { REVOCATION_MARGIN_MS } from '../revocation/revocation.ts';
+import type { TokenPolicy } from '../token/access-token.ts';
+import type { Transact } from '../transactions.ts';
+import type { AcceptablePasswordDeps } from './acceptable-password.ts';
+import { requireAcceptablePassword } from './acceptable-password.ts';
+import type { PasswordChangeStore } from './password-change-store.ts';
+import type { PasswordHasher } from './password-hasher.ts';
+import type { UserWithPassword } from './user.ts';
+
+type ChangeStores = {
+  readonly passwordChanges: Pick<PasswordChangeStore, 'replace' | 'revokeOthers'>;
+  readonly lockouts: Pick<LockoutStore, 'count' | 'clear'>;
+  readonly actionTokens: Pick<ActionTokenStore, 'deleteAll'>;
+  readonly audit: AuditLog;
+  readonly outbox: Outbox;
+};
+
+export type ChangePasswordDeps = Stamp &
+  AnnounceDeps &
+  AcceptablePasswordDeps & {
+    readonly passwordChanges: Pick<PasswordChangeStore, 'find'>;
+    readonly lockouts: Pick<LockoutStore, 'lockedUntil'>;
+    readonly passwordHasher: Pick<PasswordHasher, 'hash' | 'verify'>;
+    readonly transact: Transact<ChangeStores>;
+    readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'>;
+  };
+
+export type ChangePasswordInput = {
+  readonly userId: string;
+  /** The calling session. */
+  readonly sessionId: string;
+  readonly currentPassword: string;
+  readonly newPassword: string;
+  readonly origin: CallOrigin;
+  /** Aborts when the caller is gone. */
+  readonly signal?: AbortSignal;
+};
+
+/**
+ * Sets a new password. Every other session is dead when this resolves, its access and its refresh tokens, and so is every reset link, pending
+ * challenge and change of address; the tokens of the calling session go on. Errors: INVALID_CREDENTIALS, ACCOUNT_LOCKED, PASSWORD_POLICY,
+ * PASSWORD_BREACHED, CONFLICT (another call changed the password meanwhile), TOKEN_REVOKED (ended the calling session), USER_NOT_FOUND,
+ * OVERLOADED, STORAGE_UNAVAILABLE.
+ */
+export async function changePassword(deps: ChangePasswordDeps, input: ChangePasswordInput): Promise<void> {
+  const user = await deps.passwordChanges.find(input.userId);
+  if (user === undefined) throw new DomainError('USER_NOT_FOUND', 'The account does not exist any more.');
+  const checkedHash = await checkCurrentPassword(deps, input, user);
+  const isSame = input.newPassword === input.currentPassword;
+  const others = isSame ? [{ field: 'new_password', description: 'must not be the current password' }] : [];
+  await requireAcceptablePassword(deps, 'new_password', input.newPassword, user, others);
+  const newHash = await deps.passwordHasher.hash(input.newPassword, input.signal);
+  const revoked = await deps.transact((stores) => replace(deps, stores, input, checkedHash, newHash));
+  await announce(deps, revoked);
+}
+
+async function checkCurrentPassword(
+  deps: ChangePasswordDeps,
+  input: ChangePasswordInput,
+  user: UserWithPassword,
+): Promise<string> {
+  const key = lockoutKey(user, '');
+  const lockedUntil = await deps.lockouts.lockedUntil(key, deps.clock.now());
+  if (lockedUntil === undefined) {
+    const { passwordHash } = user;
+    const matches = await deps.passwordHasher.verify(passwordHash, input.currentPassword, input.signal);
+    if (passwordHash !== undefined && matches) return passwordHash;
+  }
+  throw await deps.transact(async (stores) => {
+    const lockedBefore = lockedUntil ?? (await countFailure(deps, stores, key, user, input.origin));
+    const error =
+      lockedBefore === undefined
+        ? new DomainError('INVALID_CREDENTIALS', 'The current password is wrong.')
+        : accountLocked(lockedBefore, deps.clock.now());
+    await stores.audit.append(changeEvent(deps, input, { outcome: 'refused', reason: error.reason }));
+    return error;
+  });
+}
+
+async function replace(
+  deps: ChangePasswordDeps,
+  stores: ChangeStores,
+  input: ChangePasswordInput,
+  checkedHash: string,
+  newHash: string,
+): Promise<readonly Revocation[]> {
+  const now = deps.clock.now();
+  const { userId, sessionId, origin } = input;
+  const user = await stores.passwordChanges.replace({ userId, sessionId, checkedHash, newHash, now });
+  if (user === 'conflict')
+    throw new DomainError('CONFLICT', 'The password was changed meanwhile. Try again.', {
+      retryAfterMs: 100,
+    });
+  if (user === 'session_ended')
+    throw new DomainError('TOKEN_REVOKED', 'The session has ended meanwhile. Log in again.');
+  const lockedUntil = await stores.lockouts.clear(lockoutKey(user, ''), now);
+  if (lockedUntil !== undefined) throw accountLocked(lockedUntil, now);
+  const tokenLifeMs = deps.tokenPolicy.accessTokenTtlMs + REVOCATION_MARGIN_MS;
+  const others = { userId, sessionId, tokenLifeMs, expireTime: now + tokenLifeMs, now };
+  const revoked = await stores.passwordChanges.revokeOthers(others);
+  await stores.actionTokens.deleteAll(userId, ['password_reset', 'mfa_challenge', 'email_change']);
+  await stores.audit.append(changeEvent(deps, input, { outcome: 'success' }));
+  const letter = {
+    template: 'password_changed',
+    fullName: user.fullName,
+    ipAddress: origin.ipAddress,
+  } as const;
+  await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
+  return revoked;
+}
+
+function changeEvent(
+  deps: Stamp,
+  { userId, origin }: ChangePasswordInput,
+  ending: { readonly outcome: 'success' | 'refused'; readonly reason?: string },
+) {
+  const who = { accountId: userId, actorId: userId, targetId: userId };
+  return auditEvent(deps, { kind: 'account.password_change', ...ending, ...who, origin });
+}
