@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { DescMethod } from '@bufbuild/protobuf';
 import type { Principal } from '../domain/access/principal.ts';
 import type { CallOrigin } from '../domain/audit/audit-event.ts';
+import { plainRequestId, plainUserAgent } from '../domain/audit/call-origin.ts';
 import { DomainError } from '../domain/errors.ts';
 import type { ClientAddress } from './client-address.ts';
 
@@ -20,9 +21,6 @@ export type Transport = {
   /** Calls `listener` when the caller has gone or its deadline has passed; at once when it has already. */
   onCancelled(listener: () => void): void;
 };
-
-const REQUEST_ID = /^[A-Za-z0-9._:-]{1,100}$/;
-const MAX_USER_AGENT_LENGTH = 300;
 
 /** A call. What few calls ask for is worked out when it is asked for. */
 export class Call {
@@ -44,21 +42,19 @@ export class Call {
   /** The caller's `x-request-id` when it is a plain one, else one of ours. */
   get requestId(): string {
     if (this.#requestId === undefined) {
-      const [given] = this.transport.headerValues('x-request-id');
-      this.#requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
+      this.#requestId = plainRequestId(this.transport.headerValues('x-request-id')[0]) ?? randomUUID();
     }
     return this.#requestId;
   }
 
   /** Where the call came from, for the audit log and the session list. */
   get origin(): CallOrigin {
-    const [userAgent = ''] = this.transport.headerValues('user-agent');
     return {
       ipAddress: this.#clientAddress(
         this.transport.peerAddress,
         this.transport.headerValues('x-forwarded-for'),
       ),
-      userAgent: printable(userAgent).slice(0, MAX_USER_AGENT_LENGTH),
+      userAgent: plainUserAgent(this.transport.headerValues('user-agent')[0]),
       requestId: this.requestId,
     };
   }
@@ -85,8 +81,4 @@ export class Call {
     if (this.principal === undefined) throw new DomainError('TOKEN_MISSING', 'This call needs a credential.');
     return this.principal;
   }
-}
-
-function printable(text: string): string {
-  return /^[\x20-\x7E]*$/.test(text) ? text : text.replace(/\p{C}/gu, '');
 }
