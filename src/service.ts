@@ -10,8 +10,8 @@ import type { App } from './app.ts';
 import { authenticate } from './domain/access/authenticate.ts';
 import { USAGE_FLUSH_INTERVAL_MS } from './domain/api-key/api-key-usage.ts';
 import { maintainSigningKeys } from './domain/keyset/maintain-signing-keys.ts';
-import type { Readiness } from './http/routes.ts';
-import { answerRoute } from './http/routes.ts';
+import type { Readiness, RouteDeps } from './http/routes.ts';
+import { createRoutes } from './http/routes.ts';
 import { startHttpServer } from './http/server.ts';
 import { startJobLoop } from './jobs/job-loop.ts';
 import { POLL_INTERVAL_MS, RevocationFeed } from './jobs/revocation-feed.ts';
@@ -165,13 +165,28 @@ function startHttp(
     pipeline,
     services,
     { maxMessageBytes: app.config.MAX_MESSAGE_BYTES },
-    (request, response) => {
-      answerRoute({ readiness, keyset: app.keyset }, request, response);
-    },
+    createRoutes(routeDepsOf(app, pipeline, readiness)),
   );
   const { MAX_CONCURRENT_STREAMS: maxConcurrentStreams, TLS: tls } = app.config;
   const allowedOrigins = new Set(app.config.ALLOWED_ORIGINS);
   return startHttpServer({ tls, allowedOrigins, maxConcurrentStreams, handler }, host, port);
+}
+
+function routeDepsOf(app: App, pipeline: PipelineDeps, readiness: () => Readiness): RouteDeps {
+  const introspectionAccess = pipeline.accessTable.get(AuthService.method.validateToken);
+  if (introspectionAccess === undefined) throw new Error('ValidateToken has no access rule');
+  const { authenticate, clientAddress, maxCallMs } = pipeline;
+  const { ISSUER: issuer, PUBLIC_URL: publicUrl } = app.config;
+  return {
+    ...app,
+    readiness,
+    introspectionAccess,
+    authenticate,
+    clientAddress,
+    maxCallMs,
+    issuer,
+    publicUrl,
+  };
 }
 
 function splitAddress(address: string): [host: string, port: number] {

@@ -7,3 +7,16 @@ export type HttpResponse = {
   hasHeader(name: string): boolean;
   end(body: string): unknown;
 };
+
+/** Answers with JSON, not to be stored unless a header already says otherwise. */
+export function sendJson(
+  response: HttpResponse,
+  status: number,
+  body: unknown,
+  type = 'application/json',
+): void {
+  response.statusCode = status;
+  response.setHeader('content-type', type);
+  if (!response.hasHeader('cache-control')) response.setHeader('cache-control', 'no-store');
+  response.end(JSON.stringify(body));
+}

@@ -1,9 +1,18 @@
-// What is plain HTTP: liveness, readiness, and the key set.
+// What is plain HTTP, by path: liveness, readiness, the key set, and the OAuth endpoints.
 
-import type { IncomingMessage } from 'node:http';
 import type { PublicJwk } from '../domain/keyset/signing-key.ts';
 import { JWKS_CACHE_MS } from '../domain/keyset/signing-key.ts';
+import type { RevokeTokenDeps } from '../domain/token/revoke-token.ts';
+import type { IntrospectionDeps } from './introspection.ts';
+import { introspectionEndpoint } from './introspection.ts';
+import type { OAuthEndpointDeps } from './oauth-endpoint.ts';
+import { serveOAuth } from './oauth-endpoint.ts';
+import type { OAuthMetadataDeps } from './oauth-metadata.ts';
+import { JWKS_PATH, oauthMetadata, oauthMetadataPaths } from './oauth-metadata.ts';
+import type { HttpRequest } from './request.ts';
 import type { HttpResponse } from './response.ts';
+import { sendJson } from './response.ts';
+import { revocationEndpoint } from './revocation.ts';
 
 /** Whether this node can serve, and what it depends on. */
 export type Readiness = {
@@ -11,33 +20,57 @@ export type Readiness = {
   readonly checks: Readonly<Record<string, string>>;
 };
 
-export type RouteDeps = {
-  readonly readiness: () => Readiness;
-  readonly keyset: { publicKeys(): readonly PublicJwk[] };
-};
+export type RouteDeps = IntrospectionDeps &
+  RevokeTokenDeps &
+  OAuthEndpointDeps &
+  OAuthMetadataDeps & {
+    readonly readiness: () => Readiness;
+    readonly keyset: { publicKeys(): readonly PublicJwk[] };
+  };
 
-type Route = (deps: RouteDeps, response: HttpResponse) => void;
+type Route = (request: HttpRequest, response: HttpResponse) => void;
 
-const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
-  ['/healthz', (_deps, response) => sendJson(response, 200, { status: 'alive' })],
-  ['/readyz', sendReadiness],
-  ['/.well-known/jwks.json', sendJwks],
-]);
+const METADATA_MAX_AGE_S = 3_600;
 
-/** Answers a plain HTTP request; 404 and 405 for what is not served. */
-export function answerRoute(
-  deps: RouteDeps,
-  request: Pick<IncomingMessage, 'url' | 'method'>,
-  response: HttpResponse,
-): void {
-  const [path = ''] = (request.url ?? '').split('?');
-  const route = ROUTES.get(path);
-  if (route === undefined) return sendJson(response, 404, { error: 'not found' });
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
+/** Answers plain HTTP requests; 404 and 405 for what is not served. */
+export function createRoutes(deps: RouteDeps): Route {
+  const routes = new Map<string, Route>([
+    ['/healthz', readOnly((response) => sendJson(response, 200, { status: 'alive' }))],
+    ['/readyz', readOnly((response) => sendReadiness(deps, response))],
+    [JWKS_PATH, readOnly((response) => sendJwks(deps, response))],
+    ...metadataRoutes(deps),
+    ...oauthRoutes(deps),
+  ]);
+  return (request, response) => {
+    const [path = ''] = (request.url ?? '').split('?');
+    const route = routes.get(path);
+    if (route === undefined) sendJson(response, 404, { error: 'not found' });
+    else route(request, response);
+  };
+}
+
+function metadataRoutes(deps: RouteDeps): ReadonlyArray<[string, Route]> {
+  const metadata = oauthMetadata(deps);
+  const route = readOnly((response) => {
+    makePublic(response, METADATA_MAX_AGE_S);
+    sendJson(response, 200, metadata);
+  });
+  return oauthMetadataPaths(deps.issuer).map((path) => [path, route]);
+}
+
+function oauthRoutes(deps: RouteDeps): ReadonlyArray<[string, Route]> {
+  return [introspectionEndpoint(deps), revocationEndpoint(deps)].map((endpoint) => [
+    endpoint.path,
+    (request, response) => void serveOAuth(deps, endpoint, request, response),
+  ]);
+}
+
+function readOnly(answer: (response: HttpResponse) => void): Route {
+  return (request, response) => {
+    if (request.method === 'GET' || request.method === 'HEAD') return answer(response);
     response.setHeader('allow', 'GET, HEAD');
-    return sendJson(response, 405, { error: 'method not allowed' });
-  }
-  return route(deps, response);
+    sendJson(response, 405, { error: 'method not allowed' });
+  };
 }
 
 function sendReadiness(deps: RouteDeps, response: HttpResponse): void {
@@ -46,14 +79,12 @@ function sendReadiness(deps: RouteDeps, response: HttpResponse): void {
 }
 
 function sendJwks(deps: RouteDeps, response: HttpResponse): void {
-  response.setHeader('cache-control', `public, max-age=${JWKS_CACHE_MS / 1000}`);
-  response.setHeader('access-control-allow-origin', '*');
+  makePublic(response, JWKS_CACHE_MS / 1000);
   sendJson(response, 200, { keys: deps.keyset.publicKeys() }, 'application/jwk-set+json');
 }
 
-function sendJson(response: HttpResponse, status: number, body: unknown, type = 'application/json'): void {
-  response.statusCode = status;
-  response.setHeader('content-type', type);
-  if (!response.hasHeader('cache-control')) response.setHeader('cache-control', 'no-store');
-  response.end(JSON.stringify(body));
+// The same for everyone: any cache may keep it and any origin may read it.
+function makePublic(response: HttpResponse, maxAgeSeconds: number): void {
+  response.setHeader('cache-control', `public, max-age=${maxAgeSeconds}`);
+  response.setHeader('access-control-allow-origin', '*');
 }

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { DescMethod } from '@bufbuild/protobuf';
 import type { Principal } from '../domain/access/principal.ts';
 import type { CallOrigin } from '../domain/audit/audit-event.ts';
+import { plainRequestId, plainUserAgent } from '../domain/audit/call-origin.ts';
 import { DomainError } from '../domain/errors.ts';
 import type { LimitState, RateLimiter } from '../domain/limits/rate-limiter.ts';
 import { noting, tighter } from '../domain/limits/rate-limiter.ts';
@@ -23,8 +24,6 @@ export type Transport = {
   onCancelled(listener: () => void): void;
 };
 
-const REQUEST_ID = /^[A-Za-z0-9._:-]{1,100}$/;
-const MAX_USER_AGENT_LENGTH = 300;
 // gRPC tells of every call that ends in an error as of a cancelled one: without a reason of ours each would make an exception that nobody reads.
 const GONE = 'the caller is gone';
 
@@ -50,8 +49,7 @@ export class Call {
   /** The caller's `x-request-id` when it is a plain one, else one of ours. */
   get requestId(): string {
     if (this.#requestId === undefined) {
-      const [given] = this.transport.headerValues('x-request-id');
-      this.#requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
+      this.#requestId = plainRequestId(this.transport.headerValues('x-request-id')[0]) ?? randomUUID();
     }
     return this.#requestId;
   }
@@ -63,10 +61,9 @@ export class Call {
 
   /** Where the call came from, for the audit log and the session list. */
   get origin(): CallOrigin {
-    const [userAgent = ''] = this.transport.headerValues('user-agent');
     return {
       ipAddress: this.clientAddress,
-      userAgent: printable(userAgent).slice(0, MAX_USER_AGENT_LENGTH),
+      userAgent: plainUserAgent(this.transport.headerValues('user-agent')[0]),
       requestId: this.requestId,
     };
   }
@@ -103,8 +100,4 @@ export class Call {
     if (this.principal === undefined) throw new DomainError('TOKEN_MISSING', 'This call needs a credential.');
     return this.principal;
   }
-}
-
-function printable(text: string): string {
-  return /^[\x20-\x7E]*$/.test(text) ? text : text.replace(/\p{C}/gu, '');
 }

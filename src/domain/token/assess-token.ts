@@ -30,9 +30,14 @@ export type AssessDeps = {
 
 export type InactiveReason = TokenFault | 'revoked' | 'wrong_audience';
 
-export type TokenVerdict =
-  | { readonly active: true; readonly principal: Principal }
-  | { readonly active: false; readonly reason: InactiveReason };
+/** `claims` are those of an access token; an API key has none. */
+export type ActiveToken = {
+  readonly active: true;
+  readonly principal: Principal;
+  readonly claims?: AccessTokenClaims;
+};
+
+export type TokenVerdict = ActiveToken | { readonly active: false; readonly reason: InactiveReason };
 
 const inactive = (reason: InactiveReason): TokenVerdict => ({ active: false, reason });
 
@@ -51,7 +56,7 @@ export function assessAccessToken(
     if (!claims.audience.includes(audience)) return inactive('wrong_audience');
     deps.revocationIndex.requireFresh();
     if (deps.revocationIndex.isRevoked(claims)) return inactive('revoked');
-    return { active: true, principal: tokenPrincipal(claims, deps.roleDirectory) };
+    return { active: true, principal: tokenPrincipal(claims, deps.roleDirectory), claims };
   });
 }
 

@@ -4,7 +4,7 @@ import type { Principal } from '../access/principal.ts';
 import { API_KEY_PREFIX } from '../api-key/api-key.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import { after } from '../maybe-promise.ts';
-import type { AssessDeps, InactiveReason, TokenVerdict } from './assess-token.ts';
+import type { ActiveToken, AssessDeps, InactiveReason, TokenVerdict } from './assess-token.ts';
 import { assessAccessToken, assessApiKey } from './assess-token.ts';
 
 export type ValidateTokenInput = {
@@ -15,7 +15,7 @@ export type ValidateTokenInput = {
 };
 
 export type ValidateTokenResult =
-  | { readonly active: true; readonly principal: Principal }
+  | ActiveToken
   | { readonly active: false; readonly reason: InactiveReason }
   | {
       readonly active: false;

@@ -1,0 +1,62 @@
+// Reads form bodies as OAuth asks for them (RFC 6749, appendix B and section 3.2): UTF-8, strictly encoded, no parameter twice.
+
+import { HttpRefusal } from './http-refusal.ts';
+
+/** The parameters of a form, by name. */
+export type Form = ReadonlyMap<string, string>;
+
+const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(?:;\s*charset\s*=\s*(?:utf-8|"utf-8")\s*)?;?$/i;
+
+/** Errors: HttpRefusal 400 when the content type is not a form's, 415 when the body is compressed. */
+export function requireFormType(contentType: string | undefined, contentEncoding: string | undefined): void {
+  if (!FORM_TYPE.test(contentType ?? ''))
+    throw new HttpRefusal(400, 'The body must be application/x-www-form-urlencoded in UTF-8.');
+  if ((contentEncoding ?? 'identity').toLowerCase() !== 'identity')
+    throw new HttpRefusal(415, 'The body must not be compressed.');
+}
+
+/**
+ * The parameters, those that nobody knows too. Errors: HttpRefusal 400 for broken encoding and for a parameter that stands twice: two readers
+ * of one request must not each believe another value.
+ */
+export function parseForm(bytes: Uint8Array): Form {
+  const form = new Map<string, string>();
+  for (const pair of utf8(bytes).split('&')) {
+    if (pair === '') continue;
+    const equals = pair.indexOf('=');
+    const name = formDecode(equals < 0 ? pair : pair.slice(0, equals));
+    const value = formDecode(equals < 0 ? '' : pair.slice(equals + 1));
+    if (name === undefined || value === undefined) throw malformed();
+    if (form.has(name)) throw new HttpRefusal(400, 'A parameter must not stand more than once.');
+    form.set(name, value);
+  }
+  return form;
+}
+
+/** The parameter. Errors: HttpRefusal 400 when it is missing or empty, which is the same (RFC 6749, section 3.2). */
+export function requireParameter(form: Form, name: string): string {
+  const value = form.get(name) ?? '';
+  if (value === '') throw new HttpRefusal(400, `The parameter ${name} is required.`);
+  return value;
+}
+
+/** The text behind form encoding; undefined when it is not encoded by the rules. */
+export function formDecode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    return undefined;
+  }
+}
+
+function utf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw malformed();
+  }
+}
+
+function malformed(): HttpRefusal {
+  return new HttpRefusal(400, 'The body is not well-formed application/x-www-form-urlencoded.');
+}
