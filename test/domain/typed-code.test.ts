@@ -93,7 +93,7 @@ describe('a backup code', () => {
       (text) => text.replaceAll('1', 'l'),
       (text) => text.replaceAll('1', 'i'),
       (text) => `${text.slice(0, 5)}-${text.slice(5)}`,
-      (text) => [...text].join(' '),
+      (text) => text.split('').join(' '),
     );
     assert(
       property(tuple(code, spelling, spelling), ([text, first, second]) => {
