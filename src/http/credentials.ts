@@ -12,7 +12,7 @@ const BASIC = /^Basic(?: +(?<userPass>[A-Za-z0-9+/]+={0,2}))?$/i;
  * The credentials as they stand on the request, unread. HTTP Basic with an API key for its password (RFC 6749, section 2.3.1) counts as that key;
  * the user may be anything.
  */
-export function presentedCredentials(request: HttpRequest): PresentedCredentials {
+export function presentedCredentials(request: HttpRequest): Omit<PresentedCredentials, 'clientAddress'> {
   const authorization = headerValues(request, 'authorization');
   return {
     authorization: authorization.map((value) => {

@@ -20,9 +20,7 @@ export type IntrospectionAccess =
 
 export type IntrospectionDeps = AssessDeps & {
   readonly introspectionAccess: IntrospectionAccess;
-  readonly authenticate: (
-    presented: PresentedCredentials & { readonly clientAddress: string },
-  ) => MaybePromise<Principal>;
+  readonly authenticate: (presented: PresentedCredentials) => MaybePromise<Principal>;
   readonly clock: Clock;
   readonly issuer: string;
 };

@@ -52,8 +52,14 @@ describe('the document', () => {
 
   it('does not listen to the Host header, nor to what proxies forward of it', async () => {
     const told = await curl(
-      ...['-H', 'host: evil.example', '-H', 'x-forwarded-host: evil.example'],
-      ...['-H', 'forwarded: host=evil.example', '-H', 'x-forwarded-proto: http'],
+      '-H',
+      'host: evil.example',
+      '-H',
+      'x-forwarded-host: evil.example',
+      '-H',
+      'forwarded: host=evil.example',
+      '-H',
+      'x-forwarded-proto: http',
       service.httpUrl + PATH,
     );
     expect(told.json).toEqual((await fetchFrom(service)).json);

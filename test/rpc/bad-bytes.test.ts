@@ -132,7 +132,7 @@ describe('over Connect with JSON', () => {
     for (const method of METHODS) {
       for (const field of fieldsOf(method)) {
         for (const value of wrong[field.kind]) {
-          const marked = JSON.stringify(withValue(sampleRequest(method), field.path, '@@'));
+          const marked = JSON.stringify(withValue(sampleRequest(method), field, '@@'));
           const text = marked.replace('"@@"', () => value);
           const { code } = await jsonCall(service, method, text, credentialsFor(method));
           if (code !== 'InvalidArgument') offences.push(`${nameOf(method)} ${field.name}=${value}: ${code}`);

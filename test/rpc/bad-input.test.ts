@@ -47,7 +47,7 @@ async function breakField(
   value: unknown,
 ): Promise<Refusal | undefined> {
   const credentials = BY_KEY.includes(nameOf(method)) ? gateway : headers;
-  const json = withValue(sampleRequest(method), field.path, value);
+  const json = withValue(sampleRequest(method), field, value);
   // Through JSON so that one walk serves every message; what goes out is the protocol's own encoding.
   const message = fromJson(method.input, json as JsonObject);
   const call = callMethod(service.transport(protocol), method, credentials, message);

@@ -110,7 +110,10 @@ describe('an account', () => {
     const wrong = { kind: 'session.login', outcome: 'refused', reason: 'INVALID_CREDENTIALS' };
     const since = events.findIndex(({ reason }) => reason === 'INVALID_CREDENTIALS');
     expect(events.slice(since)).toEqual([
-      ...[wrong, wrong, wrong, wrong],
+      wrong,
+      wrong,
+      wrong,
+      wrong,
       { kind: 'account.locked', outcome: 'success', reason: null },
       wrong,
       { kind: 'session.login', outcome: 'refused', reason: 'ACCOUNT_LOCKED' },

@@ -1,7 +1,7 @@
 // Reads QR codes back from pictures as a phone does.
 
 import { PNG } from 'pngjs';
-import decodeQR from 'qr/decode.js';
+import { decodeQR } from 'qr/decode.js';
 
 /** The text in a PNG. */
 export function textOfPng(bytes: Uint8Array): string {

@@ -9,6 +9,8 @@ export type JsonRequest = Readonly<Record<string, unknown>>;
 export type RequestField = {
   readonly path: readonly string[];
   readonly name: string;
+  /** The others of its oneof, of which a request has one. */
+  readonly rivals: readonly string[];
   readonly kind: 'string' | 'strings' | 'number' | 'bool' | 'enum' | 'message' | 'messages' | 'other';
 };
 
@@ -81,7 +83,8 @@ function walk(message: DescMessage, path: readonly string[], prefix: string): Re
   return message.fields.flatMap((field) => {
     const here = [...path, field.jsonName];
     const name = prefix + field.name;
-    const self = { path: here, name, kind: kindOf(field) };
+    const others = field.oneof?.fields.filter((other) => other !== field) ?? [];
+    const self = { path: here, name, rivals: others.map(({ jsonName }) => jsonName), kind: kindOf(field) };
     if (field.message === undefined || field.message.typeName.startsWith('google.')) return [self];
     const isList = field.fieldKind === 'list';
     return [
@@ -106,16 +109,28 @@ function kindOf(field: DescMessage['fields'][number]): RequestField['kind'] {
 // ScalarType: BOOL, STRING, BYTES.
 const JSON_TYPES: Readonly<Record<number, RequestField['kind']>> = { 8: 'bool', 9: 'string', 12: 'other' };
 
-/** The request with another value at `path`. */
-export function withValue(request: JsonRequest, path: readonly string[], value: unknown): JsonRequest {
-  return replace(request, path, value) as JsonRequest;
+/** The request with another value in `field`, which it has then in the place of any other of its oneof. */
+export function withValue(
+  request: JsonRequest,
+  { path, rivals }: Pick<RequestField, 'path' | 'rivals'>,
+  value: unknown,
+): JsonRequest {
+  return replace(request, path, rivals, value) as JsonRequest;
 }
 
-function replace(node: unknown, [key, ...rest]: readonly string[], value: unknown): unknown {
+function replace(
+  node: unknown,
+  [key, ...rest]: readonly string[],
+  rivals: readonly string[],
+  value: unknown,
+): unknown {
   if (key === undefined) return value;
   if (Array.isArray(node)) {
-    return node.map((item: unknown, index) => (String(index) === key ? replace(item, rest, value) : item));
+    return node.map((item: unknown, index) =>
+      String(index) === key ? replace(item, rest, rivals, value) : item,
+    );
   }
-  const children = (node ?? {}) as Readonly<Record<string, unknown>>;
-  return { ...children, [key]: replace(children[key], rest, value) };
+  const children = Object.entries((node ?? {}) as Readonly<Record<string, unknown>>);
+  const kept = Object.fromEntries(children.filter(([name]) => rest.length > 0 || !rivals.includes(name)));
+  return { ...kept, [key]: replace(kept[key], rest, rivals, value) };
 }

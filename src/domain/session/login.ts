@@ -160,7 +160,10 @@ async function open(
   if (user.mfaEnabled) return { challenge: await challenge(deps, stores, input, user) };
   const { scopes, deviceName, origin } = input;
   const session = await openSession(deps, stores, {
-    ...{ user, scopes, deviceName, origin },
+    user,
+    scopes,
+    deviceName,
+    origin,
     amr: ['pwd'],
     kind: 'session.login',
   });
