@@ -16,7 +16,7 @@ const METHODS: readonly DescMethod[] = [...AuthService.methods, ...UserService.m
 const TRUNCATED = Buffer.from([0x0a, 0x05, 0x61]);
 const MAX_BYTES = 65_536;
 /** Would end the session that the other tests call with; their requests have no fields to break. */
-const ENDS_SESSION = ['AuthService/Logout', 'AuthService/LogoutAll'];
+const ENDS_SESSION = ['AuthService/Logout', 'AuthService/LogoutAll', 'UserService/DeleteMe'];
 
 let service: TestService;
 let token: string;
@@ -92,7 +92,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
         Buffer.alloc(0),
         credentialsFor(method),
       );
-      const isFree = ['GetJwks', 'GetMe', 'ListSessions'].includes(method.name);
+      const isFree = ['GetJwks', 'GetMe', 'ListSessions', 'UpdateMe', 'ExportMe'].includes(method.name);
       expect(`${nameOf(method)} ${code} ${reason}`.trim()).toBe(
         `${nameOf(method)} ${isFree ? 'OK' : 'InvalidArgument VALIDATION_FAILED'}`,
       );

@@ -108,10 +108,11 @@ async function replace(
     throw new DomainError('TOKEN_REVOKED', 'The session has ended meanwhile. Log in again.');
   const lockedUntil = await stores.lockouts.clear(lockoutKey(user, ''), now);
   if (lockedUntil !== undefined) throw accountLocked(lockedUntil, now);
+  // First the challenges, then the sessions: one that a challenge is opening now is seen, or never opened.
+  await stores.actionTokens.deleteAll(userId, ['password_reset', 'mfa_challenge', 'email_change']);
   const tokenLifeMs = deps.tokenPolicy.accessTokenTtlMs + REVOCATION_MARGIN_MS;
   const others = { userId, sessionId, tokenLifeMs, expireTime: now + tokenLifeMs, now };
   const revoked = await stores.passwordChanges.revokeOthers(others);
-  await stores.actionTokens.deleteAll(userId, ['password_reset', 'mfa_challenge', 'email_change']);
   await stores.audit.append(changeEvent(deps, input, { outcome: 'success' }));
   const letter = {
     template: 'password_changed',
