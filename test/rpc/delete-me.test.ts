@@ -44,6 +44,7 @@ async function userKey(ownerId: string): Promise<string> {
     scopes: ['account:read'],
     createTime: clock.now(),
     expireTime: undefined,
+    allowedCidrs: [],
   });
   return text;
 }
