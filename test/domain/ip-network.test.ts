@@ -28,7 +28,7 @@ describe('an address', () => {
     const text = fc.oneof(
       fc.ipV4(),
       fc.ipV6(),
-      fc.string({ unit: fc.constantFrom(...'0127af:.') }),
+      fc.string({ unit: fc.constantFrom('0', '1', '2', '7', 'a', 'f', ':', '.') }),
       fc.string({ unit: fc.constantFrom('::', ':', '1', 'ffff', '1.2.3.4', '.', '0') }),
     );
     fc.assert(
