@@ -106,6 +106,8 @@ describe('a variable', () => {
     ['HTTP_ADDRESS', 'localhost:http', 'must be host:port'],
     ['PUBLIC_URL', 'ftp://example.com', 'must be an http or https URL'],
     ['ISSUER', 'example.com', 'must be an http or https URL'],
+    ['ISSUER', 'https://example.com/?tenant=1', 'must have no query and no fragment'],
+    ['PUBLIC_URL', 'https://example.com/#top', 'must have no query and no fragment'],
     ['MASTER_KEY', 'c2hvcnQ=', 'must be 32 bytes in base64'],
     ['ACCESS_TOKEN_TTL', '15', 'must be a number with a unit'],
     ['ACCESS_TOKEN_TTL', '1s', 'must be between 10s and 24h'],
