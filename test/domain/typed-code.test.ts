@@ -85,7 +85,7 @@ describe('a backup code', () => {
   });
 
   it('has one spelling, whatever was typed', () => {
-    const character = constantFrom(...BACKUP_CODE_ALPHABET);
+    const character = constantFrom(...Array.from(BACKUP_CODE_ALPHABET));
     const code = string({ unit: character, minLength: 10, maxLength: 10 });
     const spelling = constantFrom<(text: string) => string>(
       (text) => text.toLowerCase(),
