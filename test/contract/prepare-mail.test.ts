@@ -4,7 +4,9 @@ import { beforeAll, beforeEach, expect, it } from 'vitest';
 
 import { actionTokenCodec } from '../../src/crypto/action-token-codec.ts';
 import { newId } from '../../src/crypto/ids.ts';
+import { resetPassword } from '../../src/domain/account/reset-password.ts';
 import type { NewUser } from '../../src/domain/account/user-store.ts';
+import { DomainError } from '../../src/domain/errors.ts';
 import type { LinkLetter } from '../../src/domain/mail/outbox.ts';
 import { prepareMail } from '../../src/domain/mail/prepare-mail.ts';
 import type { ReadyMail } from '../../src/domain/mail/ready-mail.ts';
@@ -114,6 +116,35 @@ describeOnEveryDatabase('prepareMail', (open) => {
       { outcome: 'refused', reason: 'USER_NOT_FOUND', account_id: null },
     ]);
     expect(await tokensOf(user.id)).toEqual([]);
+  });
+
+  it('a reset that is used while newer links are made: nobody waits for ever, and at most one link lives', async () => {
+    const first = await prepare(RESET);
+    const link = first !== undefined && 'link' in first.letter ? first.letter.link : '';
+    const token = link.slice(link.indexOf('=') + 1);
+    const resetDeps = {
+      ...deps(),
+      ...db.stores,
+      passwordHasher: { hash: async (password: string) => password },
+      passwordPolicy: 'strict' as const,
+      commonPasswords: new Set<string>(),
+      tokenPolicy: { accessTokenTtlMs: MINUTE_MS },
+      revocationIndex: { apply: () => undefined },
+      revocationChannel: { publish: async () => undefined },
+      onChannelFailure: () => undefined,
+    };
+    const uses = Array.from({ length: 10 }, () =>
+      resetPassword(resetDeps, { token, newPassword: 'Vex7!quartz-Loom', origin: ORIGIN }).then(
+        () => 'ok',
+        (error: unknown) => (error instanceof DomainError ? error.reason : error),
+      ),
+    );
+    const newer = Array.from({ length: 10 }, () => prepare(RESET));
+    const endings = await Promise.all(uses);
+    await Promise.all(newer);
+    expect(endings.filter((ending) => ending === 'ok').length).toBeLessThanOrEqual(1);
+    expect(new Set([...endings, 'ok', 'TOKEN_INVALID'])).toEqual(new Set(['ok', 'TOKEN_INVALID']));
+    expect((await tokensOf(user.id)).length).toBeLessThanOrEqual(1);
   });
 
   it('a welcome of the version before, which does not say who asked, still gets its link', async () => {
