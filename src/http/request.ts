@@ -50,15 +50,14 @@ export async function readBody(request: HttpRequest, maxBytes: number, timeoutMs
 }
 
 /**
- * Sends an answer by `send`; what is still to come of the body then is given up, with the connection (HTTP/1.1) or with the stream (HTTP/2;
- * RFC 9113, section 8.1).
+ * Sends an answer by `send` and gives up what is still to come of the body, with the connection (HTTP/1.1) or with the stream (HTTP/2; RFC 9113,
+ * section 8.1).
  */
-export function answerEarly(request: HttpRequest, response: HttpResponse, send: () => void): void {
-  const isWhole = request.complete;
-  if (!isWhole && request.httpVersionMajor < 2) response.setHeader('connection', 'close');
+export function answerAndCut(request: HttpRequest, response: HttpResponse, send: () => void): void {
+  if (request.httpVersionMajor < 2) response.setHeader('connection', 'close');
   send();
   // Node waits with it until the answer has been sent.
-  if (!isWhole && 'stream' in request) request.stream.close(constants.NGHTTP2_NO_ERROR);
+  if ('stream' in request) request.stream.close(constants.NGHTTP2_NO_ERROR);
 }
 
 function collect(body: Readable, maxBytes: number): Promise<Buffer> {
