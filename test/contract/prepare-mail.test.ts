@@ -6,6 +6,7 @@ import { actionTokenCodec } from '../../src/crypto/action-token-codec.ts';
 import { newId } from '../../src/crypto/ids.ts';
 import { resetPassword } from '../../src/domain/account/reset-password.ts';
 import type { NewUser } from '../../src/domain/account/user-store.ts';
+import { nobodyAsked } from '../../src/domain/account/breached-passwords.ts';
 import { DomainError } from '../../src/domain/errors.ts';
 import type { LinkLetter } from '../../src/domain/mail/outbox.ts';
 import { prepareMail } from '../../src/domain/mail/prepare-mail.ts';
@@ -128,6 +129,7 @@ describeOnEveryDatabase('prepareMail', (open) => {
       passwordHasher: { hash: async (password: string) => password },
       passwordPolicy: 'strict' as const,
       commonPasswords: new Set<string>(),
+      breachedPasswords: nobodyAsked,
       tokenPolicy: { accessTokenTtlMs: MINUTE_MS },
       revocationIndex: { apply: () => undefined },
       revocationChannel: { publish: async () => undefined },
