@@ -184,6 +184,20 @@ describe('who is counted', () => {
     expect(await call()).toBe(REFUSED);
   });
 
+  it('a mailbox, whoever asks, however it is spelt, and whatever for', async () => {
+    const email = 'much-written-to@example.com';
+    const reset = (address: string) =>
+      endingOf(service.auth().requestPasswordReset({ email: address }, somewhere()));
+    const verification = (address: string) =>
+      endingOf(service.auth().sendEmailVerification({ email: address }, somewhere()));
+    expect(await reset(email)).toBe('OK');
+    expect(await verification(email.toUpperCase())).toBe('OK');
+    expect(await reset(email)).toBe('OK');
+    expect(await verification(email)).toBe(REFUSED);
+    expect(await reset(email.toUpperCase())).toBe(REFUSED);
+    expect(await reset(`another-${email}`)).toBe('OK');
+  });
+
   it('a refusal leaves no trace in the audit log, so that a flood does not fill it', async () => {
     const { tables } = service.app.database;
     const events = async () => (await tables.selectFrom('audit_events').select('id').execute()).length;
