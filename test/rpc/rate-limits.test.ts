@@ -200,7 +200,10 @@ describe('who is counted', () => {
 
   it('a refusal leaves no trace in the audit log, so that a flood does not fill it', async () => {
     const { tables } = service.app.database;
-    const events = async () => (await tables.selectFrom('audit_events').select('id').execute()).length;
+    const events = async () => {
+      const logins = tables.selectFrom('audit_events').select('id').where('kind', '=', 'session.login');
+      return (await logins.execute()).length;
+    };
     const here = somewhere();
     const tryOften = async () => {
       for (let time = 1; time <= 10; time += 1)
