@@ -1,4 +1,4 @@
-// Ends all sessions of a user but one: an epoch for all of them, a revocation for those with access tokens about.
+// Ends all sessions of a user but one: an epoch for all of them, a revocation for each that may have an access token, or get one.
 
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
@@ -14,7 +14,7 @@ export function endingOthers(
   return async (input) => {
     const epoch = await raiseSessionEpoch(tables, input);
     if (epoch === undefined || !(await carryOver(tables, input, epoch))) return undefined;
-    return revokeSeen(tables, input, epoch - 1);
+    return revokeOthers(tables, input, epoch - 1);
   };
 }
 
@@ -46,14 +46,16 @@ function withoutThose(amr: readonly string[]) {
   return sql`array(select m from unnest(array[${added}]::text[]) with ordinality as a (m, place) where m <> all(sessions.amr) order by place)`;
 }
 
-async function revokeSeen(tables: Kysely<Tables>, input: EndOthers, epoch: number) {
+// One that is live counts although it was not seen for long: a refresh that began before this commits is noted as seen only afterwards, and
+// hands out an access token all the same. One that has expired counts while the last token that it gave may be in date.
+async function revokeOthers(tables: Kysely<Tables>, input: EndOthers, epoch: number) {
   const { userId, keptId, seenSince, now: revokeTime, expireTime } = input;
   const { rows } = await sql<{ readonly target_id: string }>`
     insert into revocations as r (form, target_id, min_version, revoke_time, expire_time)
     select 'session', s.id::text, 0, ${date(revokeTime)}::timestamptz, ${date(expireTime)}::timestamptz
     from sessions s
     where s.user_id = ${userId} and s.id <> ${keptId} and s.epoch = ${epoch} and s.revoke_time is null
-      and s.last_seen_time > ${date(seenSince)}
+      and (s.expire_time > ${date(revokeTime)} or s.last_seen_time > ${date(seenSince)})
     on conflict (form, target_id) do update
     set expire_time = greatest(r.expire_time, excluded.expire_time), written_by = excluded.written_by
     returning target_id`.execute(tables);
