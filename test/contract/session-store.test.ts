@@ -169,40 +169,89 @@ describeOnEveryDatabase('SessionStore', (open) => {
     expect(await db.stores.sessions.revoke(session.id, session.userId, NOW)).toBe(true);
     return session;
   };
+  const ending = (kept: Session, change: Partial<EndOthers> = {}): EndOthers => ({
+    userId: kept.userId,
+    keptId: kept.id,
+    amr: [],
+    seenSince: NOW - MINUTE_MS,
+    now: NOW,
+    expireTime: NOW + MINUTE_MS,
+    ...change,
+  });
   const endOthers = (kept: Session, change: Partial<EndOthers> = {}) =>
-    db.transact(({ sessions }) =>
-      sessions.endOthers({
-        userId: kept.userId,
-        keptId: kept.id,
-        amr: [],
-        seenSince: NOW - MINUTE_MS,
-        now: NOW,
-        expireTime: NOW + MINUTE_MS,
-        ...change,
-      }),
-    );
+    db.transact(({ sessions }) => sessions.endOthers(ending(kept, change)));
+  const byId = (left: { id: string }, right: { id: string }) => left.id.localeCompare(right.id);
 
-  it('ends all sessions of a user but one, and revokes those that were seen lately', async () => {
+  it('ends all sessions of a user but one, and revokes those that may have or may get an access token', async () => {
     const userId = await insertUser();
-    const [kept, seen, idle] = [
+    const kept = await insert({ userId });
+    const lately = NOW - MINUTE_MS + 1;
+    const others = [
       await insert({ userId }),
-      await insert({ userId }),
-      await insert({ userId, lastSeenTime: NOW - MINUTE_MS }),
+      await insert({ userId, createTime: NOW - 20 * DAY_MS, lastSeenTime: NOW - 20 * DAY_MS }),
+      await insert({ userId, lastSeenTime: NOW - MINUTE_MS, expireTime: NOW + 1 }),
+      await insert({ userId, lastSeenTime: lately, expireTime: NOW }),
     ];
-    const dead = [await insert({ userId, epoch: 0 }), await insertRevoked({ userId })];
+    const dead = [
+      await insert({ userId, lastSeenTime: NOW - MINUTE_MS, expireTime: NOW }),
+      await insert({ userId, epoch: 0 }),
+      await insertRevoked({ userId }),
+    ];
     const stranger = await insert();
-    expect(await endOthers(kept)).toEqual([
-      { form: 'session', id: seen.id, revokeTime: NOW, expireTime: NOW + MINUTE_MS },
-    ]);
+    const expected = others
+      .map(({ id }) => ({ form: 'session', id, revokeTime: NOW, expireTime: NOW + MINUTE_MS }))
+      .toSorted(byId);
+    expect((await endOthers(kept))?.toSorted(byId)).toEqual(expected);
     const { revocations } = await db.stores.revocations.snapshot(NOW);
+    const ids = new Set(others.map(({ id }) => id));
+    expect(revocations.filter(({ id }) => ids.has(id)).toSorted(byId)).toEqual(expected);
     const revoked = revocations.map(({ id }) => id);
-    expect(revoked).toContain(seen.id);
-    for (const { id } of [kept, idle, stranger, ...dead]) expect(revoked).not.toContain(id);
+    for (const { id } of [kept, stranger, ...dead]) expect(revoked).not.toContain(id);
     for (const session of [kept, stranger])
       expect(await db.stores.sessions.rotate(rotation(session))).toBeDefined();
-    for (const session of [seen, idle])
-      expect(await db.stores.sessions.rotate(rotation(session))).toBeUndefined();
-    expect(await db.stores.users.findById(userId)).toMatchObject({ sessionEpoch: 2, tokenVersion: 1 });
+    for (const session of others) expect(await db.stores.sessions.rotate(rotation(session))).toBeUndefined();
+    expect(await db.stores.users.findById(userId)).toMatchObject({
+      sessionEpoch: 2,
+      tokenVersion: 1,
+      updateTime: NOW,
+    });
+  });
+
+  it('carries the kept session over as it is, and no other, any number of times', async () => {
+    const userId = await insertUser();
+    const [kept, other] = [await insert({ userId }), await insert({ userId })];
+    const before = await stored(kept.id);
+    for (const epoch of [2, 3]) {
+      // What has been ended once is not revoked again.
+      expect(await endOthers(kept)).toHaveLength(epoch === 2 ? 1 : 0);
+      expect(await stored(kept.id)).toEqual({ ...before, epoch });
+      expect(await stored(other.id)).toMatchObject({ epoch: 1 });
+    }
+  });
+
+  it('lets one of many sessions live that end each other at once', async () => {
+    const userId = await insertUser();
+    const rivals = await Promise.all(Array.from({ length: 20 }, () => insert({ userId })));
+    const outcomes = await Promise.all(
+      rivals.map((rival) =>
+        db
+          .transact(async ({ sessions }) => {
+            if ((await sessions.endOthers(ending(rival))) === undefined) throw new Error('ended');
+            return rival.id;
+          })
+          .catch((error: unknown) => String(error)),
+      ),
+    );
+    expect(outcomes.filter((outcome) => outcome === 'Error: ended')).toHaveLength(19);
+    const live = await db.stores.sessions.listLive({
+      userId,
+      epoch: 2,
+      now: NOW,
+      before: undefined,
+      limit: 20,
+    });
+    expect(live.map(({ id }) => id)).toEqual(outcomes.filter((outcome) => outcome !== 'Error: ended'));
+    expect(await db.stores.users.findById(userId)).toMatchObject({ sessionEpoch: 2 });
   });
 
   it('lets no session rotate that is ended by a transaction still open', async () => {
@@ -239,14 +288,15 @@ describeOnEveryDatabase('SessionStore', (open) => {
     for (const session of others) expect(await endOthers(session)).toBeUndefined();
   });
 
-  it('keeps a longer revocation of a session that it ends', async () => {
+  it('keeps a longer revocation of a session that it ends, and shows it to a reader in the middle of the stream', async () => {
     const userId = await insertUser();
     const [kept, seen] = [await insert({ userId }), await insert({ userId })];
-    const longer = { form: 'session', id: seen.id, revokeTime: NOW, expireTime: NOW + DAY_MS } as const;
+    const longer = { form: 'session', id: seen.id, revokeTime: NOW - 5, expireTime: NOW + DAY_MS } as const;
     await db.stores.revocations.insert(longer);
+    const { cursor } = await db.stores.revocations.snapshot(NOW);
     await endOthers(kept);
-    const { revocations } = await db.stores.revocations.snapshot(NOW);
-    expect(revocations).toContainEqual(longer);
+    const { revocations } = await db.stores.revocations.since(cursor);
+    expect(revocations.filter(({ id }) => id === seen.id)).toEqual([longer]);
   });
 
   it('lists live sessions newest first, page by page, each once', async () => {

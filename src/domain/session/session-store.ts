@@ -38,9 +38,9 @@ export type EndOthers = {
   readonly userId: string;
   /** The session that lives on. */
   readonly keptId: string;
-  /** Added to what the kept session has proved. */
+  /** Added to what the kept session has proved; may be empty. */
   readonly amr: readonly string[];
-  /** Sessions seen later may still have an access token in date. */
+  /** Sessions seen later may still have an access token in date, also those that have expired. */
   readonly seenSince: number;
   readonly now: number;
   /** How long their revocations are kept. */
@@ -59,8 +59,9 @@ export type SessionStore = {
   /** Ends a live session of `userId`; false when there is none such. */
   revoke(id: string, userId: string, now: number): Promise<boolean>;
   /**
-   * Raises the user's epoch, carries `keptId` over to it and ends the others, also one that is being rotated; undefined when `keptId` is not
-   * alive: then the transaction must come to nothing. Writes and answers the revocations of those that may still have an access token in date.
+   * Raises the user's epoch and carries `keptId` over to it; undefined, when that session is not alive: then the transaction must come to
+   * nothing. Writes and answers the revocations of those others that are live or were seen after `seenSince`: a refresh of a live one that began
+   * before the commit may be noted only afterwards, and hands out an access token all the same.
    */
   endOthers(input: EndOthers): Promise<readonly Revocation[] | undefined>;
   listLive(query: SessionPageQuery): Promise<readonly Session[]>;

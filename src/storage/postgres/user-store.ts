@@ -3,7 +3,7 @@
 import type { Kysely, Selectable } from 'kysely';
 import { sql } from 'kysely';
 import type { NewUser, UserStore } from '../../domain/account/user-store.ts';
-import type { User, UserStatus } from '../../domain/account/user.ts';
+import type { User, UserStatus, UserWithPassword } from '../../domain/account/user.ts';
 import { date, optionalTime, time } from './row-values.ts';
 import type { Tables } from './rows.ts';
 
@@ -85,6 +85,10 @@ function newRow(user: NewUser) {
   };
 }
 
+function toUserWithPassword(row: UserRow): UserWithPassword {
+  return { ...toUser(row), passwordHash: row.password_hash ?? undefined };
+}
+
 /** The store over a connection or a transaction. */
 export function userStore(tables: Kysely<Tables>): UserStore {
   return {
@@ -105,6 +109,16 @@ export function userStore(tables: Kysely<Tables>): UserStore {
       return row === undefined ? undefined : toUser(row);
     },
 
+    async findWithPassword(id) {
+      const row = await tables
+        .selectFrom('users')
+        .selectAll()
+        .where('id', '=', id)
+        .where('status', '<>', 'deleted')
+        .executeTakeFirst();
+      return row === undefined ? undefined : toUserWithPassword(row);
+    },
+
     async findByIdentifier(key) {
       const column = key.includes('@') ? 'email_key' : 'username_key';
       const row = await tables
@@ -113,7 +127,7 @@ export function userStore(tables: Kysely<Tables>): UserStore {
         .where(column, '=', key)
         .where('status', '<>', 'deleted')
         .executeTakeFirst();
-      return row === undefined ? undefined : { ...toUser(row), passwordHash: row.password_hash ?? undefined };
+      return row === undefined ? undefined : toUserWithPassword(row);
     },
 
     async markLogin(mark) {
