@@ -49,7 +49,10 @@ function world(lifeMs = 900_000) {
   };
   const response = create(ValidateTokenResponseSchema, { active: true });
   const remember = (transport: Transport, caller: Principal | undefined = gateway) => {
-    const call = new Call(AuthService.method.validateToken, transport, () => '');
+    const call = new Call(AuthService.method.validateToken, transport, {
+      clientAddress: () => '',
+      cookieOrigins: new Set(),
+    });
     call.principal = caller;
     memory.remember(call, ada, response);
   };
@@ -62,6 +65,7 @@ function asked(question: string, ...authorization: string[]): Transport {
   return {
     headerValues: (name) => (name === 'authorization' ? authorization : []),
     requestBytes: Buffer.from(question),
+    takesCookies: false,
     timeoutMs: undefined,
     peerAddress: '',
     onCancelled: () => undefined,

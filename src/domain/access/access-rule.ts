@@ -42,6 +42,6 @@ export function requireAccess(rule: GuardedAccess, principal: Principal, now: nu
 export function requireLogin(principal: Principal): void {
   if (principal.authTime !== undefined) return;
   throw new DomainError('CREDENTIAL_NOT_ALLOWED', 'Only somebody who has logged in can make this call.', {
-    metadata: { allowed: 'access_token' },
+    metadata: { allowed: 'access_token session_cookie' },
   });
 }

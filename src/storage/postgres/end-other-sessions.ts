@@ -1,4 +1,4 @@
-// Ends all sessions of a user but one: an epoch for all of them, a revocation for those with access tokens about.
+// Ends all sessions of a user but one: an epoch for all of them, a revocation for those with access tokens or cookies about.
 
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
@@ -46,6 +46,7 @@ function withoutThose(amr: readonly string[]) {
   return sql`array(select m from unnest(array[${added}]::text[]) with ordinality as a (m, place) where m <> all(sessions.amr) order by place)`;
 }
 
+// A cookie counts also when its session was not seen for long: another node may just have read it, and not yet noted the use.
 async function revokeSeen(tables: Kysely<Tables>, input: EndOthers, epoch: number) {
   const { userId, keptId, seenSince, now: revokeTime, expireTime } = input;
   const { rows } = await sql<{ readonly target_id: string }>`
@@ -53,7 +54,7 @@ async function revokeSeen(tables: Kysely<Tables>, input: EndOthers, epoch: numbe
     select 'session', s.id::text, 0, ${date(revokeTime)}::timestamptz, ${date(expireTime)}::timestamptz
     from sessions s
     where s.user_id = ${userId} and s.id <> ${keptId} and s.epoch = ${epoch} and s.revoke_time is null
-      and s.last_seen_time > ${date(seenSince)}
+      and (s.last_seen_time > ${date(seenSince)} or (s.uses_cookie and s.expire_time > ${date(revokeTime)}))
     on conflict (form, target_id) do update
     set expire_time = greatest(r.expire_time, excluded.expire_time), written_by = excluded.written_by
     returning target_id`.execute(tables);
