@@ -90,6 +90,27 @@ describe('the memory of verdicts', () => {
     expect(memory.recall({ ...question, requestBytes: undefined })).toBeUndefined();
   });
 
+  // It was told to whoever asked the same, credential or none.
+  it('tells nobody else what a caller with x-api-key was told', () => {
+    const { memory, remember, response } = world();
+    const byKey = (apiKey: string[], ...authorization: string[]): Transport => ({
+      ...question,
+      headerValues: (name) => ({ authorization, 'x-api-key': apiKey })[name] ?? [],
+    });
+    remember(byKey(['lkak_a']));
+    expect(memory.recall(byKey(['lkak_a']))).toBe(response);
+    const others = [
+      byKey([]),
+      byKey(['']),
+      byKey(['lkak_b']),
+      byKey(['lkak_a', 'lkak_a']),
+      byKey(['lkak_a'], ''),
+      byKey(['lkak_a'], 'Bearer key'),
+      byKey([], 'lkak_a'),
+    ];
+    for (const other of others) expect(memory.recall(other)).toBeUndefined();
+  });
+
   it.each<RevocationTarget>([
     { form: 'token', id: 'jti' },
     { form: 'session', id: 'sid' },
