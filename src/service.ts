@@ -102,6 +102,7 @@ export async function startService(app: App): Promise<RunningService> {
       await Promise.all([mailJob.stop(), stopGrpc(grpc, pipeline.activeCalls, graceMs), http.close(graceMs)]);
       await Promise.all(jobs.map((job) => job.stop()));
       await app.apiKeyUsage.flush().catch(onFailure('use of API keys'));
+      await app.sessionDirectory.idle();
     },
   };
 }
@@ -111,6 +112,7 @@ function pipelineOf(app: App): PipelineDeps {
     accessTable: accessTable(SERVICES, { anonymousValidation: app.config.ANONYMOUS_VALIDATION }),
     authenticate: (presented) => authenticate(app, presented),
     clientAddress: clientAddressBehind(app.config.TRUSTED_PROXIES),
+    cookieOrigins: new Set([new URL(app.config.PUBLIC_URL).origin, ...app.config.ALLOWED_ORIGINS]),
     rateLimiter: app.rateLimiter,
     clock: app.clock,
     logger: app.logger,

@@ -4,7 +4,7 @@ import type { DescMethod, DescMethodUnary, Message } from '@bufbuild/protobuf';
 import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
 import { ConnectError, createContextKey, createContextValues } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
-import type { Transport } from './call.ts';
+import type { Call, Transport } from './call.ts';
 import type { SetAsideBody } from './connect-body.ts';
 import { settingBodyAside } from './connect-body.ts';
 import { decodeBinary, decodeJson } from './decode-message.ts';
@@ -80,13 +80,20 @@ function addUnary(
   const serve = serveMethod(deps, method, handler);
   router.rpc(method, async (request, context) => {
     const outcome = await serve(transportOf(context), () => decode(method, context, request));
-    if (outcome.call !== undefined) context.responseHeader.set('x-request-id', outcome.call.requestId);
     context.responseHeader.set('cache-control', 'no-store');
-    if (outcome.call?.limit !== undefined)
-      for (const [name, value] of limitHeaders(outcome.call.limit)) context.responseHeader.set(name, value);
+    if (outcome.call !== undefined)
+      for (const [name, value] of headersOf(outcome.call)) context.responseHeader.set(name, value);
     if ('error' in outcome) throw connectError(inTime(context, outcome.error));
     return outcome.response;
   });
+}
+
+function headersOf({ requestId, limit, setCookie }: Call): ReadonlyArray<readonly [string, string]> {
+  return [
+    ['x-request-id', requestId],
+    ...(limit === undefined ? [] : limitHeaders(limit)),
+    ...(setCookie === undefined ? [] : [['set-cookie', setCookie] as const]),
+  ];
 }
 
 function decode(method: DescMethodUnary, context: HandlerContext, decoded: Message): Message {
@@ -102,6 +109,8 @@ function transportOf(context: HandlerContext): Transport {
       return value === null ? [] : [value];
     },
     requestBytes: undefined,
+    // What is asked for by GET is the same for everyone.
+    takesCookies: context.requestMethod === 'POST',
     timeoutMs: context.timeoutMs(),
     peerAddress: context.values.get(peerAddress),
     onCancelled(listener) {

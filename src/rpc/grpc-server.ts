@@ -122,6 +122,8 @@ function unary(method: DescMethod, serve: ServeMethod): handleUnaryCall<Buffer, 
 }
 
 class GrpcTransport implements Transport {
+  // No browser speaks gRPC.
+  readonly takesCookies = false;
   // grpc-js answers for a deadline that has passed.
   readonly timeoutMs = undefined;
   readonly #call: ServerUnaryCall<Buffer, Buffer>;

@@ -4,7 +4,7 @@ import { beforeAll, expect, it } from 'vitest';
 
 import { newId } from '../../src/crypto/ids.ts';
 import type { Session } from '../../src/domain/session/session.ts';
-import type { EndOthers, Rotation, SessionPageQuery } from '../../src/domain/session/session-store.ts';
+import type { EndOthers, Rotation, SessionPageQuery, Touch } from '../../src/domain/session/session-store.ts';
 import { describeOnEveryDatabase, type TestStores } from '../support/databases.ts';
 import { DAY_MS, MINUTE_MS, NOW, sampleSession, sampleUser } from '../support/samples.ts';
 import { anything } from '../support/matchers.ts';
@@ -266,6 +266,77 @@ describeOnEveryDatabase('SessionStore', (open) => {
       return { rotated };
     });
     expect(await rotating.rotated).toBeUndefined();
+  });
+
+  it('revokes also the sessions of cookies that were not seen for long', async () => {
+    const userId = await insertUser();
+    const kept = await insert({ userId, usesCookie: true });
+    const idle = { userId, usesCookie: true, lastSeenTime: NOW - 2 * DAY_MS };
+    const [live] = [await insert(idle), await insert({ ...idle, expireTime: NOW })];
+    expect(await endOthers(kept)).toMatchObject([{ form: 'session', id: live.id }]);
+    expect(await stored(kept.id)).toMatchObject({ epoch: 2 });
+  });
+
+  const touch = (session: Session, change: Partial<Touch> = {}) =>
+    db.stores.sessions.touch({
+      sessionId: session.id,
+      now: NOW + MINUTE_MS,
+      expireTime: NOW + 8 * DAY_MS,
+      seenBefore: NOW,
+      ...change,
+    });
+
+  it('moves the idle end of a cookie session on, and never beyond its last', async () => {
+    const session = await insert({ usesCookie: true });
+    await touch(session);
+    const moved = { ...session, lastSeenTime: NOW + MINUTE_MS, expireTime: NOW + 8 * DAY_MS };
+    expect(await stored(session.id)).toEqual({ ...moved, salt: anything });
+    await touch(session, {
+      now: NOW + 2 * MINUTE_MS,
+      expireTime: NOW + 90 * DAY_MS,
+      seenBefore: NOW + MINUTE_MS,
+    });
+    expect(await stored(session.id)).toMatchObject({ expireTime: session.maxExpireTime });
+    await touch(session, { now: NOW + 3 * MINUTE_MS, expireTime: NOW, seenBefore: NOW + 2 * MINUTE_MS });
+    expect(await stored(session.id)).toMatchObject({
+      lastSeenTime: NOW + 3 * MINUTE_MS,
+      expireTime: session.maxExpireTime,
+    });
+  });
+
+  it('leaves sessions that are dead, seen of late, or no cookie sessions as they are, and rotates no cookie session', async () => {
+    const others = [
+      await insert(),
+      await insert({ usesCookie: true, lastSeenTime: NOW + 1 }),
+      await insert({ usesCookie: true, expireTime: NOW + MINUTE_MS }),
+      await insert({ usesCookie: true, maxExpireTime: NOW + MINUTE_MS }),
+      await insertRevoked({ usesCookie: true }),
+    ];
+    const before = await Promise.all(others.map(({ id }) => stored(id)));
+    await Promise.all(others.map((session) => touch(session)));
+    await touch(sampleSession(newId()));
+    expect(await Promise.all(others.map(({ id }) => stored(id)))).toEqual(before);
+    const cookie = await insert({ usesCookie: true });
+    const two = [cookie, await insert({ usesCookie: true })];
+    for (const rotated of [
+      await db.stores.sessions.rotate(rotation(cookie)),
+      ...(await Promise.all(two.map((session) => db.stores.sessions.rotate(rotation(session))))),
+    ])
+      expect(rotated).toBeUndefined();
+  });
+
+  it('notes many uses at once, of many sessions and of one, against their end', async () => {
+    const sessions = await Promise.all(Array.from({ length: 50 }, () => insert({ usesCookie: true })));
+    const [ended] = sessions;
+    await Promise.all([
+      ...sessions.map((session) => touch(session)),
+      ...sessions.toReversed().map((session) => touch(session)),
+      db.stores.sessions.revoke(ended?.id ?? '', ended?.userId ?? '', NOW + 1),
+    ]);
+    await Promise.all(sessions.map((session) => touch(session)));
+    const [first, ...rest] = await Promise.all(sessions.map(({ id }) => stored(id)));
+    expect(first).toMatchObject({ revokeTime: NOW + 1 });
+    for (const session of rest) expect(session).toMatchObject({ lastSeenTime: NOW + MINUTE_MS });
   });
 
   it('adds to what the kept session has proved, each once', async () => {

@@ -270,6 +270,7 @@ describe('the pipeline', () => {
       throw new Error('nobody calls');
     },
     clientAddress: () => '192.0.2.1',
+    cookieOrigins: new Set<string>(),
     rateLimiter,
     clock,
     logger: createLogger('silent'),
@@ -279,6 +280,7 @@ describe('the pipeline', () => {
   const transport = {
     headerValues: () => [],
     requestBytes: undefined,
+    takesCookies: false,
     timeoutMs: undefined,
     peerAddress: '192.0.2.1',
     onCancelled: () => undefined,

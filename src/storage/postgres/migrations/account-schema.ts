@@ -2,7 +2,7 @@
 
 import { Migration } from '@mikro-orm/migrations';
 
-/** Adds single-use tokens, lockouts, second factors, known devices, and what API keys and audit events know of owners. */
+/** Adds single-use tokens, lockouts, second factors, known devices, cookie sessions, and what API keys and audit events know of owners. */
 export class AccountSchema extends Migration {
   override up(): void {
     this.addSql(`
@@ -54,6 +54,8 @@ export class AccountSchema extends Migration {
         add column use_count bigint not null default 0`);
     // Room on each page for the row that a login writes anew, so that no index has to be touched (heap-only tuples).
     this.addSql(`alter table users set (fillfactor = 85)`);
+    // A browser's session: it has a cookie, and no tokens.
+    this.addSql(`alter table sessions add column uses_cookie boolean not null default false`);
     // A revocation that holds only from then on; at once when null.
     this.addSql(`alter table revocations add column effect_time timestamptz`);
     this.addSql(`alter table audit_events add column account_id uuid`);
