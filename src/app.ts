@@ -15,6 +15,7 @@ import { pageTokenCodec } from './crypto/page-token-codec.ts';
 import { refreshTokenCodec } from './crypto/refresh-token-codec.ts';
 import { signingKeyMaker } from './crypto/signing-keys.ts';
 import { totp, totpSecrets } from './crypto/totp.ts';
+import { watchCursorCodec } from './crypto/watch-cursor-codec.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config.ts';
 import type { DataDir } from './data-dir.ts';
@@ -117,6 +118,7 @@ export async function openApp(
     accessTokenVerifier: new RememberingVerifier({ keyset, clock, issuer: config.ISSUER }),
     refreshTokenCodec: refreshTokenCodec(masterKey.derive('refresh-token')),
     pageTokenCodec: pageTokenCodec(masterKey),
+    watchCursorCodec: watchCursorCodec(masterKey),
     apiKeyCodec,
     actionTokenCodec,
     totp,

@@ -42,8 +42,10 @@ export type PipelineDeps = {
 /** The outcome of a call. */
 export type Outcome =
   /** Without a call when the answer was recalled: nothing else was worked out. */
-  | { readonly response: Message; readonly call: Call | undefined }
-  | { readonly error: RpcError; readonly call: Call };
+  { readonly response: Message; readonly call: Call | undefined } | Failure;
+
+/** What a refused or failed call came to. */
+export type Failure = { readonly error: RpcError; readonly call: Call };
 
 /**
  * Serves one method: the request is decoded only after the caller has been let in. Never throws or rejects. What needs no look-up is
@@ -111,11 +113,18 @@ function succeeded(deps: PipelineDeps, call: Call, startTime: number, response: 
   return { response, call };
 }
 
-function failed(deps: PipelineDeps, call: Call, startTime: number, error: unknown): Outcome {
+/** Logs why the call failed, and says what its caller is told. */
+export function failed(deps: PipelineDeps, call: Call, startTime: number, error: unknown): Failure {
   if (error instanceof RateLimitedError) call.noteLimit(error.state);
   const rpcError = toRpcError(error, call.requestId);
   logFailure(deps, call, startTime, rpcError, error);
   return { error: rpcError, call };
+}
+
+/** Lets the caller of a stream in, and counts the call. Errors: those of `authenticate` and `requireAccess`, RATE_LIMITED. */
+export async function admit(deps: PipelineDeps, rule: AccessRule, call: Call): Promise<void> {
+  call.principal = await callerOf(deps, rule, call);
+  if (rule.limitClass !== undefined) await countUse(deps, rule.limitClass, call);
 }
 
 /** Counts the call toward the limits of its class. Login and what sends mail count by account and mailbox in their use cases. */
@@ -128,8 +137,18 @@ async function countUse(deps: PipelineDeps, limitClass: LimitClass, call: Call):
 
 function callerOf(deps: PipelineDeps, rule: AccessRule, call: Call): MaybePromise<Principal | undefined> {
   if (rule.mode === 'public') return undefined;
+  const presented = presentedBy(call);
+  if (rule.mode === 'optional') return knownOrAnonymous(deps, presented);
+  return after(deps.authenticate(presented), (principal) => {
+    requireAccess(rule, principal, deps.clock.now());
+    return principal;
+  });
+}
+
+/** The credentials of the call, unread. */
+export function presentedBy(call: Call): PresentedCredentials {
   const { transport } = call;
-  const presented = {
+  return {
     authorization: transport.headerValues('authorization'),
     get apiKey() {
       return transport.headerValues('x-api-key');
@@ -138,11 +157,6 @@ function callerOf(deps: PipelineDeps, rule: AccessRule, call: Call): MaybePromis
       return call.clientAddress;
     },
   };
-  if (rule.mode === 'optional') return knownOrAnonymous(deps, presented);
-  return after(deps.authenticate(presented), (principal) => {
-    requireAccess(rule, principal, deps.clock.now());
-    return principal;
-  });
 }
 
 async function knownOrAnonymous(
@@ -157,7 +171,8 @@ async function knownOrAnonymous(
   }
 }
 
-function callFields(deps: PipelineDeps, call: Call, startTime: number) {
+/** What the log says of every call. */
+export function callFields(deps: PipelineDeps, call: Call, startTime: number) {
   return {
     rpc: `${call.method.parent.typeName}/${call.method.name}`,
     requestId: call.requestId,

@@ -17,6 +17,8 @@ const TRUNCATED = Buffer.from([0x0a, 0x05, 0x61]);
 const MAX_BYTES = 65_536;
 /** Would end the session that the other tests call with; their requests have no fields to break. */
 const ENDS_SESSION = ['AuthService/Logout', 'AuthService/LogoutAll', 'UserService/DeleteMe'];
+/** Ask for no field. */
+const FREE = ['GetJwks', 'GetMe', 'ListSessions', 'UpdateMe', 'ExportMe', 'WatchRevocations'];
 
 let service: TestService;
 let token: string;
@@ -32,7 +34,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 function credentialsFor(method: DescMethod): Record<string, string> {
-  const takesKey = ['ValidateToken', 'BatchValidateTokens'].includes(method.name);
+  const takesKey = ['ValidateToken', 'BatchValidateTokens', 'WatchRevocations'].includes(method.name);
   return takesKey ? { 'x-api-key': apiKey } : { ...bearer(token).headers };
 }
 
@@ -92,7 +94,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
         Buffer.alloc(0),
         credentialsFor(method),
       );
-      const isFree = ['GetJwks', 'GetMe', 'ListSessions', 'UpdateMe', 'ExportMe'].includes(method.name);
+      const isFree = FREE.includes(method.name);
       expect(`${nameOf(method)} ${code} ${reason}`.trim()).toBe(
         `${nameOf(method)} ${isFree ? 'OK' : 'InvalidArgument VALIDATION_FAILED'}`,
       );
