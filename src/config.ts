@@ -53,7 +53,7 @@ const breachCheckUrl = z
   .refine((text) => text === 'off' || isPlainHttpUrl(text), {
     error: 'must be off, or an http or https URL without user name, query and fragment',
   })
-  .transform((text) => (text === 'off' ? undefined : text.replace(/\/*$/, '/')));
+  .transform((text) => (text === 'off' ? text : text.replace(/\/*$/, '/')));
 const origin = z
   .string()
   .refine(

@@ -15,7 +15,7 @@ export const MAX_IMPORTED_ARGON2: Argon2Bounds = { memoryCost: 262_144, timeCost
 export const MAX_ARGON2: Argon2Bounds = { memoryCost: 4_194_304, timeCost: 100, parallelism: 64 };
 
 const HASH =
-  /^\$argon2(?:id|i|d)\$(?:v=(?:16|19)\$)?(?<parameters>[mtp]=\d{1,10},[mtp]=\d{1,10},[mtp]=\d{1,10})\$(?<salt>[^$]{1,700})\$(?<key>[^$]{1,700})$/;
+  /^\$argon2(?:id|i|d)\$(?:v=(?:16|19)\$)?(?<parameters>[mtp]=\d{1,10},[mtp]=\d{1,10},[mtp]=\d{1,10})\$(?<salt>[A-Za-z0-9+/]{1,700})\$(?<key>[A-Za-z0-9+/]{1,700})$/;
 
 /** Whether the text is an argon2 hash (RFC 9106, section 3.1 for the limits) whose parameters keep within `bounds`. Pure. */
 export function isArgon2Hash(text: string, bounds: Argon2Bounds): boolean {

@@ -1,9 +1,11 @@
 // Lets hashing yield to serving: a flood of logins takes what the event loop leaves.
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { constants, setPriority } from 'node:os';
+import { setPriority } from 'node:os';
 
 const WORKER = 'libuv-worker';
+/** A third of the ordinary weight: behind the event loop, and not starved by whatever else the machine runs. */
+export const HASHING_NICENESS = 5;
 
 /**
  * Lowers the priority of the thread pool's threads, and so of the threads that a hash starts for its lanes: the scheduler then runs the
@@ -28,7 +30,7 @@ function threads(): ReadonlyArray<{ readonly id: number; readonly name: string }
 // A thread may end meanwhile, and a sandbox may forbid it: hashing is then as urgent as before.
 function lower(thread: number): void {
   try {
-    setPriority(thread, constants.priority.PRIORITY_LOW);
+    setPriority(thread, HASHING_NICENESS);
   } catch {
     return;
   }

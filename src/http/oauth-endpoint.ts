@@ -13,7 +13,7 @@ import { HttpRefusal } from './http-refusal.ts';
 import type { OAuthError } from './oauth-error.ts';
 import { toOAuthError } from './oauth-error.ts';
 import type { ClientAddress, HttpRequest } from './request.ts';
-import { originOf, readBody } from './request.ts';
+import { answerAndCut, originOf, readBody } from './request.ts';
 import type { HttpResponse } from './response.ts';
 import { sendJson } from './response.ts';
 
@@ -113,8 +113,13 @@ function refuse(deps: OAuthEndpointDeps, endpoint: OAuthEndpoint, exchange: Exch
     cause,
   );
   if (refusal.reason === 'CALL_CANCELLED') return;
-  for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value);
-  sendJson(response, refusal.status, { error: refusal.error, error_description: refusal.description });
+  const send = () => {
+    for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value);
+    sendJson(response, refusal.status, { error: refusal.error, error_description: refusal.description });
+  };
+  const isBodyGivenUp = refusal.status === 408 || refusal.status === 413;
+  if (isBodyGivenUp) answerAndCut(request, response, send);
+  else send();
 }
 
 function logFields(deps: OAuthEndpointDeps, endpoint: OAuthEndpoint, exchange: Exchange, status: number) {

@@ -65,11 +65,7 @@ function ofRefusal({ status, message }: HttpRefusal): OAuthError {
     error: 'invalid_request',
     description: message,
     reason: 'VALIDATION_FAILED',
-    headers: {
-      ...(status === 405 ? { allow: 'POST' } : {}),
-      // The rest of the body is not worth the reading.
-      ...(status === 408 || status === 413 ? { connection: 'close' } : {}),
-    },
+    headers: status === 405 ? { allow: 'POST' } : {},
   };
 }
 

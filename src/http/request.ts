@@ -3,11 +3,13 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
+import { constants } from 'node:http2';
 import type { Readable } from 'node:stream';
 import type { CallOrigin } from '../domain/audit/audit-event.ts';
 import { plainRequestId, plainUserAgent } from '../domain/audit/call-origin.ts';
 import { DomainError } from '../domain/errors.ts';
 import { HttpRefusal } from './http-refusal.ts';
+import type { HttpResponse } from './response.ts';
 
 export type HttpRequest = IncomingMessage | Http2ServerRequest;
 
@@ -45,6 +47,17 @@ export async function readBody(request: HttpRequest, maxBytes: number, timeoutMs
     clearTimeout(timer);
     request.pause();
   }
+}
+
+/**
+ * Sends an answer by `send` and gives up what is still to come of the body, with the connection (HTTP/1.1) or with the stream (HTTP/2; RFC 9113,
+ * section 8.1).
+ */
+export function answerAndCut(request: HttpRequest, response: HttpResponse, send: () => void): void {
+  if (request.httpVersionMajor < 2) response.setHeader('connection', 'close');
+  send();
+  // Node waits with it until the answer has been sent.
+  if ('stream' in request) request.stream.close(constants.NGHTTP2_NO_ERROR);
 }
 
 function collect(body: Readable, maxBytes: number): Promise<Buffer> {

@@ -18,7 +18,7 @@ function message(from: string, mail: ReadyMail) {
     from,
     to: { name: '', address: mail.to },
     messageId: `<${mail.messageId}@latchkey>`,
-    date: new Date(mail.createTime),
+    date: new Date(mail.time),
     // RFC 3834: no out-of-office answers, please.
     headers: { 'Auto-Submitted': 'auto-generated' },
     disableFileAccess: true,

@@ -34,12 +34,14 @@ describeOnEveryDatabase('EmailStore', (open) => {
       await db.transact(async ({ emails }) => {
         expect(await emails.holdById(user.id)).toEqual(found);
         expect(await emails.holdByKey(user.email.key)).toEqual(found);
+        expect(await emails.findByKey(user.email.key)).toEqual(found);
       });
     }
     await setStatus(user.id, 'deleted');
     await db.transact(async ({ emails }) => {
       expect(await emails.holdById(user.id)).toBeUndefined();
       expect(await emails.holdByKey(user.email.key)).toBeUndefined();
+      expect(await emails.findByKey(user.email.key)).toBeUndefined();
       expect(await emails.holdById(newId())).toBeUndefined();
       expect(await emails.holdByKey(user.email.text)).toBeUndefined();
     });

@@ -91,6 +91,7 @@ describeOnEveryDatabase('InstanceStore, RoleStore and AuditLog', (open) => {
       kind: 'session.login',
       outcome: 'refused',
       reason: 'INVALID_CREDENTIALS',
+      accountId: newId(),
       actorId: 'actor',
       targetId: 'target',
       origin: { ...ORIGIN, userAgent: `'"\\ 🔑 ${'x'.repeat(5_000)}` },
@@ -118,6 +119,7 @@ describeOnEveryDatabase('InstanceStore, RoleStore and AuditLog', (open) => {
         kind: whole.kind,
         outcome: 'refused',
         reason: whole.reason,
+        account_id: whole.accountId,
         actor_id: 'actor',
         target_id: 'target',
         ip_address: ORIGIN.ipAddress,
@@ -125,7 +127,14 @@ describeOnEveryDatabase('InstanceStore, RoleStore and AuditLog', (open) => {
         request_id: ORIGIN.requestId,
         details: whole.details,
       },
-      containing({ id: bare.id, reason: null, actor_id: null, target_id: null, details: null }),
+      containing({
+        id: bare.id,
+        reason: null,
+        account_id: null,
+        actor_id: null,
+        target_id: null,
+        details: null,
+      }),
     ]);
   });
 });

@@ -1,12 +1,42 @@
 // The contracts of OwnApiKeyStore and of what ApiKeyStore counts, on every database.
 
+import { sql } from 'kysely';
 import { beforeAll, expect, it } from 'vitest';
 
 import { newId } from '../../src/crypto/ids.ts';
 import type { NewApiKey } from '../../src/domain/api-key/api-key.ts';
 import { parseNetwork } from '../../src/domain/network/ip-network.ts';
-import { describeOnEveryDatabase, type TestStores } from '../support/databases.ts';
+import { describeOnEveryDatabase, describeOnPostgres, type TestStores } from '../support/databases.ts';
+import { eventually } from '../support/eventually.ts';
 import { DAY_MS, NOW, sampleApiKey, sampleUser } from '../support/samples.ts';
+
+describeOnPostgres('A transaction that holds an owner', (open) => {
+  it('lets the next one see the keys that it made', async () => {
+    const db = await open();
+    const owner = sampleUser();
+    await db.stores.users.insert(owner);
+    const [held, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const first = db.transact(async ({ ownApiKeys, apiKeys }) => {
+      await ownApiKeys.holdOwner(owner.id);
+      held.resolve();
+      await gate.promise;
+      await apiKeys.insert(sampleApiKey(owner.id));
+    });
+    await held.promise;
+    const second = db.transact(async ({ ownApiKeys }) => {
+      await ownApiKeys.holdOwner(owner.id);
+      return ownApiKeys.countLive(owner.id, NOW);
+    });
+    await eventually(async () => {
+      const { rows } = await sql<{ count: number }>`
+        select count(*)::int as count from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`.execute(db.database.tables);
+      return (rows[0]?.count ?? 0) > 0;
+    }).finally(gate.resolve);
+    await first;
+    expect(await second).toBe(1);
+  });
+});
 
 describeOnEveryDatabase('OwnApiKeyStore', (open) => {
   let db: TestStores;

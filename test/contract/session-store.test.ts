@@ -205,6 +205,20 @@ describeOnEveryDatabase('SessionStore', (open) => {
     expect(await db.stores.users.findById(userId)).toMatchObject({ sessionEpoch: 2, tokenVersion: 1 });
   });
 
+  it('lets no session rotate that is ended by a transaction still open', async () => {
+    const userId = await insertUser();
+    const [kept, idle] = [await insert({ userId }), await insert({ userId, lastSeenTime: NOW - DAY_MS })];
+    const input = { userId, keptId: kept.id, amr: [], seenSince: NOW, now: NOW, expireTime: NOW + MINUTE_MS };
+    const rotating = await db.transact(async ({ sessions, users }) => {
+      await sessions.endOthers(input);
+      const rotated = db.stores.sessions.rotate(rotation(idle));
+      // Round trips enough for a step that waits for nobody.
+      for (let trip = 0; trip < 50; trip += 1) await users.findById(userId);
+      return { rotated };
+    });
+    expect(await rotating.rotated).toBeUndefined();
+  });
+
   it('adds to what the kept session has proved, each once', async () => {
     const kept = await insert({ amr: ['pwd', 'mfa'] });
     await endOthers(kept, { amr: ['otp', 'mfa'] });

@@ -1,6 +1,6 @@
 // Holds the check of hashes that other systems made: the right password and no other, never at any price, never a fault.
 
-import { assert, asyncProperty, constantFrom, string } from 'fast-check';
+import { assert, asyncProperty, boolean, constantFrom, nat, string } from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { argon2Hasher } from '../../src/crypto/argon2-hasher.ts';
@@ -103,6 +103,10 @@ describe('what is no hash', () => {
     `$argon2id$v=19$m=65536,t=0,p=1$${SALT}$${KEY}`,
     `$argon2id$v=19$m=65536,t=3,p=1$aaaa$${KEY}`,
     `$argon2id$v=19$m=65536,t=3,p=1$${SALT}$aaaa`,
+    `$argon2id$v=19$m=65536,t=3,p=1$${SALT}==$${KEY}=`,
+    `$argon2id$v=19$m=65536,t=3,p=1$${SALT.replace('+', '.')}$${KEY}`,
+    `$argon2id$v=19$m=65536,t=3,p=1$${SALT}$${KEY}$${KEY}`,
+    `$argon2id$v=17$m=65536,t=3,p=1$${SALT}$${KEY}`,
     `$argon2x$v=19$m=65536,t=3,p=1$${SALT}$${KEY}`,
     `$2x$04$${BCRYPT_REST}`,
     `$2$04$${BCRYPT_REST}`,
@@ -177,6 +181,22 @@ it('hashes made elsewhere wait in the same line', async () => {
   expect(verdicts.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'rejected']);
   for (const verdict of verdicts.slice(2))
     expect(verdict).toMatchObject({ reason: { reason: 'OVERLOADED' } });
+});
+
+it('no text that passes for an argon2 hash makes the check fail', async () => {
+  const character = constantFrom(...'aZ09+/=.-,$mtpvid'.split(''));
+  const hash = await hasher.hash('password');
+  const changed = asyncProperty(
+    nat(hash.length),
+    character,
+    boolean(),
+    async (at, replacement, isInserted) => {
+      const text = hash.slice(0, at) + replacement + hash.slice(isInserted ? at : at + 1);
+      expect([true, false]).toContain(await hasher.verify(text, 'password'));
+      if (isKnownHash(text)) expect([true, false]).toContain(hasher.needsRehash(text));
+    },
+  );
+  await assert(changed, { numRuns: 2_000 });
 });
 
 it('argon2 hashes of other parameters and kinds are known', async () => {

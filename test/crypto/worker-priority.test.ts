@@ -1,10 +1,11 @@
 // Hashing yields to serving, where threads have priorities.
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { constants, getPriority } from 'node:os';
+import { getPriority } from 'node:os';
 import { expect, it } from 'vitest';
 
 import { argon2Hasher } from '../../src/crypto/argon2-hasher.ts';
+import { HASHING_NICENESS } from '../../src/crypto/worker-priority.ts';
 
 const isLinux = process.platform === 'linux';
 
@@ -17,6 +18,6 @@ it.runIf(isLinux)('a hasher lowers the threads that hash, and not the one that s
   }));
   const workers = threads.filter(({ name }) => name === 'libuv-worker');
   expect(workers.length).toBeGreaterThan(0);
-  expect(workers.every(({ priority }) => priority === constants.priority.PRIORITY_LOW)).toBe(true);
-  expect(getPriority(process.pid)).toBeLessThan(constants.priority.PRIORITY_LOW);
+  expect(workers.every(({ priority }) => priority === HASHING_NICENESS)).toBe(true);
+  expect(getPriority(process.pid)).toBeLessThan(HASHING_NICENESS);
 });

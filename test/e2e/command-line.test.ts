@@ -98,6 +98,10 @@ describe('latchkey', () => {
 describe('a variable', () => {
   it.each([
     ['DATABASE_URL', 'mysql://localhost/x', 'must be a postgres:// URL'],
+    ['BREACH_CHECK_URL', 'on', 'must be off, or an http or https URL'],
+    ['BREACH_CHECK_URL', 'ftp://list.example/', 'must be off, or an http or https URL'],
+    ['BREACH_CHECK_URL', 'https://user:word@list.example/', 'without user name'],
+    ['BREACH_CHECK_URL', 'https://list.example/?a=b', 'without user name, query'],
     ['DATABASE_POOL_SIZE', '0', 'must be between 1 and 1000'],
     ['DATABASE_POOL_SIZE', 'many', 'must be a whole number'],
     ['REDIS_URL', 'http://localhost', 'must be a redis:// or rediss:// URL'],
@@ -106,6 +110,8 @@ describe('a variable', () => {
     ['HTTP_ADDRESS', 'localhost:http', 'must be host:port'],
     ['PUBLIC_URL', 'ftp://example.com', 'must be an http or https URL'],
     ['ISSUER', 'example.com', 'must be an http or https URL'],
+    ['ISSUER', 'https://example.com/?tenant=1', 'must have no query and no fragment'],
+    ['PUBLIC_URL', 'https://example.com/#top', 'must have no query and no fragment'],
     ['MASTER_KEY', 'c2hvcnQ=', 'must be 32 bytes in base64'],
     ['ACCESS_TOKEN_TTL', '15', 'must be a number with a unit'],
     ['ACCESS_TOKEN_TTL', '1s', 'must be between 10s and 24h'],
@@ -164,6 +170,16 @@ describe('a variable', () => {
     const file = join(folder.path, 'secrets', 'audience');
     await writeFile(file, 'from-a-file\n');
     expect(readConfig({ LATCHKEY_AUDIENCE_FILE: file }).AUDIENCE).toBe('from-a-file');
+  });
+
+  it('names the list of breached passwords, or turns it off', () => {
+    const urlOf = (variables: NodeJS.ProcessEnv) => readConfig(variables).BREACH_CHECK_URL;
+    expect(urlOf({})).toBe('https://api.pwnedpasswords.com/range/');
+    expect(urlOf({ LATCHKEY_BREACH_CHECK_URL: 'off' })).toBe('off');
+    for (const end of ['', '/', '//'])
+      expect(urlOf({ LATCHKEY_BREACH_CHECK_URL: `http://list.example:8080/range${end}` })).toBe(
+        'http://list.example:8080/range/',
+      );
   });
 
   it('cannot be changed once it has been read', () => {

@@ -4,10 +4,11 @@ import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { beforeAll, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { sampleApiKey } from '../support/samples.ts';
 import type { TestService } from '../support/service.ts';
 import { bearer } from '../support/service.ts';
 import type { OpenNodes } from './nodes.ts';
-import { becomeFresh, describeOnEveryBackend, openSession, outcomeOf } from './nodes.ts';
+import { becomeFresh, describeOnEveryBackend, openSession, outcomeOf, tally } from './nodes.ts';
 
 describeOnEveryBackend('an API key', (openNodes: OpenNodes) => {
   const clock = new FakeClock(Date.now());
@@ -57,6 +58,39 @@ describeOnEveryBackend('an API key', (openNodes: OpenNodes) => {
     expect(await isDeadOn(other, secret, tokens)).toBe(true);
     expect(await isDeadOn(node, secret, tokens)).toBe(true);
     await becomeFresh(node, other);
+  });
+
+  it('is one of 50, however many are asked for at once on whichever node', async () => {
+    const { user, tokens } = await openSession(node);
+    const headers = bearer(tokens.accessToken);
+    const keys = Array.from({ length: 48 }, () => sampleApiKey(user.id));
+    await Promise.all(keys.map((key) => node.app.apiKeys.insert(key)));
+    const users = [node.user(), other.user()];
+    const attempt = (index: number) => {
+      const service = users[index % 2] ?? node.user();
+      const apiKeyId = keys[index % keys.length]?.id ?? '';
+      if (index % 4 < 2) return service.rotateApiKey({ apiKeyId }, headers);
+      return service.createApiKey({ displayName: 'A', scopes: ['account:read'] }, headers);
+    };
+    const outcomes = await Promise.all(
+      Array.from({ length: 60 }, (_item, index) => outcomeOf(attempt(index))),
+    );
+    expect(tally(outcomes)).toEqual({ ok: 2, API_KEY_LIMIT: 58 });
+    expect((await node.user().listApiKeys({ pageSize: 100 }, headers)).apiKeys).toHaveLength(50);
+  });
+
+  it('that many rotate at once without overlap has one successor', async () => {
+    const { id, headers } = await heldKey();
+    const outcomes = await Promise.all(
+      Array.from({ length: 30 }, (_item, index) =>
+        outcomeOf(
+          (index % 2 === 0 ? node : other)
+            .user()
+            .rotateApiKey({ apiKeyId: id, overlap: durationFromMs(0) }, headers),
+        ),
+      ),
+    );
+    expect(tally(outcomes)).toEqual({ ok: 1, API_KEY_NOT_FOUND: 29 });
   });
 
   it('is counted on both', async () => {

@@ -34,7 +34,7 @@ describeOnEveryDatabase('mail while its server fails', (open) => {
 
   const ready = async ({ id, to, createTime }: LeasedMail): Promise<ReadyMail> => {
     const letter = { template: 'register_taken', ipAddress: '192.0.2.1' } as const;
-    return { id, messageId: id, to, createTime, letter };
+    return { id, messageId: id, to, time: createTime, letter };
   };
   /** A sender such as each node has one. */
   const newSender = (change: Partial<MailSenderDeps> = {}) =>

@@ -97,6 +97,23 @@ describeOnEveryDatabase('The second factor', (open) => {
     expect(await lockedUntil(owner.user.id)).toBe(NOW + LOCKOUT_RULE.lockMs);
   });
 
+  it('meets a lock that a transaction is about to commit', async () => {
+    const owner = await enrolledPerson(world);
+    const mfaToken = await owner.challenge();
+    const key = `user:${owner.user.id}`;
+    const fail = (lockouts: typeof world.lockouts) => lockouts.count(key, NOW, LOCKOUT_RULE);
+    for (let failure = 1; failure < LOCKOUT_RULE.maxFailures; failure += 1) await fail(world.lockouts);
+    const { counts } = await world.transact(async ({ lockouts, users }) => {
+      await fail(lockouts);
+      const counts = tally([owner.verify(mfaToken, owner.code(1))]);
+      // Round trips enough for a call that waits for nobody.
+      for (let trip = 0; trip < 100; trip += 1) await users.findById(owner.user.id);
+      return { counts };
+    });
+    expect(await counts).toEqual({ ACCOUNT_LOCKED: 1 });
+    expect(await sessionsOf(owner.user.id)).toBe(1);
+  });
+
   it('opens no session when the right one among many guesses comes after the lock', async () => {
     for (let round = 0; round < 5; round += 1) {
       const owner = await enrolledPerson(world);

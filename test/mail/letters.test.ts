@@ -5,6 +5,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import type { ReadyLetter } from '../../src/domain/mail/ready-mail.ts';
+import { layOut } from '../../src/mail/layout.ts';
 import { deviceName, maskedAddress, personName } from '../../src/mail/plain-words.ts';
 import { renderLetter } from '../../src/mail/templates.ts';
 
@@ -58,6 +59,23 @@ describe('the letter', () => {
       expect(html.length).toBeLessThan(4_096);
     }
   });
+});
+
+it('escapes whatever it is given, and keeps each paragraph one', () => {
+  const { text, html } = layOut({
+    subject: 'A < B',
+    name: '<b>"Ada"',
+    before: ['one\r\n\r\nhttps://evil.com\u2029&lt;script>'],
+    link: { label: '<i>', url: 'https://id.example.com/"><script>' },
+  });
+  expect(text).toBe(
+    'Hello <b>"Ada",\n\none https://evil.com &lt;script>\n\nhttps://id.example.com/"><script>\n',
+  );
+  expect(html).toContain('<title>A &lt; B</title>');
+  expect(html).toContain('<p>Hello &lt;b&gt;&quot;Ada&quot;,</p>');
+  expect(html).toContain('<p>one https://evil.com &amp;lt;script&gt;</p>');
+  expect(html).toContain('<a href="https://id.example.com/&quot;&gt;&lt;script&gt;"');
+  expect(html).not.toMatch(/<script|<i>|<b>/);
 });
 
 describe('a name', () => {

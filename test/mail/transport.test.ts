@@ -40,7 +40,7 @@ const mail: ReadyMail = {
     ipAddress: '192.0.2.1',
     link: `https://id.example.com/reset-password#token=lkpr_${'Az-_'.repeat(16)}`,
   },
-  createTime: Date.UTC(2026, 0, 1),
+  time: Date.UTC(2026, 0, 1),
 };
 const plain: ReadyMail = { ...mail, to: 'ada@example.com' };
 const send = (url: string, letter = plain, signal = AbortSignal.timeout(LONG_MS)) =>

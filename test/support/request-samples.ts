@@ -80,6 +80,13 @@ export function fieldsOf(method: DescMethod): readonly RequestField[] {
   return walk(method.input, [], '');
 }
 
+/** Whether the server alone sets the field: it is ignored in whatever form it comes (AIP-203). */
+export function isOutputOnly(method: DescMethod, { name }: RequestField): boolean {
+  return (
+    method.name === 'UpdateMe' && !['user', 'user.username', 'user.full_name', 'update_mask'].includes(name)
+  );
+}
+
 function walk(message: DescMessage, path: readonly string[], prefix: string): RequestField[] {
   return message.fields.flatMap((field) => {
     const here = [...path, field.jsonName];

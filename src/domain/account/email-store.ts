@@ -9,6 +9,8 @@ export type EmailStore = {
   holdById(id: string): Promise<User | undefined>;
   /** As `holdById`, the account whose address has this key. */
   holdByKey(key: string): Promise<User | undefined>;
+  /** The account whose address has this key, as it is now. */
+  findByKey(key: string): Promise<User | undefined>;
   /** Notes that the address with this key is proved; false when it is not the account's, or the account is not active. */
   markVerified(userId: string, key: string, now: number): Promise<boolean>;
   /** Gives the account another address, which is proved; 'taken' when another account has it: then nothing is written and the transaction goes on. */

@@ -13,7 +13,8 @@ export type PasswordHasher = {
   /** A PHC string with its own salt. */
   hash(password: string, signal?: AbortSignal): Promise<string>;
   /**
-   * Whether `password` made `hash`. For an undefined hash (no such account, or one without a password) it takes the same time and is false.
+   * Whether `password` made `hash`, by whichever algorithm. For an undefined hash (no such account, or one without a password), a text that is
+   * none and one that would cost too much it takes the same time and is false.
    */
   verify(hash: string | undefined, password: string, signal?: AbortSignal): Promise<boolean>;
   /** Whether `hash` was made by another algorithm or with other parameters than today's. */

@@ -22,5 +22,5 @@ export type User = {
   readonly lastLoginTime: number | undefined;
 };
 
-/** An account with its password hash; never leaves login and registration. */
+/** An account with its password hash; never leaves what checks passwords. */
 export type UserWithPassword = User & { readonly passwordHash: string | undefined };

@@ -22,7 +22,7 @@ export type LockoutStore = {
   count(key: string, now: number, rule: LockoutRule): Promise<FailureCount>;
   /**
    * Forgets the failures, unless the account is locked at `now`: then it stays so, and the answer is until when. Holds the row until the
-   * transaction ends, so that a success and the failure that locks are one after the other.
+   * transaction ends, so that a success and the failure that locks are one after the other: for use within one.
    */
   clear(key: string, now: number): Promise<number | undefined>;
 };

@@ -12,7 +12,7 @@ import type { LeasedMail, LinkLetter, OutboxQueue } from './outbox.ts';
 import type { ReadyLetter, ReadyMail } from './ready-mail.ts';
 
 type PrepareStores = {
-  readonly emails: Pick<EmailStore, 'holdById' | 'holdByKey'>;
+  readonly emails: Pick<EmailStore, 'holdById' | 'holdByKey' | 'findByKey'>;
   readonly actionTokens: Pick<ActionTokenStore, 'insert' | 'deleteAll'>;
   readonly audit: AuditLog;
   readonly outboxQueue: Pick<OutboxQueue, 'markDropped'>;
@@ -35,13 +35,13 @@ type Addressed = { readonly to: string; readonly letter: ReadyLetter };
  */
 export async function prepareMail(deps: PrepareMailDeps, mail: LeasedMail): Promise<ReadyMail | undefined> {
   const { id, createTime, letter } = mail;
-  if (!carriesLink(letter)) return { id, messageId: id, to: mail.to, letter, createTime };
+  if (!carriesLink(letter)) return { id, messageId: id, to: mail.to, letter, time: createTime };
   const addressed = await deps.transact(async (stores) => {
     const prepared = await prepareLink(deps, stores, mail, letter);
     if (prepared === undefined) await stores.outboxQueue.markDropped(mail);
     return prepared;
   });
-  return addressed && { id, messageId: `${id}.${mail.attempts}`, createTime, ...addressed };
+  return addressed && { id, messageId: `${id}.${mail.attempts}`, time: deps.clock.now(), ...addressed };
 }
 
 function carriesLink(letter: LeasedMail['letter']): letter is LinkLetter {
@@ -106,7 +106,8 @@ async function prepareEmailChange(
   const user = await stores.emails.holdById(userId);
   const key = emailKey(mail.to);
   if (user?.status !== 'active' || emailKey(user.email) === key) return undefined;
-  const owner = await stores.emails.holdByKey(key);
+  // Not held: two that want each other's address would wait for each other.
+  const owner = await stores.emails.findByKey(key);
   if (owner === undefined) {
     const link = await newLink(deps, stores, 'email_change', userId, { email: mail.to, emailKey: key });
     return { to: mail.to, letter: { template: 'email_change', ipAddress: origin.ipAddress, link } };

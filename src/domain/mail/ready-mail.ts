@@ -24,7 +24,8 @@ export type ReadyMail = {
   readonly messageId: string;
   readonly to: string;
   readonly letter: ReadyLetter;
-  readonly createTime: number;
+  /** What its date is: when it was written, or when its link was made, so that of two the later one has the live link. */
+  readonly time: number;
 };
 
 /**

@@ -21,8 +21,8 @@ export type EndOtherSessionsInput = {
 
 /**
  * Ends the sessions, in a transaction of the caller's that holds the user's row, so that no login slips in between. None of them refreshes
- * again, at a cost that does not grow with their number; those that may still have an access token in date are revoked one by one, for the
- * caller to announce after the commit. Errors: TOKEN_REVOKED when the calling session has ended meanwhile.
+ * again; those that may still have an access token in date are revoked one by one, for the caller to announce after the commit. Errors:
+ * TOKEN_REVOKED when the calling session has ended meanwhile.
  */
 export async function endOtherSessions(
   { tokenPolicy }: EndOtherSessionsDeps,

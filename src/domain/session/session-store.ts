@@ -59,8 +59,8 @@ export type SessionStore = {
   /** Ends a live session of `userId`; false when there is none such. */
   revoke(id: string, userId: string, now: number): Promise<boolean>;
   /**
-   * Raises the user's epoch and carries `keptId` over to it; undefined, when that session is not alive: then the transaction must come to
-   * nothing. Writes and answers the revocations of those others that may still have an access token in date.
+   * Raises the user's epoch, carries `keptId` over to it and ends the others, also one that is being rotated; undefined when `keptId` is not
+   * alive: then the transaction must come to nothing. Writes and answers the revocations of those that may still have an access token in date.
    */
   endOthers(input: EndOthers): Promise<readonly Revocation[] | undefined>;
   listLive(query: SessionPageQuery): Promise<readonly Session[]>;

@@ -10,19 +10,23 @@ import { toUser } from './user-store.ts';
 
 /** The store over a transaction. */
 export function emailStore(tables: Kysely<Tables>): EmailStore {
-  const hold = async (column: 'id' | 'email_key', value: string) => {
-    const row = await tables
-      .selectFrom('users')
-      .selectAll()
-      .where(column, '=', value)
-      .where('status', '<>', 'deleted')
-      .forUpdate()
-      .executeTakeFirst();
-    return row === undefined ? undefined : toUser(row);
-  };
+  const living = (column: 'id' | 'email_key', value: string) =>
+    tables.selectFrom('users').selectAll().where(column, '=', value).where('status', '<>', 'deleted');
   return {
-    holdById: (id) => hold('id', id),
-    holdByKey: (key) => hold('email_key', key),
+    async holdById(id) {
+      const row = await living('id', id).forUpdate().executeTakeFirst();
+      return row && toUser(row);
+    },
+
+    async holdByKey(key) {
+      const row = await living('email_key', key).forUpdate().executeTakeFirst();
+      return row && toUser(row);
+    },
+
+    async findByKey(key) {
+      const row = await living('email_key', key).executeTakeFirst();
+      return row && toUser(row);
+    },
 
     async markVerified(userId, key, now) {
       const row = await tables

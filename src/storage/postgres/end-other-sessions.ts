@@ -1,4 +1,4 @@
-// Ends all sessions of a user but one: an epoch for all of them, a revocation for those with access tokens about.
+// Ends all sessions of a user but one, with a revocation for each that has access tokens about.
 
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
@@ -14,7 +14,7 @@ export function endingOthers(
   return async (input) => {
     const epoch = await raiseSessionEpoch(tables, input);
     if (epoch === undefined || !(await carryOver(tables, input, epoch))) return undefined;
-    return revokeSeen(tables, input, epoch - 1);
+    return revokeOthers(tables, input, epoch - 1);
   };
 }
 
@@ -46,14 +46,17 @@ function withoutThose(amr: readonly string[]) {
   return sql`array(select m from unnest(array[${added}]::text[]) with ordinality as a (m, place) where m <> all(sessions.amr) order by place)`;
 }
 
-async function revokeSeen(tables: Kysely<Tables>, input: EndOthers, epoch: number) {
+// The epoch alone would let a refresh through that has read it before the commit: it waits for its session's row, and finds that ended.
+async function revokeOthers(tables: Kysely<Tables>, input: EndOthers, epoch: number) {
   const { userId, keptId, seenSince, now: revokeTime, expireTime } = input;
   const { rows } = await sql<{ readonly target_id: string }>`
+    with ended as (
+      update sessions set revoke_time = ${date(revokeTime)}
+      where user_id = ${userId} and id <> ${keptId} and epoch = ${epoch} and revoke_time is null
+      returning id, last_seen_time)
     insert into revocations as r (form, target_id, min_version, revoke_time, expire_time)
-    select 'session', s.id::text, 0, ${date(revokeTime)}::timestamptz, ${date(expireTime)}::timestamptz
-    from sessions s
-    where s.user_id = ${userId} and s.id <> ${keptId} and s.epoch = ${epoch} and s.revoke_time is null
-      and s.last_seen_time > ${date(seenSince)}
+    select 'session', id::text, 0, ${date(revokeTime)}::timestamptz, ${date(expireTime)}::timestamptz
+    from ended where last_seen_time > ${date(seenSince)}
     on conflict (form, target_id) do update
     set expire_time = greatest(r.expire_time, excluded.expire_time), written_by = excluded.written_by
     returning target_id`.execute(tables);

@@ -48,13 +48,17 @@ export function lockoutStore(tables: Kysely<Tables>): LockoutStore {
     },
 
     async clear(key, now) {
-      const { rows } = await sql<{ readonly locked_until: string }>`
-        with cleared as (
-          delete from lockouts where key = ${key} and (locked_until is null or locked_until <= ${date(now)}))
-        select locked_until from lockouts where key = ${key} and locked_until > ${date(now)} for update`.execute(
-        tables,
-      );
-      return optionalTime(rows[0]?.locked_until ?? null);
+      // A statement of its own: the wait for a failure that is about to lock shows its outcome here, and would not in one that had begun before.
+      const row = await tables
+        .selectFrom('lockouts')
+        .select('locked_until')
+        .where('key', '=', key)
+        .forUpdate()
+        .executeTakeFirst();
+      const lockedUntil = optionalTime(row?.locked_until ?? null);
+      if (lockedUntil !== undefined && lockedUntil > now) return lockedUntil;
+      if (row !== undefined) await tables.deleteFrom('lockouts').where('key', '=', key).execute();
+      return undefined;
     },
   };
 }
