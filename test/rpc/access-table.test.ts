@@ -135,11 +135,7 @@ describe('the services', () => {
     const count = services.flatMap((service) => service.methods).length;
     expect(closed.size).toBe(count);
     const opened = [...open].filter(([method, rule]) => rule.mode !== closed.get(method)?.mode);
-    expect(opened.map(([method]) => method.name)).toEqual([
-      'ValidateToken',
-      'BatchValidateTokens',
-      'WatchRevocations',
-    ]);
+    expect(opened.map(([method]) => method.name)).toEqual(['ValidateToken', 'BatchValidateTokens']);
   });
 
   it('are not served by a method that the table does not know', () => {

@@ -1113,7 +1113,8 @@ export const AuthService: GenService<{
   /**
    * Tells what is revoked, at once and then as it happens, so that a gateway that verifies signatures by itself knows what this server knows.
    * It begins with everything live, or with what came since `cursor`; then come events, and a heartbeat each second for as long as this
-   * server's own knowledge is fresh. The stream has no end of its own: when it breaks, call again with the last cursor, on any node.
+   * server's own knowledge is fresh. The stream has no end of its own: when it breaks, call again with the last cursor, on any node. It needs a
+   * credential also where LATCHKEY_ANONYMOUS_VALIDATION is set.
    * Errors: REVOCATIONS_STALE (this node cannot know now), TOKEN_REVOKED and TOKEN_EXPIRED (also of the caller's own credential while the
    * stream lives), OVERLOADED (the caller reads too slowly, or this node serves too many streams), SHUTTING_DOWN, VALIDATION_FAILED (a cursor
    * that is not ours).
