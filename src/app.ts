@@ -16,6 +16,7 @@ import { refreshTokenCodec } from './crypto/refresh-token-codec.ts';
 import { sessionCookieCodec } from './crypto/session-cookie-codec.ts';
 import { signingKeyMaker } from './crypto/signing-keys.ts';
 import { totp, totpSecrets } from './crypto/totp.ts';
+import { watchCursorCodec } from './crypto/watch-cursor-codec.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config.ts';
 import type { DataDir } from './data-dir.ts';
@@ -128,6 +129,7 @@ export async function openApp(
     refreshTokenCodec: refreshTokenCodec(masterKey.derive('refresh-token')),
     sessionCookieCodec: cookieCodec,
     pageTokenCodec: pageTokenCodec(masterKey),
+    watchCursorCodec: watchCursorCodec(masterKey),
     apiKeyCodec,
     actionTokenCodec,
     totp,

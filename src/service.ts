@@ -20,13 +20,14 @@ import { accessTable } from './rpc/access-table.ts';
 import { ActiveCalls } from './rpc/active-calls.ts';
 import { clientAddressBehind } from './rpc/client-address.ts';
 import { createConnectHandler } from './rpc/connect-server.ts';
+import { OpenStreams } from './rpc/open-streams.ts';
 import { reflectionOf } from './rpc/grpc-reflection.ts';
 import { createGrpcServer, listenGrpc } from './rpc/grpc-server.ts';
 import { authServiceHandlers } from './rpc/handlers/auth-service.ts';
 import type { ServedService } from './rpc/handlers/handlers.ts';
 import { servedService } from './rpc/handlers/handlers.ts';
 import { userServiceHandlers } from './rpc/handlers/user-service.ts';
-import type { PipelineDeps } from './rpc/pipeline.ts';
+import type { StreamPipelineDeps } from './rpc/stream-pipeline.ts';
 import { VerdictMemory } from './rpc/verdict-memory.ts';
 
 const SERVICES = [AuthService, UserService];
@@ -40,7 +41,7 @@ const CONNECTION_IDLE_MS = 15 * 60_000;
 export type RunningService = {
   readonly grpcPort: number;
   readonly httpPort: number;
-  /** NOT_SERVING, no new calls, calls and letters under way end (or are cut after the grace), jobs stop. The app stays open. */
+  /** NOT_SERVING, no new calls, streams end, calls and letters under way end (or are cut after the grace), jobs stop. The app stays open. */
   stop(): Promise<void>;
 };
 
@@ -96,6 +97,7 @@ export async function startService(app: App): Promise<RunningService> {
     async stop() {
       isStopping = true;
       showHealth();
+      pipeline.openStreams.close();
       const graceMs = app.config.SHUTDOWN_GRACE;
       const mailEnd = AbortSignal.timeout(graceMs);
       mailEnd.addEventListener('abort', () => cutMail.abort());
@@ -107,7 +109,7 @@ export async function startService(app: App): Promise<RunningService> {
   };
 }
 
-function pipelineOf(app: App): PipelineDeps {
+function pipelineOf(app: App): StreamPipelineDeps {
   return {
     accessTable: accessTable(SERVICES, { anonymousValidation: app.config.ANONYMOUS_VALIDATION }),
     authenticate: (presented) => authenticate(app, presented),
@@ -118,6 +120,9 @@ function pipelineOf(app: App): PipelineDeps {
     logger: app.logger,
     maxCallMs: app.config.MAX_CALL_TIME,
     activeCalls: new ActiveCalls(),
+    openStreams: new OpenStreams(),
+    revocationIndex: app.revocationIndex,
+    roleDirectory: app.roleDirectory,
   };
 }
 
@@ -132,7 +137,7 @@ function servicesOf(app: App): readonly ServedService[] {
 
 function buildGrpc(
   app: App,
-  pipeline: PipelineDeps,
+  pipeline: StreamPipelineDeps,
   services: readonly ServedService[],
   health: HealthImplementation,
 ): GrpcServer {
@@ -158,7 +163,7 @@ function grpcCredentials(app: App): ServerCredentials {
 
 function startHttp(
   app: App,
-  pipeline: PipelineDeps,
+  pipeline: StreamPipelineDeps,
   services: readonly ServedService[],
   readiness: () => Readiness,
 ) {
@@ -174,7 +179,7 @@ function startHttp(
   return startHttpServer({ tls, allowedOrigins, maxConcurrentStreams, handler }, host, port);
 }
 
-function routeDepsOf(app: App, pipeline: PipelineDeps, readiness: () => Readiness): RouteDeps {
+function routeDepsOf(app: App, pipeline: StreamPipelineDeps, readiness: () => Readiness): RouteDeps {
   const introspectionAccess = pipeline.accessTable.get(AuthService.method.validateToken);
   if (introspectionAccess === undefined) throw new Error('ValidateToken has no access rule');
   const { authenticate, clientAddress, maxCallMs } = pipeline;

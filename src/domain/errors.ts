@@ -35,6 +35,7 @@ export type ErrorReason =
   | 'CONFLICT'
   | 'STORAGE_UNAVAILABLE'
   | 'REVOCATIONS_STALE'
+  | 'SHUTTING_DOWN'
   | 'CALL_CANCELLED'
   | 'DEADLINE_EXCEEDED';
 

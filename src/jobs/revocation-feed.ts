@@ -67,6 +67,7 @@ export class RevocationFeed {
     revocationIndex.apply(page.revocations);
     roleDirectory.replace(stored);
     this.#cursor = page.cursor;
+    revocationIndex.markRead({ position: page.cursor, time: askedAt });
     revocationIndex.markFresh(askedAt);
     revocationIndex.prune();
   }

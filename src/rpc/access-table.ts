@@ -42,7 +42,7 @@ const LIMIT_CLASSES: ReadonlyMap<RateLimitClass, LimitClass | undefined> = new M
 const VALIDATION_SCOPE = 'tokens:validate';
 
 /**
- * The rules of all methods of `services`. With `anonymousValidation`, what asks for the scope `tokens:validate` alone is public. Errors: Error
+ * The rules of all methods of `services`. With `anonymousValidation`, what asks for the scope `tokens:validate` alone is public, streams aside. Errors: Error
  * that names the first RPC without a usable rule; the server must not start then (deny by default).
  */
 export function accessTable(
@@ -50,7 +50,9 @@ export function accessTable(
   options: { anonymousValidation: boolean },
 ): AccessTable {
   const methods = services.flatMap((service) => service.methods);
-  return new Map(methods.map((method) => [method, relax(ruleOf(method), options.anonymousValidation)]));
+  return new Map(
+    methods.map((method) => [method, relax(method, ruleOf(method), options.anonymousValidation)]),
+  );
 }
 
 function ruleOf(method: DescMethod): AccessRule {
@@ -85,9 +87,13 @@ function guard(name: string, access: Access): GuardedAccess {
   return { credentials, scopes: access.scopes, maxAuthAgeMs };
 }
 
-function relax(rule: AccessRule, anonymousValidation: boolean): AccessRule {
+// A stream tells of tokens that the caller does not hold, and lasts: it stays guarded.
+function relax(method: DescMethod, rule: AccessRule, anonymousValidation: boolean): AccessRule {
   const isValidation =
-    rule.mode === 'guarded' && rule.scopes.length === 1 && rule.scopes[0] === VALIDATION_SCOPE;
+    method.methodKind === 'unary' &&
+    rule.mode === 'guarded' &&
+    rule.scopes.length === 1 &&
+    rule.scopes[0] === VALIDATION_SCOPE;
   if (!anonymousValidation || !isValidation) return rule;
   return rule.limitClass === undefined ? { mode: 'public' } : { mode: 'public', limitClass: rule.limitClass };
 }

@@ -41,7 +41,8 @@ async function knownOrAnonymous(deps: CallerDeps, call: Call): Promise<Principal
   }
 }
 
-function authenticated(deps: CallerDeps, call: Call): MaybePromise<Principal> {
+/** The principal of the credentials on the call. Errors: those of `authenticate`. */
+export function authenticated(deps: Pick<CallerDeps, 'authenticate'>, call: Call): MaybePromise<Principal> {
   const { transport } = call;
   let cookies: readonly string[] = [];
   const presented = {

@@ -8,10 +8,11 @@ import type { UniversalHandler, UniversalServerRequest } from '@connectrpc/conne
 /** A request that nobody has decoded. */
 export type SetAsideBody = { readonly format: 'binary' | 'json'; readonly bytes: Uint8Array };
 
-const CONTENT_TYPE = /^application\/(?<web>grpc-web)?(?:\+|(?<=\/))?(?<format>proto|json)?(?:\s*;.*)?$/i;
+const CONTENT_TYPE =
+  /^application\/(?<framed>grpc-web|connect)?(?:\+|(?<=\/))?(?<format>proto|json)?(?:\s*;.*)?$/i;
 const ENVELOPE_HEADER_LENGTH = 5;
 
-/** The handler, with the body of each request set aside under `key`. What is not a plain unary request goes through as it came. */
+/** The handler, with the body of each request set aside under `key`. What is not one plain message goes through as it came. */
 export function settingBodyAside(
   handler: UniversalHandler,
   key: ContextKey<SetAsideBody | undefined>,
@@ -42,23 +43,23 @@ async function setAside(
     !isStream(request.body)
   )
     return request;
-  const isWeb = type['web'] !== undefined;
-  const read = await readUpTo(request.body, isWeb ? maxBytes + ENVELOPE_HEADER_LENGTH : maxBytes);
+  const isFramed = type['framed'] !== undefined;
+  const read = await readUpTo(request.body, isFramed ? maxBytes + ENVELOPE_HEADER_LENGTH : maxBytes);
   if (!read.isWhole) return { ...request, body: read.chunks };
 
   const format = type['format']?.toLowerCase() === 'json' ? 'json' : 'binary';
-  const bytes = isWeb ? openEnvelope(read.bytes) : read.bytes;
+  const bytes = isFramed ? openEnvelope(read.bytes) : read.bytes;
   if (bytes === undefined) return { ...request, body: once(read.bytes) };
   request.contextValues?.set(key, { format, bytes });
   const empty = Buffer.from(format === 'json' ? '{}' : '');
   const header = new Headers(request.header);
   header.delete('content-length');
-  return { ...request, header, body: once(isWeb ? envelope(empty) : empty) };
+  return { ...request, header, body: once(isFramed ? envelope(empty) : empty) };
 }
 
 function isCompressed(header: Headers): boolean {
-  const encoding = header.get('content-encoding') ?? header.get('grpc-encoding') ?? 'identity';
-  return encoding !== 'identity';
+  const names = ['content-encoding', 'connect-content-encoding', 'grpc-encoding'];
+  return names.some((name) => (header.get(name) ?? 'identity') !== 'identity');
 }
 
 function isStream(body: UniversalServerRequest['body']): body is AsyncIterable<Uint8Array> {
@@ -103,7 +104,7 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
 
-/** The one uncompressed message of a gRPC-Web request; undefined when it is anything else. */
+/** The one uncompressed message of a framed request (gRPC-Web, and streams of Connect); undefined when it is anything else. */
 function openEnvelope(bytes: Uint8Array): Uint8Array | undefined {
   if (bytes.byteLength < ENVELOPE_HEADER_LENGTH || bytes[0] !== 0) return undefined;
   const length = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).readUInt32BE(1);

@@ -1,6 +1,6 @@
 // The connect-node adapter: Connect and gRPC-Web, over HTTP/1.1 and HTTP/2.
 
-import type { DescMethod, DescMethodUnary, Message } from '@bufbuild/protobuf';
+import type { DescMethod, DescMethodServerStreaming, DescMethodUnary, Message } from '@bufbuild/protobuf';
 import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
 import { ConnectError, createContextKey, createContextValues } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
@@ -13,8 +13,10 @@ import type { RpcError } from './error-table.ts';
 import { toRpcError } from './error-table.ts';
 import { limitHeaders } from './limit-headers.ts';
 import type { ServedService } from './handlers/handlers.ts';
-import type { Handler, PipelineDeps } from './pipeline.ts';
+import type { Handler } from './pipeline.ts';
 import { serveMethod } from './pipeline.ts';
+import type { StreamHandler, StreamPipelineDeps } from './stream-pipeline.ts';
+import { serveStream } from './stream-pipeline.ts';
 
 /** What bounds a call. */
 export type ConnectLimits = { readonly maxMessageBytes: number };
@@ -33,7 +35,7 @@ const requestBody = createContextKey<SetAsideBody | undefined>(undefined, {
 
 /** Serves every method of `services` behind the pipeline; other paths go to `fallback`. */
 export function createConnectHandler(
-  deps: PipelineDeps,
+  deps: StreamPipelineDeps,
   services: readonly ServedService[],
   limits: ConnectLimits,
   fallback: NodeHandler,
@@ -57,13 +59,14 @@ export function createConnectHandler(
   });
 }
 
-function addService(router: ConnectRouter, deps: PipelineDeps, { service, handlers }: ServedService): void {
-  for (const method of service.methods) {
-    const handler = handlers.get(method.localName);
-    if (handler === undefined) throw new Error(`${service.typeName}/${method.name} has no handler`);
-    if (!isUnary(method))
-      throw new Error(`${service.typeName}/${method.name} streams, which this adapter does not serve`);
-    addUnary(router, deps, method, handler);
+function addService(router: ConnectRouter, deps: StreamPipelineDeps, served: ServedService): void {
+  for (const method of served.service.methods) {
+    const handler = served.handlers.get(method.localName);
+    const streamHandler = served.streamHandlers.get(method.localName);
+    if (handler !== undefined && isUnary(method)) addUnary(router, deps, method, handler);
+    else if (streamHandler !== undefined && isServerStreaming(method))
+      addStreaming(router, deps, method, streamHandler);
+    else throw new Error(`${method.parent.typeName}/${method.name} has no handler`);
   }
 }
 
@@ -71,21 +74,45 @@ function isUnary(method: DescMethod): method is DescMethodUnary {
   return method.methodKind === 'unary';
 }
 
+function isServerStreaming(method: DescMethod): method is DescMethodServerStreaming {
+  return method.methodKind === 'server_streaming';
+}
+
 function addUnary(
   router: ConnectRouter,
-  deps: PipelineDeps,
+  deps: StreamPipelineDeps,
   method: DescMethodUnary,
   handler: Handler,
 ): void {
   const serve = serveMethod(deps, method, handler);
   router.rpc(method, async (request, context) => {
     const outcome = await serve(transportOf(context), () => decode(method, context, request));
-    context.responseHeader.set('cache-control', 'no-store');
-    if (outcome.call !== undefined)
-      for (const [name, value] of headersOf(outcome.call)) context.responseHeader.set(name, value);
+    setHeaders(context, outcome.call);
     if ('error' in outcome) throw connectError(inTime(context, outcome.error));
     return outcome.response;
   });
+}
+
+function addStreaming(
+  router: ConnectRouter,
+  deps: StreamPipelineDeps,
+  method: DescMethodServerStreaming,
+  handler: StreamHandler,
+): void {
+  const serve = serveStream(deps, method, handler);
+  router.rpc(method, async function* stream(request, context) {
+    const served = serve(transportOf(context), () => decode(method, context, request));
+    let step = await served.next();
+    setHeaders(context, served.call);
+    for (; 'message' in step; step = await served.next()) yield step.message;
+    if (step.end !== undefined) throw connectError(inTime(context, step.end));
+  });
+}
+
+function setHeaders(context: HandlerContext, call: Call | undefined): void {
+  context.responseHeader.set('cache-control', 'no-store');
+  if (call === undefined) return;
+  for (const [name, value] of headersOf(call)) context.responseHeader.set(name, value);
 }
 
 function headersOf({ requestId, limit, setCookie }: Call): ReadonlyArray<readonly [string, string]> {
@@ -96,7 +123,7 @@ function headersOf({ requestId, limit, setCookie }: Call): ReadonlyArray<readonl
   ];
 }
 
-function decode(method: DescMethodUnary, context: HandlerContext, decoded: Message): Message {
+function decode(method: DescMethod, context: HandlerContext, decoded: Message): Message {
   const body = context.values.get(requestBody);
   if (body === undefined) return decoded;
   return body.format === 'json' ? decodeJson(method, body.bytes) : decodeBinary(method, body.bytes);

@@ -42,6 +42,7 @@ const CODES: Readonly<Record<ErrorReason, Code>> = {
   CONFLICT: Code.Aborted,
   STORAGE_UNAVAILABLE: Code.Unavailable,
   REVOCATIONS_STALE: Code.Unavailable,
+  SHUTTING_DOWN: Code.Unavailable,
   CALL_CANCELLED: Code.Canceled,
   DEADLINE_EXCEEDED: Code.DeadlineExceeded,
 };

@@ -5,10 +5,12 @@ import type { DescMethod, Message } from '@bufbuild/protobuf';
 import { anyPack } from '@bufbuild/protobuf/wkt';
 import { create } from '@bufbuild/protobuf';
 import type {
+  handleServerStreamingCall,
   handleUnaryCall,
   sendUnaryData,
   ServerCredentials,
   ServerUnaryCall,
+  ServerWritableStream,
   ServiceDefinition,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
@@ -21,8 +23,10 @@ import { decodeBinary } from './decode-message.ts';
 import type { RpcError } from './error-table.ts';
 import type { ServedService } from './handlers/handlers.ts';
 import { limitHeaders } from './limit-headers.ts';
-import type { Outcome, PipelineDeps, ServeMethod } from './pipeline.ts';
+import type { Outcome, ServeMethod } from './pipeline.ts';
 import { serveMethod } from './pipeline.ts';
+import type { ServeStream, StreamPipelineDeps } from './stream-pipeline.ts';
+import { serveStream } from './stream-pipeline.ts';
 
 /** What bounds a connection and its calls. */
 export type GrpcLimits = {
@@ -38,7 +42,7 @@ const MAX_SESSION_MEMORY_MB = 64;
 
 /** A server with every method of `services` behind the pipeline; not yet listening. */
 export function createGrpcServer(
-  deps: PipelineDeps,
+  deps: StreamPipelineDeps,
   services: readonly ServedService[],
   limits: GrpcLimits,
 ): Server {
@@ -68,6 +72,10 @@ export function listenGrpc(server: Server, address: string, credentials: ServerC
   });
 }
 
+type GrpcCall = Pick<ServerUnaryCall<Buffer, Buffer>, 'request' | 'metadata' | 'cancelled' | 'getPeer'> & {
+  on(event: 'cancelled', listener: () => void): unknown;
+};
+
 // Bytes go through untouched: the pipeline decodes a request when the caller has been let in.
 const bytesAsTheyAre = (bytes: Buffer) => bytes;
 
@@ -76,7 +84,7 @@ function definitionOf({ service }: ServedService): ServiceDefinition {
     const definition = {
       path: `/${service.typeName}/${method.name}`,
       requestStream: false,
-      responseStream: false,
+      responseStream: method.methodKind === 'server_streaming',
       requestSerialize: bytesAsTheyAre,
       requestDeserialize: bytesAsTheyAre,
       responseSerialize: bytesAsTheyAre,
@@ -88,19 +96,23 @@ function definitionOf({ service }: ServedService): ServiceDefinition {
   return Object.fromEntries(entries);
 }
 
-function implementationOf(
-  deps: PipelineDeps,
-  { service, handlers, recalls }: ServedService,
-): UntypedServiceImplementation {
-  const entries = service.methods.map((method) => {
-    const handler = handlers.get(method.localName);
-    if (handler === undefined) throw new Error(`${service.typeName}/${method.name} has no handler`);
-    return [
-      method.name,
-      unary(method, serveMethod(deps, method, handler, recalls.get(method.localName))),
-    ] as const;
-  });
-  return Object.fromEntries(entries);
+function implementationOf(deps: StreamPipelineDeps, served: ServedService): UntypedServiceImplementation {
+  return Object.fromEntries(
+    served.service.methods.map((method) => [method.name, methodOf(deps, served, method)] as const),
+  );
+}
+
+function methodOf(
+  deps: StreamPipelineDeps,
+  { handlers, streamHandlers, recalls }: ServedService,
+  method: DescMethod,
+): handleUnaryCall<Buffer, Buffer> | handleServerStreamingCall<Buffer, Buffer> {
+  const handler = handlers.get(method.localName);
+  if (handler !== undefined)
+    return unary(method, serveMethod(deps, method, handler, recalls.get(method.localName)));
+  const streamHandler = streamHandlers.get(method.localName);
+  if (streamHandler !== undefined) return streaming(method, serveStream(deps, method, streamHandler));
+  throw new Error(`${method.parent.typeName}/${method.name} has no handler`);
 }
 
 function unary(method: DescMethod, serve: ServeMethod): handleUnaryCall<Buffer, Buffer> {
@@ -121,14 +133,46 @@ function unary(method: DescMethod, serve: ServeMethod): handleUnaryCall<Buffer, 
   };
 }
 
+function streaming(method: DescMethod, serve: ServeStream): handleServerStreamingCall<Buffer, Buffer> {
+  return (call) => void send(method, serve, call);
+}
+
+// The next message is asked for when the one before has left: what is unread waits in the handler, where it is bounded.
+async function send(
+  method: DescMethod,
+  serve: ServeStream,
+  call: ServerWritableStream<Buffer, Buffer>,
+): Promise<void> {
+  const stream = serve(new GrpcTransport(call), () => decodeBinary(method, call.request));
+  let step = await stream.next();
+  const { limit } = stream.call;
+  if ('message' in step && limit !== undefined) call.sendMetadata(withLimit(new Metadata(), limit));
+  for (; 'message' in step; step = await stream.next())
+    await written(call, Buffer.from(toBinary(method.output, step.message)));
+  if (step.end === undefined) call.end();
+  else call.emit('error', statusOf(step.end, limit));
+}
+
+/** Resolves when the bytes have been handed over, or can never be. */
+function written(call: ServerWritableStream<Buffer, Buffer>, bytes: Buffer): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      call.off('close', done);
+      resolve();
+    };
+    call.once('close', done);
+    call.write(bytes, done);
+  });
+}
+
 class GrpcTransport implements Transport {
   // No browser speaks gRPC.
   readonly takesCookies = false;
   // grpc-js answers for a deadline that has passed.
   readonly timeoutMs = undefined;
-  readonly #call: ServerUnaryCall<Buffer, Buffer>;
+  readonly #call: GrpcCall;
 
-  constructor(call: ServerUnaryCall<Buffer, Buffer>) {
+  constructor(call: GrpcCall) {
     this.#call = call;
   }
 

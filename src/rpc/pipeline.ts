@@ -8,7 +8,7 @@ import type { LimitClass, RateLimiter } from '../domain/limits/rate-limiter.ts';
 import type { MaybePromise } from '../domain/maybe-promise.ts';
 import { after } from '../domain/maybe-promise.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { AccessTable } from './access-table.ts';
+import type { AccessRule, AccessTable } from './access-table.ts';
 import type { ActiveCalls } from './active-calls.ts';
 import { addressKey } from './address-key.ts';
 import type { Transport } from './call.ts';
@@ -40,8 +40,10 @@ export type PipelineDeps = CallerDeps & {
 /** The outcome of a call. */
 export type Outcome =
   /** Without a call when the answer was recalled: nothing else was worked out. */
-  | { readonly response: Message; readonly call: Call | undefined }
-  | { readonly error: RpcError; readonly call: Call };
+  { readonly response: Message; readonly call: Call | undefined } | Failure;
+
+/** What a refused or failed call came to. */
+export type Failure = { readonly error: RpcError; readonly call: Call };
 
 /**
  * Serves one method: the request is decoded only after the caller has been let in. Never throws or rejects. What needs no look-up is
@@ -109,11 +111,18 @@ function succeeded(deps: PipelineDeps, call: Call, startTime: number, response: 
   return { response, call };
 }
 
-function failed(deps: PipelineDeps, call: Call, startTime: number, error: unknown): Outcome {
+/** Logs why the call failed, and says what its caller is told. */
+export function failed(deps: PipelineDeps, call: Call, startTime: number, error: unknown): Failure {
   if (error instanceof RateLimitedError) call.noteLimit(error.state);
   const rpcError = toRpcError(error, call.requestId);
   logFailure(deps, call, startTime, rpcError, error);
   return { error: rpcError, call };
+}
+
+/** Lets the caller of a stream in, and counts the call. Errors: those of `authenticate` and `requireAccess`, RATE_LIMITED. */
+export async function admit(deps: PipelineDeps, rule: AccessRule, call: Call): Promise<void> {
+  call.principal = await callerOf(deps, rule, call);
+  if (rule.limitClass !== undefined) await countUse(deps, rule.limitClass, call);
 }
 
 /** Counts the call toward the limits of its class. Login and what sends mail count by account and mailbox in their use cases. */
@@ -124,7 +133,8 @@ async function countUse(deps: PipelineDeps, limitClass: LimitClass, call: Call):
     await limiter.consume(limitClass, 'account', call.requirePrincipal().subjectId);
 }
 
-function callFields(deps: PipelineDeps, call: Call, startTime: number) {
+/** What the log says of every call. */
+export function callFields(deps: PipelineDeps, call: Call, startTime: number) {
   return {
     rpc: `${call.method.parent.typeName}/${call.method.name}`,
     requestId: call.requestId,

@@ -31,6 +31,18 @@ const ACTS = [
   'UserService/RegenerateBackupCodes',
   'UserService/ExportMe',
 ];
+/** Ask for no field. */
+const FREE = [
+  'GetJwks',
+  'GetMe',
+  'ListSessions',
+  'UpdateMe',
+  'ListApiKeys',
+  'ListSecurityEvents',
+  'WatchRevocations',
+];
+/** Take an API key. */
+const KEYED = ['ValidateToken', 'BatchValidateTokens', 'WatchRevocations', 'ExchangeApiKey'];
 
 let service: TestService;
 let token: string;
@@ -46,7 +58,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 function credentialsFor(method: DescMethod): Record<string, string> {
-  const takesKey = ['ValidateToken', 'BatchValidateTokens', 'ExchangeApiKey'].includes(method.name);
+  const takesKey = KEYED.includes(method.name);
   return takesKey ? { 'x-api-key': apiKey } : { ...bearer(token).headers };
 }
 
@@ -106,14 +118,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
         Buffer.alloc(0),
         credentialsFor(method),
       );
-      const isFree = [
-        'GetJwks',
-        'GetMe',
-        'ListSessions',
-        'UpdateMe',
-        'ListApiKeys',
-        'ListSecurityEvents',
-      ].includes(method.name);
+      const isFree = FREE.includes(method.name);
       expect(`${nameOf(method)} ${code} ${reason}`.trim()).toBe(
         `${nameOf(method)} ${isFree ? 'OK' : 'InvalidArgument VALIDATION_FAILED'}`,
       );

@@ -28,7 +28,7 @@ const METHODS: readonly DescMethod[] = [...AuthService.methods, ...UserService.m
 
 // What these hold is any text that may be a token; a text that is none is an answer there, not an error.
 const VERDICTS = ['AuthService/ValidateToken', 'AuthService/BatchValidateTokens', 'AuthService/RevokeToken'];
-const BY_KEY = [...VERDICTS, 'AuthService/ExchangeApiKey'];
+const BY_KEY = [...VERDICTS, 'AuthService/ExchangeApiKey', 'AuthService/WatchRevocations'];
 /** Ends whose request is well-formed though what it names does not exist. */
 const HARMLESS = ['Unauthenticated', 'NotFound'];
 

@@ -16,7 +16,7 @@ type RawHeaders = Readonly<Record<string, string>>;
 
 const OK = 'OK';
 
-/** Calls `method` with `bytes` as the request message. */
+/** Calls `method` with `bytes` as the request message. A stream is left after its first message. */
 export function rawCall(
   service: TestService,
   protocol: Protocol,
@@ -26,6 +26,7 @@ export function rawCall(
 ): Promise<RawAnswer> {
   if (protocol === 'grpc') return overGrpc(service, method, bytes, headers);
   if (protocol === 'grpc-web') return overGrpcWeb(service, method, frame(bytes), headers);
+  if (isStreaming(method)) return overConnectStream(service, method, 'proto', bytes, headers);
   return overConnect(service, method, 'application/proto', bytes, headers);
 }
 
@@ -36,7 +37,12 @@ export function jsonCall(
   text: string,
   headers: RawHeaders = {},
 ): Promise<RawAnswer> {
+  if (isStreaming(method)) return overConnectStream(service, method, 'json', Buffer.from(text), headers);
   return overConnect(service, method, 'application/json', Buffer.from(text), headers);
+}
+
+function isStreaming(method: DescMethod): boolean {
+  return method.methodKind === 'server_streaming';
 }
 
 /** The bytes as one message of gRPC's framing; `length` lies about how many there are. */
@@ -64,7 +70,14 @@ function overGrpc(service: TestService, method: DescMethod, bytes: Uint8Array, h
           : answer(error.code, error.metadata?.get('grpc-status-details-bin')[0]),
       );
     };
-    client.makeUnaryRequest(pathOf(method), same, same, Buffer.from(bytes), metadata, done);
+    if (!isStreaming(method)) {
+      client.makeUnaryRequest(pathOf(method), same, same, Buffer.from(bytes), metadata, done);
+      return;
+    }
+    const stream = client.makeServerStreamRequest(pathOf(method), same, same, Buffer.from(bytes), metadata);
+    stream.on('error', (error: ServiceError) => done(error, undefined));
+    stream.once('data', (body: Buffer) => done(null, body));
+    stream.once('end', () => done(null, undefined));
   });
 }
 
@@ -80,12 +93,23 @@ export async function overGrpcWeb(
     headers: { 'content-type': 'application/grpc-web+proto', 'x-grpc-web': '1', ...headers },
     body: Buffer.from(body),
   });
-  const bytes = Buffer.from(await response.arrayBuffer());
+  const bytes = isStreaming(method) ? await firstFrame(response) : Buffer.from(await response.arrayBuffer());
+  if (isStreaming(method) && ((bytes[0] ?? 0x80) & 0x80) === 0) return { code: OK, reason: '', body: bytes };
   const trailers = trailersOf(bytes) ?? response.headers;
   const status = Number(trailers.get('grpc-status') ?? Number.NaN);
   if (status === 0) return { code: OK, reason: '', body: bytes };
   const details = trailers.get('grpc-status-details-bin');
   return answer(status, details === null ? undefined : Buffer.from(details, 'base64'));
+}
+
+// All there is when there is less than a frame.
+async function firstFrame(response: Response): Promise<Buffer> {
+  let bytes = Buffer.alloc(0);
+  for await (const chunk of response.body ?? []) {
+    bytes = Buffer.concat([bytes, chunk]);
+    if (bytes.length >= 5 && bytes.length >= 5 + bytes.readUInt32BE(1)) break;
+  }
+  return bytes.subarray(0, bytes.length < 5 ? undefined : 5 + bytes.readUInt32BE(1));
 }
 
 // The frame whose flag has the highest bit set holds the trailers as text.
@@ -123,7 +147,31 @@ async function overConnect(
   });
   const body = Buffer.from(await response.arrayBuffer());
   if (response.ok) return { code: OK, reason: '', body };
-  const failure = ConnectFailure.parse(JSON.parse(body.toString()));
+  return connectFailure(ConnectFailure.parse(JSON.parse(body.toString())), body);
+}
+
+const ConnectEnd = z.object({ error: ConnectFailure.optional() });
+
+// Connect's streams are frames, and the last (its flag has the second bit set) holds the error as JSON.
+async function overConnectStream(
+  service: TestService,
+  method: DescMethod,
+  format: 'proto' | 'json',
+  bytes: Uint8Array,
+  headers: RawHeaders,
+): Promise<RawAnswer> {
+  const response = await fetch(service.httpUrl + pathOf(method), {
+    method: 'POST',
+    headers: { 'content-type': `application/connect+${format}`, ...headers },
+    body: frame(bytes),
+  });
+  const body = await firstFrame(response);
+  if (((body[0] ?? 0) & 0x02) === 0) return { code: OK, reason: '', body };
+  const { error } = ConnectEnd.parse(JSON.parse(body.subarray(5).toString()));
+  return error === undefined ? { code: OK, reason: '', body } : connectFailure(error, body);
+}
+
+function connectFailure(failure: z.infer<typeof ConnectFailure>, body: Buffer): RawAnswer {
   const info = failure.details.find(({ type }) => type === ErrorInfoSchema.typeName);
   const code = failure.code.replace(/(?:^|_)([a-z])/g, (_match, letter: string) => letter.toUpperCase());
   const reason =

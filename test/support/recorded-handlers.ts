@@ -9,6 +9,7 @@ import type { Principal } from '../../src/domain/access/principal.ts';
 import { accessTable, type AccessRule } from '../../src/rpc/access-table.ts';
 import type { ServedService } from '../../src/rpc/handlers/handlers.ts';
 import type { Handler } from '../../src/rpc/pipeline.ts';
+import type { StreamHandler } from '../../src/rpc/stream-pipeline.ts';
 import { callMethod, endingOf, nameOf, type HeaderInput } from './rpc-calls.ts';
 import type { Protocol, TestService } from './service.ts';
 
@@ -35,10 +36,20 @@ export function forgetRuns(): void {
 /** Stands in for servedService; notes every service that the server registers. */
 export function recordedService(service: DescService): ServedService {
   services.set(service.typeName, service);
+  const unary = service.methods.filter(({ methodKind }) => methodKind === 'unary');
+  const streaming = service.methods.filter(({ methodKind }) => methodKind === 'server_streaming');
   return {
     service,
-    handlers: new Map(service.methods.map((method) => [method.localName, recorder(method)])),
+    handlers: new Map(unary.map((method) => [method.localName, recorder(method)])),
+    streamHandlers: new Map(streaming.map((method) => [method.localName, streamRecorder(method)])),
     recalls: new Map(),
+  };
+}
+
+function streamRecorder(method: DescMethod): StreamHandler {
+  const record = recorder(method);
+  return async function* stream(request, call) {
+    yield await record(request, call);
   };
 }
 

@@ -30,6 +30,7 @@ const SAMPLES: Readonly<Record<string, JsonRequest>> = {
   LogoutAll: {},
   ValidateToken: { token: TOKEN },
   BatchValidateTokens: { requests: [{ token: TOKEN }] },
+  WatchRevocations: {},
   RevokeToken: { token: TOKEN },
   GetJwks: {},
   RequestPasswordReset: { email: 'sample@example.com' },

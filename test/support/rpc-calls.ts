@@ -32,7 +32,7 @@ export function nameOf(method: DescMethod): string {
   return `${method.parent.name}/${method.name}`;
 }
 
-/** Calls `method`, whatever its kind, with one message; resolves when it has ended well. */
+/** Calls `method`, whatever its kind, with one message; resolves when it has ended well, or has begun to answer with a stream. */
 export async function callMethod(
   transport: Transport,
   method: DescMethod,
@@ -44,14 +44,19 @@ export async function callMethod(
     await transport.unary(method, undefined, undefined, headers, message);
     return;
   }
-  const { message: answers } = await transport.stream(
-    method as Parameters<Transport['stream']>[0],
-    undefined,
-    undefined,
-    headers,
-    only(message),
-  );
-  await drain(answers);
+  const gone = new AbortController();
+  try {
+    const { message: answers } = await transport.stream(
+      method as Parameters<Transport['stream']>[0],
+      gone.signal,
+      undefined,
+      headers,
+      only(message),
+    );
+    await answers[Symbol.asyncIterator]().next();
+  } finally {
+    gone.abort();
+  }
 }
 
 /** The refusal that `call` ends in. Errors: Error when the call ends well. */
@@ -93,11 +98,6 @@ function readRefusal(error: ConnectError): Refusal {
 
 function isUnary(method: DescMethod): method is Parameters<Transport['unary']>[0] {
   return method.methodKind === 'unary';
-}
-
-async function drain(answers: AsyncIterable<unknown>): Promise<void> {
-  const iterator = answers[Symbol.asyncIterator]();
-  while ((await iterator.next()).done !== true);
 }
 
 async function* only<Item>(item: Item): AsyncGenerator<Item, void> {

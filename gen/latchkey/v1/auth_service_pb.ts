@@ -9,6 +9,8 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_latchkey_v1_access } from "./access_pb.ts";
+import type { Revocation } from "./revocation_pb.ts";
+import { file_latchkey_v1_revocation } from "./revocation_pb.ts";
 import type { InactiveReason, Principal, TokenSet } from "./token_pb.ts";
 import { file_latchkey_v1_token } from "./token_pb.ts";
 import type { User } from "./user_pb.ts";
@@ -19,7 +21,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file latchkey/v1/auth_service.proto.
  */
 export const file_latchkey_v1_auth_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5sYXRjaGtleS92MS9hdXRoX3NlcnZpY2UucHJvdG8SC2xhdGNoa2V5LnYxIlcKD1JlZ2lzdGVyUmVxdWVzdBINCgVlbWFpbBgBIAEoCRIQCgh1c2VybmFtZRgCIAEoCRIQCghwYXNzd29yZBgDIAEoCRIRCglmdWxsX25hbWUYBCABKAkiMwoQUmVnaXN0ZXJSZXNwb25zZRIfCgR1c2VyGAEgASgLMhEubGF0Y2hrZXkudjEuVXNlciJtCgxMb2dpblJlcXVlc3QSEgoKaWRlbnRpZmllchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEgoKdXNlX2Nvb2tpZRgFIAEoCCJ3Cg1Mb2dpblJlc3BvbnNlEicKBnRva2VucxgBIAEoCzIVLmxhdGNoa2V5LnYxLlRva2VuU2V0SAASMgoNbWZhX2NoYWxsZW5nZRgCIAEoCzIZLmxhdGNoa2V5LnYxLk1mYUNoYWxsZW5nZUgAQgkKB291dGNvbWUieQoMTWZhQ2hhbGxlbmdlEhEKCW1mYV90b2tlbhgBIAEoCRInCgdmYWN0b3JzGAIgAygOMhYubGF0Y2hrZXkudjEuTWZhRmFjdG9yEi0KCmV4cGlyZXNfaW4YAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iWwoQVmVyaWZ5TWZhUmVxdWVzdBIRCgltZmFfdG9rZW4YASABKAkSEwoJdG90cF9jb2RlGAIgASgJSAASFQoLYmFja3VwX2NvZGUYAyABKAlIAEIICgZmYWN0b3IiOgoRVmVyaWZ5TWZhUmVzcG9uc2USJQoGdG9rZW5zGAEgASgLMhUubGF0Y2hrZXkudjEuVG9rZW5TZXQiPAoTUmVmcmVzaFRva2VuUmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJEg4KBnNjb3BlcxgCIAMoCSI9ChRSZWZyZXNoVG9rZW5SZXNwb25zZRIlCgZ0b2tlbnMYASABKAsyFS5sYXRjaGtleS52MS5Ub2tlblNldCIPCg1Mb2dvdXRSZXF1ZXN0IhAKDkxvZ291dFJlc3BvbnNlIhIKEExvZ291dEFsbFJlcXVlc3QiEwoRTG9nb3V0QWxsUmVzcG9uc2UiUAoUVmFsaWRhdGVUb2tlblJlcXVlc3QSDQoFdG9rZW4YASABKAkSEAoIYXVkaWVuY2UYAiABKAkSFwoPcmVxdWlyZWRfc2NvcGVzGAMgAygJIv4BChVWYWxpZGF0ZVRva2VuUmVzcG9uc2USDgoGYWN0aXZlGAEgASgIEjQKD2luYWN0aXZlX3JlYXNvbhgCIAEoDjIbLmxhdGNoa2V5LnYxLkluYWN0aXZlUmVhc29uEikKCXByaW5jaXBhbBgDIAEoCzIWLmxhdGNoa2V5LnYxLlByaW5jaXBhbBIWCg5taXNzaW5nX3Njb3BlcxgEIAMoCRIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgljYWNoZV90dGwYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iUQoaQmF0Y2hWYWxpZGF0ZVRva2Vuc1JlcXVlc3QSMwoIcmVxdWVzdHMYASADKAsyIS5sYXRjaGtleS52MS5WYWxpZGF0ZVRva2VuUmVxdWVzdCJUChtCYXRjaFZhbGlkYXRlVG9rZW5zUmVzcG9uc2USNQoJcmVzcG9uc2VzGAEgAygLMiIubGF0Y2hrZXkudjEuVmFsaWRhdGVUb2tlblJlc3BvbnNlIiMKElJldm9rZVRva2VuUmVxdWVzdBINCgV0b2tlbhgBIAEoCSIVChNSZXZva2VUb2tlblJlc3BvbnNlIhAKDkdldEp3a3NSZXF1ZXN0InkKD0dldEp3a3NSZXNwb25zZRIRCglqd2tzX2pzb24YASABKAkSJQoEa2V5cxgCIAMoCzIXLmxhdGNoa2V5LnYxLkpzb25XZWJLZXkSLAoJY2FjaGVfdHRsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIqoBCgpKc29uV2ViS2V5EgsKA2tpZBgBIAEoCRILCgNrdHkYAiABKAkSCwoDYWxnGAMgASgJEgsKA3VzZRgEIAEoCRILCgNjcnYYBSABKAkSCQoBeBgGIAEoCRIJCgF5GAcgASgJEgkKAW4YCCABKAkSCQoBZRgJIAEoCRIvCgtleHBpcmVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiLAobUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXF1ZXN0Eg0KBWVtYWlsGAEgASgJIh4KHFJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiOwoUUmVzZXRQYXNzd29yZFJlcXVlc3QSDQoFdG9rZW4YASABKAkSFAoMbmV3X3Bhc3N3b3JkGAIgASgJIhcKFVJlc2V0UGFzc3dvcmRSZXNwb25zZSItChxTZW5kRW1haWxWZXJpZmljYXRpb25SZXF1ZXN0Eg0KBWVtYWlsGAEgASgJIh8KHVNlbmRFbWFpbFZlcmlmaWNhdGlvblJlc3BvbnNlIiMKElZlcmlmeUVtYWlsUmVxdWVzdBINCgV0b2tlbhgBIAEoCSIVChNWZXJpZnlFbWFpbFJlc3BvbnNlIlwKFENoZWNrUGFzc3dvcmRSZXF1ZXN0EhAKCHBhc3N3b3JkGAEgASgJEg0KBWVtYWlsGAIgASgJEhAKCHVzZXJuYW1lGAMgASgJEhEKCWZ1bGxfbmFtZRgEIAEoCSJRChVDaGVja1Bhc3N3b3JkUmVzcG9uc2USEgoKYWNjZXB0YWJsZRgBIAEoCBISCgp2aW9sYXRpb25zGAIgAygJEhAKCGJyZWFjaGVkGAMgASgIIicKFUV4Y2hhbmdlQXBpS2V5UmVxdWVzdBIOCgZzY29wZXMYASADKAkigQEKFkV4Y2hhbmdlQXBpS2V5UmVzcG9uc2USFAoMYWNjZXNzX3Rva2VuGAEgASgJEhIKCnRva2VuX3R5cGUYAiABKAkSLQoKZXhwaXJlc19pbhgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIOCgZzY29wZXMYBCADKAkqWAoJTWZhRmFjdG9yEhoKFk1GQV9GQUNUT1JfVU5TUEVDSUZJRUQQABITCg9NRkFfRkFDVE9SX1RPVFAQARIaChZNRkFfRkFDVE9SX0JBQ0tVUF9DT0RFEAIymQwKC0F1dGhTZXJ2aWNlElEKCFJlZ2lzdGVyEhwubGF0Y2hrZXkudjEuUmVnaXN0ZXJSZXF1ZXN0Gh0ubGF0Y2hrZXkudjEuUmVnaXN0ZXJSZXNwb25zZSIIyvMYBAgBMAESSAoFTG9naW4SGS5sYXRjaGtleS52MS5Mb2dpblJlcXVlc3QaGi5sYXRjaGtleS52MS5Mb2dpblJlc3BvbnNlIgjK8xgECAEwAhJUCglWZXJpZnlNZmESHS5sYXRjaGtleS52MS5WZXJpZnlNZmFSZXF1ZXN0Gh4ubGF0Y2hrZXkudjEuVmVyaWZ5TWZhUmVzcG9uc2UiCMrzGAQIATADElsKDFJlZnJlc2hUb2tlbhIgLmxhdGNoa2V5LnYxLlJlZnJlc2hUb2tlblJlcXVlc3QaIS5sYXRjaGtleS52MS5SZWZyZXNoVG9rZW5SZXNwb25zZSIGyvMYAggBEksKBkxvZ291dBIaLmxhdGNoa2V5LnYxLkxvZ291dFJlcXVlc3QaGy5sYXRjaGtleS52MS5Mb2dvdXRSZXNwb25zZSIIyvMYBBoCAQMSVAoJTG9nb3V0QWxsEh0ubGF0Y2hrZXkudjEuTG9nb3V0QWxsUmVxdWVzdBoeLmxhdGNoa2V5LnYxLkxvZ291dEFsbFJlc3BvbnNlIgjK8xgEGgIBAxJxCg1WYWxpZGF0ZVRva2VuEiEubGF0Y2hrZXkudjEuVmFsaWRhdGVUb2tlblJlcXVlc3QaIi5sYXRjaGtleS52MS5WYWxpZGF0ZVRva2VuUmVzcG9uc2UiGcrzGBUaAgIBIg90b2tlbnM6dmFsaWRhdGUSgwEKE0JhdGNoVmFsaWRhdGVUb2tlbnMSJy5sYXRjaGtleS52MS5CYXRjaFZhbGlkYXRlVG9rZW5zUmVxdWVzdBooLmxhdGNoa2V5LnYxLkJhdGNoVmFsaWRhdGVUb2tlbnNSZXNwb25zZSIZyvMYFRoCAgEiD3Rva2Vuczp2YWxpZGF0ZRJYCgtSZXZva2VUb2tlbhIfLmxhdGNoa2V5LnYxLlJldm9rZVRva2VuUmVxdWVzdBogLmxhdGNoa2V5LnYxLlJldm9rZVRva2VuUmVzcG9uc2UiBsrzGAIIARJ1ChRSZXF1ZXN0UGFzc3dvcmRSZXNldBIoLmxhdGNoa2V5LnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBopLmxhdGNoa2V5LnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiCMrzGAQIATAEEmAKDVJlc2V0UGFzc3dvcmQSIS5sYXRjaGtleS52MS5SZXNldFBhc3N3b3JkUmVxdWVzdBoiLmxhdGNoa2V5LnYxLlJlc2V0UGFzc3dvcmRSZXNwb25zZSIIyvMYBAgBMAUSeAoVU2VuZEVtYWlsVmVyaWZpY2F0aW9uEikubGF0Y2hrZXkudjEuU2VuZEVtYWlsVmVyaWZpY2F0aW9uUmVxdWVzdBoqLmxhdGNoa2V5LnYxLlNlbmRFbWFpbFZlcmlmaWNhdGlvblJlc3BvbnNlIgjK8xgECAEwBBJaCgtWZXJpZnlFbWFpbBIfLmxhdGNoa2V5LnYxLlZlcmlmeUVtYWlsUmVxdWVzdBogLmxhdGNoa2V5LnYxLlZlcmlmeUVtYWlsUmVzcG9uc2UiCMrzGAQIATAFEmAKDUNoZWNrUGFzc3dvcmQSIS5sYXRjaGtleS52MS5DaGVja1Bhc3N3b3JkUmVxdWVzdBoiLmxhdGNoa2V5LnYxLkNoZWNrUGFzc3dvcmRSZXNwb25zZSIIyvMYBAgBMAUSYgoORXhjaGFuZ2VBcGlLZXkSIi5sYXRjaGtleS52MS5FeGNoYW5nZUFwaUtleVJlcXVlc3QaIy5sYXRjaGtleS52MS5FeGNoYW5nZUFwaUtleVJlc3BvbnNlIgfK8xgDGgECEk8KB0dldEp3a3MSGy5sYXRjaGtleS52MS5HZXRKd2tzUmVxdWVzdBocLmxhdGNoa2V5LnYxLkdldEp3a3NSZXNwb25zZSIJkAIByvMYAggBYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_latchkey_v1_access, file_latchkey_v1_token, file_latchkey_v1_user]);
+  fileDesc("Ch5sYXRjaGtleS92MS9hdXRoX3NlcnZpY2UucHJvdG8SC2xhdGNoa2V5LnYxIlcKD1JlZ2lzdGVyUmVxdWVzdBINCgVlbWFpbBgBIAEoCRIQCgh1c2VybmFtZRgCIAEoCRIQCghwYXNzd29yZBgDIAEoCRIRCglmdWxsX25hbWUYBCABKAkiMwoQUmVnaXN0ZXJSZXNwb25zZRIfCgR1c2VyGAEgASgLMhEubGF0Y2hrZXkudjEuVXNlciJtCgxMb2dpblJlcXVlc3QSEgoKaWRlbnRpZmllchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEgoKdXNlX2Nvb2tpZRgFIAEoCCJ3Cg1Mb2dpblJlc3BvbnNlEicKBnRva2VucxgBIAEoCzIVLmxhdGNoa2V5LnYxLlRva2VuU2V0SAASMgoNbWZhX2NoYWxsZW5nZRgCIAEoCzIZLmxhdGNoa2V5LnYxLk1mYUNoYWxsZW5nZUgAQgkKB291dGNvbWUieQoMTWZhQ2hhbGxlbmdlEhEKCW1mYV90b2tlbhgBIAEoCRInCgdmYWN0b3JzGAIgAygOMhYubGF0Y2hrZXkudjEuTWZhRmFjdG9yEi0KCmV4cGlyZXNfaW4YAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iWwoQVmVyaWZ5TWZhUmVxdWVzdBIRCgltZmFfdG9rZW4YASABKAkSEwoJdG90cF9jb2RlGAIgASgJSAASFQoLYmFja3VwX2NvZGUYAyABKAlIAEIICgZmYWN0b3IiOgoRVmVyaWZ5TWZhUmVzcG9uc2USJQoGdG9rZW5zGAEgASgLMhUubGF0Y2hrZXkudjEuVG9rZW5TZXQiPAoTUmVmcmVzaFRva2VuUmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJEg4KBnNjb3BlcxgCIAMoCSI9ChRSZWZyZXNoVG9rZW5SZXNwb25zZRIlCgZ0b2tlbnMYASABKAsyFS5sYXRjaGtleS52MS5Ub2tlblNldCIPCg1Mb2dvdXRSZXF1ZXN0IhAKDkxvZ291dFJlc3BvbnNlIhIKEExvZ291dEFsbFJlcXVlc3QiEwoRTG9nb3V0QWxsUmVzcG9uc2UiUAoUVmFsaWRhdGVUb2tlblJlcXVlc3QSDQoFdG9rZW4YASABKAkSEAoIYXVkaWVuY2UYAiABKAkSFwoPcmVxdWlyZWRfc2NvcGVzGAMgAygJIv4BChVWYWxpZGF0ZVRva2VuUmVzcG9uc2USDgoGYWN0aXZlGAEgASgIEjQKD2luYWN0aXZlX3JlYXNvbhgCIAEoDjIbLmxhdGNoa2V5LnYxLkluYWN0aXZlUmVhc29uEikKCXByaW5jaXBhbBgDIAEoCzIWLmxhdGNoa2V5LnYxLlByaW5jaXBhbBIWCg5taXNzaW5nX3Njb3BlcxgEIAMoCRIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgljYWNoZV90dGwYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iUQoaQmF0Y2hWYWxpZGF0ZVRva2Vuc1JlcXVlc3QSMwoIcmVxdWVzdHMYASADKAsyIS5sYXRjaGtleS52MS5WYWxpZGF0ZVRva2VuUmVxdWVzdCJUChtCYXRjaFZhbGlkYXRlVG9rZW5zUmVzcG9uc2USNQoJcmVzcG9uc2VzGAEgAygLMiIubGF0Y2hrZXkudjEuVmFsaWRhdGVUb2tlblJlc3BvbnNlIikKF1dhdGNoUmV2b2NhdGlvbnNSZXF1ZXN0Eg4KBmN1cnNvchgBIAEoCSLCAQoYV2F0Y2hSZXZvY2F0aW9uc1Jlc3BvbnNlEjMKCHNuYXBzaG90GAEgASgLMh8ubGF0Y2hrZXkudjEuUmV2b2NhdGlvblNuYXBzaG90SAASLwoGZXZlbnRzGAIgASgLMh0ubGF0Y2hrZXkudjEuUmV2b2NhdGlvbkV2ZW50c0gAEjUKCWhlYXJ0YmVhdBgDIAEoCzIgLmxhdGNoa2V5LnYxLlJldm9jYXRpb25IZWFydGJlYXRIAEIJCgdtZXNzYWdlImAKElJldm9jYXRpb25TbmFwc2hvdBIsCgtyZXZvY2F0aW9ucxgBIAMoCzIXLmxhdGNoa2V5LnYxLlJldm9jYXRpb24SDAoEbGFzdBgCIAEoCBIOCgZjdXJzb3IYAyABKAkiUAoQUmV2b2NhdGlvbkV2ZW50cxIsCgtyZXZvY2F0aW9ucxgBIAMoCzIXLmxhdGNoa2V5LnYxLlJldm9jYXRpb24SDgoGY3Vyc29yGAIgASgJIncKE1Jldm9jYXRpb25IZWFydGJlYXQSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoDYWdlGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg4KBmN1cnNvchgDIAEoCSIjChJSZXZva2VUb2tlblJlcXVlc3QSDQoFdG9rZW4YASABKAkiFQoTUmV2b2tlVG9rZW5SZXNwb25zZSIQCg5HZXRKd2tzUmVxdWVzdCJ5Cg9HZXRKd2tzUmVzcG9uc2USEQoJandrc19qc29uGAEgASgJEiUKBGtleXMYAiADKAsyFy5sYXRjaGtleS52MS5Kc29uV2ViS2V5EiwKCWNhY2hlX3R0bBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKqAQoKSnNvbldlYktleRILCgNraWQYASABKAkSCwoDa3R5GAIgASgJEgsKA2FsZxgDIAEoCRILCgN1c2UYBCABKAkSCwoDY3J2GAUgASgJEgkKAXgYBiABKAkSCQoBeRgHIAEoCRIJCgFuGAggASgJEgkKAWUYCSABKAkSLwoLZXhwaXJlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiwKG1JlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBINCgVlbWFpbBgBIAEoCSIeChxSZXF1ZXN0UGFzc3dvcmRSZXNldFJlc3BvbnNlIjsKFFJlc2V0UGFzc3dvcmRSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEhQKDG5ld19wYXNzd29yZBgCIAEoCSIXChVSZXNldFBhc3N3b3JkUmVzcG9uc2UiLQocU2VuZEVtYWlsVmVyaWZpY2F0aW9uUmVxdWVzdBINCgVlbWFpbBgBIAEoCSIfCh1TZW5kRW1haWxWZXJpZmljYXRpb25SZXNwb25zZSIjChJWZXJpZnlFbWFpbFJlcXVlc3QSDQoFdG9rZW4YASABKAkiFQoTVmVyaWZ5RW1haWxSZXNwb25zZSJcChRDaGVja1Bhc3N3b3JkUmVxdWVzdBIQCghwYXNzd29yZBgBIAEoCRINCgVlbWFpbBgCIAEoCRIQCgh1c2VybmFtZRgDIAEoCRIRCglmdWxsX25hbWUYBCABKAkiUQoVQ2hlY2tQYXNzd29yZFJlc3BvbnNlEhIKCmFjY2VwdGFibGUYASABKAgSEgoKdmlvbGF0aW9ucxgCIAMoCRIQCghicmVhY2hlZBgDIAEoCCInChVFeGNoYW5nZUFwaUtleVJlcXVlc3QSDgoGc2NvcGVzGAEgAygJIoEBChZFeGNoYW5nZUFwaUtleVJlc3BvbnNlEhQKDGFjY2Vzc190b2tlbhgBIAEoCRISCgp0b2tlbl90eXBlGAIgASgJEi0KCmV4cGlyZXNfaW4YAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDgoGc2NvcGVzGAQgAygJKlgKCU1mYUZhY3RvchIaChZNRkFfRkFDVE9SX1VOU1BFQ0lGSUVEEAASEwoPTUZBX0ZBQ1RPUl9UT1RQEAESGgoWTUZBX0ZBQ1RPUl9CQUNLVVBfQ09ERRACMpcNCgtBdXRoU2VydmljZRJRCghSZWdpc3RlchIcLmxhdGNoa2V5LnYxLlJlZ2lzdGVyUmVxdWVzdBodLmxhdGNoa2V5LnYxLlJlZ2lzdGVyUmVzcG9uc2UiCMrzGAQIATABEkgKBUxvZ2luEhkubGF0Y2hrZXkudjEuTG9naW5SZXF1ZXN0GhoubGF0Y2hrZXkudjEuTG9naW5SZXNwb25zZSIIyvMYBAgBMAISVAoJVmVyaWZ5TWZhEh0ubGF0Y2hrZXkudjEuVmVyaWZ5TWZhUmVxdWVzdBoeLmxhdGNoa2V5LnYxLlZlcmlmeU1mYVJlc3BvbnNlIgjK8xgECAEwAxJbCgxSZWZyZXNoVG9rZW4SIC5sYXRjaGtleS52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0GiEubGF0Y2hrZXkudjEuUmVmcmVzaFRva2VuUmVzcG9uc2UiBsrzGAIIARJLCgZMb2dvdXQSGi5sYXRjaGtleS52MS5Mb2dvdXRSZXF1ZXN0GhsubGF0Y2hrZXkudjEuTG9nb3V0UmVzcG9uc2UiCMrzGAQaAgEDElQKCUxvZ291dEFsbBIdLmxhdGNoa2V5LnYxLkxvZ291dEFsbFJlcXVlc3QaHi5sYXRjaGtleS52MS5Mb2dvdXRBbGxSZXNwb25zZSIIyvMYBBoCAQMScQoNVmFsaWRhdGVUb2tlbhIhLmxhdGNoa2V5LnYxLlZhbGlkYXRlVG9rZW5SZXF1ZXN0GiIubGF0Y2hrZXkudjEuVmFsaWRhdGVUb2tlblJlc3BvbnNlIhnK8xgVGgICASIPdG9rZW5zOnZhbGlkYXRlEoMBChNCYXRjaFZhbGlkYXRlVG9rZW5zEicubGF0Y2hrZXkudjEuQmF0Y2hWYWxpZGF0ZVRva2Vuc1JlcXVlc3QaKC5sYXRjaGtleS52MS5CYXRjaFZhbGlkYXRlVG9rZW5zUmVzcG9uc2UiGcrzGBUaAgIBIg90b2tlbnM6dmFsaWRhdGUSfAoQV2F0Y2hSZXZvY2F0aW9ucxIkLmxhdGNoa2V5LnYxLldhdGNoUmV2b2NhdGlvbnNSZXF1ZXN0GiUubGF0Y2hrZXkudjEuV2F0Y2hSZXZvY2F0aW9uc1Jlc3BvbnNlIhnK8xgVGgICASIPdG9rZW5zOnZhbGlkYXRlMAESWAoLUmV2b2tlVG9rZW4SHy5sYXRjaGtleS52MS5SZXZva2VUb2tlblJlcXVlc3QaIC5sYXRjaGtleS52MS5SZXZva2VUb2tlblJlc3BvbnNlIgbK8xgCCAESdQoUUmVxdWVzdFBhc3N3b3JkUmVzZXQSKC5sYXRjaGtleS52MS5SZXF1ZXN0UGFzc3dvcmRSZXNldFJlcXVlc3QaKS5sYXRjaGtleS52MS5SZXF1ZXN0UGFzc3dvcmRSZXNldFJlc3BvbnNlIgjK8xgECAEwBBJgCg1SZXNldFBhc3N3b3JkEiEubGF0Y2hrZXkudjEuUmVzZXRQYXNzd29yZFJlcXVlc3QaIi5sYXRjaGtleS52MS5SZXNldFBhc3N3b3JkUmVzcG9uc2UiCMrzGAQIATAFEngKFVNlbmRFbWFpbFZlcmlmaWNhdGlvbhIpLmxhdGNoa2V5LnYxLlNlbmRFbWFpbFZlcmlmaWNhdGlvblJlcXVlc3QaKi5sYXRjaGtleS52MS5TZW5kRW1haWxWZXJpZmljYXRpb25SZXNwb25zZSIIyvMYBAgBMAQSWgoLVmVyaWZ5RW1haWwSHy5sYXRjaGtleS52MS5WZXJpZnlFbWFpbFJlcXVlc3QaIC5sYXRjaGtleS52MS5WZXJpZnlFbWFpbFJlc3BvbnNlIgjK8xgECAEwBRJgCg1DaGVja1Bhc3N3b3JkEiEubGF0Y2hrZXkudjEuQ2hlY2tQYXNzd29yZFJlcXVlc3QaIi5sYXRjaGtleS52MS5DaGVja1Bhc3N3b3JkUmVzcG9uc2UiCMrzGAQIATAFEmIKDkV4Y2hhbmdlQXBpS2V5EiIubGF0Y2hrZXkudjEuRXhjaGFuZ2VBcGlLZXlSZXF1ZXN0GiMubGF0Y2hrZXkudjEuRXhjaGFuZ2VBcGlLZXlSZXNwb25zZSIHyvMYAxoBAhJPCgdHZXRKd2tzEhsubGF0Y2hrZXkudjEuR2V0Sndrc1JlcXVlc3QaHC5sYXRjaGtleS52MS5HZXRKd2tzUmVzcG9uc2UiCZACAcrzGAIIAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_latchkey_v1_access, file_latchkey_v1_revocation, file_latchkey_v1_token, file_latchkey_v1_user]);
 
 /**
  * @generated from message latchkey.v1.RegisterRequest
@@ -449,6 +451,150 @@ export const BatchValidateTokensResponseSchema: GenMessage<BatchValidateTokensRe
   messageDesc(file_latchkey_v1_auth_service, 16);
 
 /**
+ * @generated from message latchkey.v1.WatchRevocationsRequest
+ */
+export type WatchRevocationsRequest = Message<"latchkey.v1.WatchRevocationsRequest"> & {
+  /**
+   * The last cursor that a stream gave, of whatever node. Empty, or ten minutes old: everything live is told anew.
+   *
+   * @generated from field: string cursor = 1;
+   */
+  cursor: string;
+};
+
+/**
+ * Describes the message latchkey.v1.WatchRevocationsRequest.
+ * Use `create(WatchRevocationsRequestSchema)` to create a new message.
+ */
+export const WatchRevocationsRequestSchema: GenMessage<WatchRevocationsRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_auth_service, 17);
+
+/**
+ * @generated from message latchkey.v1.WatchRevocationsResponse
+ */
+export type WatchRevocationsResponse = Message<"latchkey.v1.WatchRevocationsResponse"> & {
+  /**
+   * @generated from oneof latchkey.v1.WatchRevocationsResponse.message
+   */
+  message: {
+    /**
+     * @generated from field: latchkey.v1.RevocationSnapshot snapshot = 1;
+     */
+    value: RevocationSnapshot;
+    case: "snapshot";
+  } | {
+    /**
+     * @generated from field: latchkey.v1.RevocationEvents events = 2;
+     */
+    value: RevocationEvents;
+    case: "events";
+  } | {
+    /**
+     * @generated from field: latchkey.v1.RevocationHeartbeat heartbeat = 3;
+     */
+    value: RevocationHeartbeat;
+    case: "heartbeat";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message latchkey.v1.WatchRevocationsResponse.
+ * Use `create(WatchRevocationsResponseSchema)` to create a new message.
+ */
+export const WatchRevocationsResponseSchema: GenMessage<WatchRevocationsResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_auth_service, 18);
+
+/**
+ * Everything that is live, in as many messages as it takes.
+ *
+ * @generated from message latchkey.v1.RevocationSnapshot
+ */
+export type RevocationSnapshot = Message<"latchkey.v1.RevocationSnapshot"> & {
+  /**
+   * @generated from field: repeated latchkey.v1.Revocation revocations = 1;
+   */
+  revocations: Revocation[];
+
+  /**
+   * Whether the snapshot is whole now.
+   *
+   * @generated from field: bool last = 2;
+   */
+  last: boolean;
+
+  /**
+   * Set with `last`.
+   *
+   * @generated from field: string cursor = 3;
+   */
+  cursor: string;
+};
+
+/**
+ * Describes the message latchkey.v1.RevocationSnapshot.
+ * Use `create(RevocationSnapshotSchema)` to create a new message.
+ */
+export const RevocationSnapshotSchema: GenMessage<RevocationSnapshot> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_auth_service, 19);
+
+/**
+ * @generated from message latchkey.v1.RevocationEvents
+ */
+export type RevocationEvents = Message<"latchkey.v1.RevocationEvents"> & {
+  /**
+   * @generated from field: repeated latchkey.v1.Revocation revocations = 1;
+   */
+  revocations: Revocation[];
+
+  /**
+   * Where to resume once these have been applied; empty: where it was.
+   *
+   * @generated from field: string cursor = 2;
+   */
+  cursor: string;
+};
+
+/**
+ * Describes the message latchkey.v1.RevocationEvents.
+ * Use `create(RevocationEventsSchema)` to create a new message.
+ */
+export const RevocationEventsSchema: GenMessage<RevocationEvents> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_auth_service, 20);
+
+/**
+ * Says that nothing is being held back: whatever this server knew of at `time` stands before it in the stream.
+ *
+ * @generated from message latchkey.v1.RevocationHeartbeat
+ */
+export type RevocationHeartbeat = Message<"latchkey.v1.RevocationHeartbeat"> & {
+  /**
+   * By this server's clock.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * How much older than `time` this server's own knowledge was.
+   *
+   * @generated from field: google.protobuf.Duration age = 2;
+   */
+  age?: Duration | undefined;
+
+  /**
+   * @generated from field: string cursor = 3;
+   */
+  cursor: string;
+};
+
+/**
+ * Describes the message latchkey.v1.RevocationHeartbeat.
+ * Use `create(RevocationHeartbeatSchema)` to create a new message.
+ */
+export const RevocationHeartbeatSchema: GenMessage<RevocationHeartbeat> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_auth_service, 21);
+
+/**
  * @generated from message latchkey.v1.RevokeTokenRequest
  */
 export type RevokeTokenRequest = Message<"latchkey.v1.RevokeTokenRequest"> & {
@@ -463,7 +609,7 @@ export type RevokeTokenRequest = Message<"latchkey.v1.RevokeTokenRequest"> & {
  * Use `create(RevokeTokenRequestSchema)` to create a new message.
  */
 export const RevokeTokenRequestSchema: GenMessage<RevokeTokenRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 17);
+  messageDesc(file_latchkey_v1_auth_service, 22);
 
 /**
  * @generated from message latchkey.v1.RevokeTokenResponse
@@ -476,7 +622,7 @@ export type RevokeTokenResponse = Message<"latchkey.v1.RevokeTokenResponse"> & {
  * Use `create(RevokeTokenResponseSchema)` to create a new message.
  */
 export const RevokeTokenResponseSchema: GenMessage<RevokeTokenResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 18);
+  messageDesc(file_latchkey_v1_auth_service, 23);
 
 /**
  * @generated from message latchkey.v1.GetJwksRequest
@@ -489,7 +635,7 @@ export type GetJwksRequest = Message<"latchkey.v1.GetJwksRequest"> & {
  * Use `create(GetJwksRequestSchema)` to create a new message.
  */
 export const GetJwksRequestSchema: GenMessage<GetJwksRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 19);
+  messageDesc(file_latchkey_v1_auth_service, 24);
 
 /**
  * @generated from message latchkey.v1.GetJwksResponse
@@ -520,7 +666,7 @@ export type GetJwksResponse = Message<"latchkey.v1.GetJwksResponse"> & {
  * Use `create(GetJwksResponseSchema)` to create a new message.
  */
 export const GetJwksResponseSchema: GenMessage<GetJwksResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 20);
+  messageDesc(file_latchkey_v1_auth_service, 25);
 
 /**
  * The public half of a signing key. Which members are set depends on `kty`.
@@ -590,7 +736,7 @@ export type JsonWebKey = Message<"latchkey.v1.JsonWebKey"> & {
  * Use `create(JsonWebKeySchema)` to create a new message.
  */
 export const JsonWebKeySchema: GenMessage<JsonWebKey> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 21);
+  messageDesc(file_latchkey_v1_auth_service, 26);
 
 /**
  * @generated from message latchkey.v1.RequestPasswordResetRequest
@@ -607,7 +753,7 @@ export type RequestPasswordResetRequest = Message<"latchkey.v1.RequestPasswordRe
  * Use `create(RequestPasswordResetRequestSchema)` to create a new message.
  */
 export const RequestPasswordResetRequestSchema: GenMessage<RequestPasswordResetRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 22);
+  messageDesc(file_latchkey_v1_auth_service, 27);
 
 /**
  * @generated from message latchkey.v1.RequestPasswordResetResponse
@@ -620,7 +766,7 @@ export type RequestPasswordResetResponse = Message<"latchkey.v1.RequestPasswordR
  * Use `create(RequestPasswordResetResponseSchema)` to create a new message.
  */
 export const RequestPasswordResetResponseSchema: GenMessage<RequestPasswordResetResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 23);
+  messageDesc(file_latchkey_v1_auth_service, 28);
 
 /**
  * @generated from message latchkey.v1.ResetPasswordRequest
@@ -644,7 +790,7 @@ export type ResetPasswordRequest = Message<"latchkey.v1.ResetPasswordRequest"> &
  * Use `create(ResetPasswordRequestSchema)` to create a new message.
  */
 export const ResetPasswordRequestSchema: GenMessage<ResetPasswordRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 24);
+  messageDesc(file_latchkey_v1_auth_service, 29);
 
 /**
  * @generated from message latchkey.v1.ResetPasswordResponse
@@ -657,7 +803,7 @@ export type ResetPasswordResponse = Message<"latchkey.v1.ResetPasswordResponse">
  * Use `create(ResetPasswordResponseSchema)` to create a new message.
  */
 export const ResetPasswordResponseSchema: GenMessage<ResetPasswordResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 25);
+  messageDesc(file_latchkey_v1_auth_service, 30);
 
 /**
  * @generated from message latchkey.v1.SendEmailVerificationRequest
@@ -674,7 +820,7 @@ export type SendEmailVerificationRequest = Message<"latchkey.v1.SendEmailVerific
  * Use `create(SendEmailVerificationRequestSchema)` to create a new message.
  */
 export const SendEmailVerificationRequestSchema: GenMessage<SendEmailVerificationRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 26);
+  messageDesc(file_latchkey_v1_auth_service, 31);
 
 /**
  * @generated from message latchkey.v1.SendEmailVerificationResponse
@@ -687,7 +833,7 @@ export type SendEmailVerificationResponse = Message<"latchkey.v1.SendEmailVerifi
  * Use `create(SendEmailVerificationResponseSchema)` to create a new message.
  */
 export const SendEmailVerificationResponseSchema: GenMessage<SendEmailVerificationResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 27);
+  messageDesc(file_latchkey_v1_auth_service, 32);
 
 /**
  * @generated from message latchkey.v1.VerifyEmailRequest
@@ -706,7 +852,7 @@ export type VerifyEmailRequest = Message<"latchkey.v1.VerifyEmailRequest"> & {
  * Use `create(VerifyEmailRequestSchema)` to create a new message.
  */
 export const VerifyEmailRequestSchema: GenMessage<VerifyEmailRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 28);
+  messageDesc(file_latchkey_v1_auth_service, 33);
 
 /**
  * @generated from message latchkey.v1.VerifyEmailResponse
@@ -719,7 +865,7 @@ export type VerifyEmailResponse = Message<"latchkey.v1.VerifyEmailResponse"> & {
  * Use `create(VerifyEmailResponseSchema)` to create a new message.
  */
 export const VerifyEmailResponseSchema: GenMessage<VerifyEmailResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 29);
+  messageDesc(file_latchkey_v1_auth_service, 34);
 
 /**
  * @generated from message latchkey.v1.CheckPasswordRequest
@@ -753,7 +899,7 @@ export type CheckPasswordRequest = Message<"latchkey.v1.CheckPasswordRequest"> &
  * Use `create(CheckPasswordRequestSchema)` to create a new message.
  */
 export const CheckPasswordRequestSchema: GenMessage<CheckPasswordRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 30);
+  messageDesc(file_latchkey_v1_auth_service, 35);
 
 /**
  * @generated from message latchkey.v1.CheckPasswordResponse
@@ -786,7 +932,7 @@ export type CheckPasswordResponse = Message<"latchkey.v1.CheckPasswordResponse">
  * Use `create(CheckPasswordResponseSchema)` to create a new message.
  */
 export const CheckPasswordResponseSchema: GenMessage<CheckPasswordResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 31);
+  messageDesc(file_latchkey_v1_auth_service, 36);
 
 /**
  * @generated from message latchkey.v1.ExchangeApiKeyRequest
@@ -805,7 +951,7 @@ export type ExchangeApiKeyRequest = Message<"latchkey.v1.ExchangeApiKeyRequest">
  * Use `create(ExchangeApiKeyRequestSchema)` to create a new message.
  */
 export const ExchangeApiKeyRequestSchema: GenMessage<ExchangeApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 32);
+  messageDesc(file_latchkey_v1_auth_service, 37);
 
 /**
  * @generated from message latchkey.v1.ExchangeApiKeyResponse
@@ -841,7 +987,7 @@ export type ExchangeApiKeyResponse = Message<"latchkey.v1.ExchangeApiKeyResponse
  * Use `create(ExchangeApiKeyResponseSchema)` to create a new message.
  */
 export const ExchangeApiKeyResponseSchema: GenMessage<ExchangeApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 33);
+  messageDesc(file_latchkey_v1_auth_service, 38);
 
 /**
  * @generated from enum latchkey.v1.MfaFactor
@@ -966,6 +1112,22 @@ export const AuthService: GenService<{
     methodKind: "unary";
     input: typeof BatchValidateTokensRequestSchema;
     output: typeof BatchValidateTokensResponseSchema;
+  },
+  /**
+   * Tells what is revoked, at once and then as it happens, so that a gateway that verifies signatures by itself knows what this server knows.
+   * It begins with everything live, or with what came since `cursor`; then come events, and a heartbeat each second for as long as this
+   * server's own knowledge is fresh. The stream has no end of its own: when it breaks, call again with the last cursor, on any node. It needs a
+   * credential also where LATCHKEY_ANONYMOUS_VALIDATION is set.
+   * Errors: REVOCATIONS_STALE (this node cannot know now), TOKEN_REVOKED and TOKEN_EXPIRED (also of the caller's own credential while the
+   * stream lives), OVERLOADED (the caller reads too slowly, or this node serves too many streams), SHUTTING_DOWN, VALIDATION_FAILED (a cursor
+   * that is not ours).
+   *
+   * @generated from rpc latchkey.v1.AuthService.WatchRevocations
+   */
+  watchRevocations: {
+    methodKind: "server_streaming";
+    input: typeof WatchRevocationsRequestSchema;
+    output: typeof WatchRevocationsResponseSchema;
   },
   /**
    * Revokes the token given: an access token alone (its session lives on), a refresh token of any generation or a session cookie with its session, or an API key. Who holds a token may revoke it. A

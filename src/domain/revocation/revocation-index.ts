@@ -3,6 +3,7 @@
 import type { Clock } from '../clock.ts';
 import { DomainError } from '../errors.ts';
 import type { Revocation } from './revocation.ts';
+import type { WatchCursor } from './watch-cursor.ts';
 
 /** Older knowledge than this is not acted on: validation answers UNAVAILABLE. */
 export const MAX_STALENESS_MS = 5_000;
@@ -15,17 +16,20 @@ export type RevocableToken = {
   readonly version: number;
 };
 
-type Entry = { readonly expireTime: number };
-type Ending = Entry & { readonly effectTime: number | undefined };
-type Epoch = Entry & { readonly minVersion: number };
+type TokenRevocation = Extract<Revocation, { form: 'token' }>;
+type SessionRevocation = Extract<Revocation, { form: 'session' }>;
+type SubjectRevocation = Extract<Revocation, { form: 'subject' }>;
+type NewsListener = (news: readonly Revocation[]) => void;
 
 /** Answers in constant time. Applying a revocation twice, or an older one after a newer one, changes nothing. */
 export class RevocationIndex {
   readonly #clock: Clock;
-  readonly #tokens = new Map<string, Entry>();
-  readonly #sessions = new Map<string, Ending>();
-  readonly #subjects = new Map<string, Epoch>();
+  readonly #tokens = new Map<string, TokenRevocation>();
+  readonly #sessions = new Map<string, SessionRevocation>();
+  readonly #subjects = new Map<string, SubjectRevocation>();
+  readonly #listeners = new Set<NewsListener>();
   #freshAt = -Infinity;
+  #cursor: WatchCursor | undefined;
 
   constructor(deps: { clock: Clock }) {
     this.#clock = deps.clock;
@@ -37,7 +41,33 @@ export class RevocationIndex {
   }
 
   apply(revocations: Iterable<Revocation>): void {
-    for (const revocation of revocations) this.#applyOne(revocation);
+    const news = [...revocations].filter((revocation) => this.#applyOne(revocation));
+    if (news.length > 0) for (const listener of this.#listeners) listener(news);
+  }
+
+  /** Calls `listener` with whatever changes an answer from now on; call the result to end that. */
+  subscribe(listener: NewsListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * All that is held. It may be read slowly, without a copy: what comes meanwhile is told to who subscribed before, and may be told here too.
+   */
+  *live(): Generator<Revocation, void, undefined> {
+    yield* this.#tokens.values();
+    yield* this.#sessions.values();
+    yield* this.#subjects.values();
+  }
+
+  /** Up to where the database has been read and applied; undefined before the first time. */
+  get cursor(): WatchCursor | undefined {
+    return this.#cursor;
+  }
+
+  /** Notes that the database has been read and applied up to here. */
+  markRead(cursor: WatchCursor): void {
+    this.#cursor = cursor;
   }
 
   /** Notes that everything revoked before `time` has been applied. */
@@ -47,8 +77,13 @@ export class RevocationIndex {
     this.#freshAt = isMisdated ? time : Math.max(this.#freshAt, time);
   }
 
+  /** How old the knowledge is, in milliseconds; infinite before the first. */
+  get ageMs(): number {
+    return Math.abs(this.#clock.now() - this.#freshAt);
+  }
+
   isFresh(): boolean {
-    return Math.abs(this.#clock.now() - this.#freshAt) <= MAX_STALENESS_MS;
+    return this.ageMs <= MAX_STALENESS_MS;
   }
 
   /** Errors: REVOCATIONS_STALE when the knowledge is older than MAX_STALENESS_MS. */
@@ -92,33 +127,44 @@ export class RevocationIndex {
     }
   }
 
-  #applyOne(revocation: Revocation): void {
-    if (revocation.expireTime <= this.#clock.now()) return;
-    if (revocation.form === 'token') return extend(this.#tokens, revocation);
+  /** Whether the revocation changed anything. */
+  #applyOne(revocation: Revocation): boolean {
+    if (revocation.expireTime <= this.#clock.now()) return false;
+    if (revocation.form === 'token') return this.#endToken(revocation);
     if (revocation.form === 'session') return this.#endSession(revocation);
-    const known = this.#subjects.get(revocation.id);
-    this.#subjects.set(revocation.id, {
-      minVersion: Math.max(known?.minVersion ?? 0, revocation.minVersion),
-      expireTime: Math.max(known?.expireTime ?? 0, revocation.expireTime),
-    });
+    return this.#raiseVersion(revocation);
   }
 
-  #endSession({ id, effectTime, expireTime }: Extract<Revocation, { form: 'session' }>): void {
-    const known = this.#sessions.get(id);
-    this.#sessions.set(id, {
-      effectTime: known === undefined ? effectTime : soonest(known.effectTime, effectTime),
-      expireTime: Math.max(known?.expireTime ?? 0, expireTime),
-    });
+  #endToken(revocation: TokenRevocation): boolean {
+    const known = this.#tokens.get(revocation.id);
+    if (known !== undefined && known.expireTime >= revocation.expireTime) return false;
+    this.#tokens.set(revocation.id, revocation);
+    return true;
+  }
+
+  #endSession(revocation: SessionRevocation): boolean {
+    const known = this.#sessions.get(revocation.id);
+    const effectTime =
+      known === undefined ? revocation.effectTime : soonest(known.effectTime, revocation.effectTime);
+    const expireTime = Math.max(known?.expireTime ?? 0, revocation.expireTime);
+    if (known !== undefined && known.effectTime === effectTime && known.expireTime === expireTime)
+      return false;
+    this.#sessions.set(revocation.id, { ...revocation, effectTime, expireTime });
+    return true;
+  }
+
+  #raiseVersion(revocation: SubjectRevocation): boolean {
+    const known = this.#subjects.get(revocation.id);
+    const minVersion = Math.max(known?.minVersion ?? 0, revocation.minVersion);
+    const expireTime = Math.max(known?.expireTime ?? 0, revocation.expireTime);
+    if (known !== undefined && known.minVersion === minVersion && known.expireTime === expireTime)
+      return false;
+    this.#subjects.set(revocation.id, { ...revocation, minVersion, expireTime });
+    return true;
   }
 }
 
 /** Undefined is at once, and nothing is sooner. */
 function soonest(left: number | undefined, right: number | undefined): number | undefined {
   return left === undefined || right === undefined ? undefined : Math.min(left, right);
-}
-
-function extend(entries: Map<string, Entry>, revocation: Revocation): void {
-  const known = entries.get(revocation.id);
-  if (known === undefined || known.expireTime < revocation.expireTime)
-    entries.set(revocation.id, { expireTime: revocation.expireTime });
 }

@@ -16,7 +16,8 @@ export type RevocationStore = {
   /** Everything live at `now`. */
   snapshot(now: number): Promise<RevocationPage>;
   /**
-   * Everything committed after `cursor` was taken, also by transactions that had begun before. May repeat some; never misses one.
+   * Everything committed after `cursor` was taken, also by transactions that had begun before. May repeat some; never misses one. All there
+   * is when this database has not come as far as `cursor`: it was restored, or is another.
    */
   since(cursor: RevocationCursor): Promise<RevocationPage>;
 };

@@ -42,8 +42,9 @@ import type { PasswordResetHandlersDeps } from './password-reset.ts';
 import { passwordResetHandlers } from './password-reset.ts';
 import type { VerifyMfaHandlersDeps } from './verify-mfa.ts';
 import { verifyMfaHandlers } from './verify-mfa.ts';
-
 import { validationHandlers } from './validate-token.ts';
+import type { WatchRevocationsHandlersDeps } from './watch-revocations.ts';
+import { watchRevocationsHandlers } from './watch-revocations.ts';
 
 export type AuthServiceDeps = RegisterDeps &
   LoginDeps &
@@ -55,6 +56,7 @@ export type AuthServiceDeps = RegisterDeps &
   EmailVerificationHandlersDeps &
   ExchangeApiKeyHandlersDeps &
   PasswordResetHandlersDeps &
+  WatchRevocationsHandlersDeps &
   VerifyMfaHandlersDeps & {
     readonly parseAddress: AddressParser;
     readonly keyset: { publicKeys(): readonly PublicJwk[] };
@@ -73,6 +75,7 @@ export function authServiceHandlers(
     ...exchangeApiKeyHandlers(deps),
     ...passwordResetHandlers(deps),
     ...verifyMfaHandlers(deps),
+    ...watchRevocationsHandlers(deps),
 
     async register(request, call) {
       const reader = new RequestReader();

@@ -1,24 +1,34 @@
 // What a handler is: one function for each RPC, written once for every protocol.
 
-import type { DescMessage, DescService, MessageShape } from '@bufbuild/protobuf';
+import type { DescMessage, DescMethod, DescService, Message, MessageShape } from '@bufbuild/protobuf';
 import type { MaybePromise } from '../../domain/maybe-promise.ts';
 import type { Call } from '../call.ts';
 import type { Handler, Recall } from '../pipeline.ts';
+import type { StreamHandler } from '../stream-pipeline.ts';
+
+type Answer<Kind, Response> = Kind extends 'server_streaming'
+  ? AsyncIterable<Response>
+  : MaybePromise<Response>;
+type AnyHandler = (request: Message, call: Call) => MaybePromise<Message> | AsyncIterable<Message>;
 
 /** A handler for every method of the service; nothing compiles while one is missing. */
 export type ServiceHandlers<Service extends DescService> = {
   readonly [Name in keyof Service['method']]: Service['method'][Name] extends {
     readonly input: infer Input extends DescMessage;
     readonly output: infer Output extends DescMessage;
+    readonly methodKind: infer Kind extends 'unary' | 'server_streaming';
   }
-    ? (request: MessageShape<Input>, call: Call) => MaybePromise<MessageShape<Output>>
+    ? (request: MessageShape<Input>, call: Call) => Answer<Kind, MessageShape<Output>>
     : never;
 };
 
 /** A service with its handlers, their message types forgotten: adapters pair each with its own method's schemas. */
 export type ServedService = {
   readonly service: DescService;
+  /** Of unary methods, by local method name. */
   readonly handlers: ReadonlyMap<string, Handler>;
+  /** Of server-streaming methods. */
+  readonly streamHandlers: ReadonlyMap<string, StreamHandler>;
   /** For methods whose answers are remembered. */
   readonly recalls: ReadonlyMap<string, Recall>;
 };
@@ -29,9 +39,21 @@ export function servedService<Service extends DescService>(
   handlers: ServiceHandlers<Service>,
   recalls: Readonly<Record<string, Recall>> = {},
 ): ServedService {
-  return {
-    service,
-    handlers: new Map(Object.entries<Handler>(handlers)),
-    recalls: new Map(Object.entries(recalls)),
-  };
+  const unary = new Map<string, Handler>();
+  const streaming = new Map<string, StreamHandler>();
+  for (const [name, handler] of Object.entries<AnyHandler>(handlers)) {
+    const method = service.method[name];
+    if (isStreaming(method, handler)) streaming.set(name, handler);
+    if (isUnary(method, handler)) unary.set(name, handler);
+  }
+  return { service, handlers: unary, streamHandlers: streaming, recalls: new Map(Object.entries(recalls)) };
+}
+
+// Which it is, its type in ServiceHandlers said before that was forgotten.
+function isStreaming(method: DescMethod | undefined, _handler: AnyHandler): _handler is StreamHandler {
+  return method?.methodKind === 'server_streaming';
+}
+
+function isUnary(method: DescMethod | undefined, _handler: AnyHandler): _handler is Handler {
+  return method?.methodKind === 'unary';
 }

@@ -1,0 +1,50 @@
+// What a watcher has not read yet: bounded, so that a slow one costs no more than that.
+
+import { DomainError } from '../errors.ts';
+import type { Revocation } from './revocation.ts';
+
+/** How many revocations wait for one watcher at most. */
+export const MAX_PENDING = 10_000;
+
+/** First in, first out, for one reader. */
+export class NewsQueue {
+  #pending: Revocation[] = [];
+  #hasOverflowed = false;
+  #wake: () => void = () => undefined;
+
+  get isEmpty(): boolean {
+    return this.#pending.length === 0 && !this.#hasOverflowed;
+  }
+
+  /** Adds news and wakes the reader. Past MAX_PENDING all is dropped, and the reader learns of it. */
+  push(news: readonly Revocation[]): void {
+    if (this.#pending.length + news.length > MAX_PENDING) {
+      this.#hasOverflowed = true;
+      this.#pending = [];
+    }
+    if (!this.#hasOverflowed) this.#pending.push(...news);
+    this.wake();
+  }
+
+  /** The next `max` at most. Errors: OVERLOADED when some were dropped. */
+  take(max: number): readonly Revocation[] {
+    if (!this.#hasOverflowed) return this.#pending.splice(0, max);
+    throw new DomainError(
+      'OVERLOADED',
+      'The stream was read too slowly, and revocations were dropped. Resume by the last cursor.',
+      { retryAfterMs: 0 },
+    );
+  }
+
+  /** Ends the wait under way. */
+  wake(): void {
+    this.#wake();
+  }
+
+  /** Resolves at the next news or `wake`. */
+  async wait(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+}
