@@ -80,7 +80,8 @@ export async function endingOf(call: Promise<unknown>): Promise<Ending> {
   }
 }
 
-function readRefusal(error: ConnectError): Refusal {
+/** What a refusal says of itself. */
+export function readRefusal(error: ConnectError): Refusal {
   const [info] = error.findDetails(ErrorInfoSchema);
   const violations = error.findDetails(BadRequestSchema).flatMap((request) => request.fieldViolations);
   const [retry] = error.findDetails(RetryInfoSchema);
