@@ -9,7 +9,8 @@ export const SESSION_COOKIE_NAME = '__Host-latchkey';
 const ATTRIBUTES = 'Path=/; HttpOnly; Secure; SameSite=Strict';
 
 // What a form of another site can send without a preflight (text/plain and its kin) is not among them, whatever parameters say.
-const CONTENT_TYPE = /^application\/(?:json|proto|grpc-web(?:\+(?:json|proto))?)[ \t]*(?:;|$)/i;
+const CONTENT_TYPE =
+  /^application\/(?:json|proto|connect\+(?:json|proto)|grpc-web(?:\+(?:json|proto))?)[ \t]*(?:;|$)/i;
 
 /** What is to be known of a call. */
 export type CookieCarrier = {

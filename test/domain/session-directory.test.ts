@@ -143,6 +143,16 @@ describe('the directory of sessions', () => {
     expect(store.reads).toBe(2);
   });
 
+  it('does not end a session whose owner got a new role while the row was on its way', async () => {
+    const { row, store, assess, revoke } = world();
+    store.meanwhile = () => {
+      row.user = { ...OWNER, tokenVersion: 2 };
+      revoke({ form: 'subject', id: OWNER.id, minVersion: 2 });
+    };
+    expect(await assess()).toBe('active');
+    expect(store.reads).toBe(2);
+  });
+
   it('is not fooled by a row that was on its way when its owner logged out everywhere', async () => {
     const { row, store, assess, revoke } = world();
     store.meanwhile = () => {

@@ -1,7 +1,13 @@
 // The session cookie under requests that other sites can make: every method, content type and origin, sent as they stand.
 
+import { once } from 'node:events';
+import { connect } from 'node:http2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openBrowser, PAGE_ORIGIN, signInByCookie } from '../support/browser.ts';
+import { selfSigned } from '../support/certificates.ts';
+import { temporaryFolder } from '../support/child-service.ts';
+import { openCookieSession } from '../support/forged-tokens.ts';
+import { INTROSPECT, postForm, REVOKE } from '../support/oauth-calls.ts';
 import { frame } from '../support/raw-calls.ts';
 import { GOOD_PASSWORD, signUp, startTestService, type TestService } from '../support/service.ts';
 
@@ -122,6 +128,56 @@ describe('a request with the cookie', () => {
     for (const type of ['application/x-www-form-urlencoded', 'application/json'])
       expect((await send('/oauth2/introspect', type, { origin: PAGE_ORIGIN })).status).toBe(401);
   });
+});
+
+describe('the value of a cookie', () => {
+  it('is introspected as what it is, and revoked by who holds it', async () => {
+    const browser = openBrowser(service);
+    const { sessionId } = await signInByCookie(browser, 'ada', ['account:read']);
+    const token = browser.cookie ?? '';
+    const caller = { 'x-api-key': service.secrets?.gatewayApiKey ?? '' };
+    const introspect = async () => (await postForm(service, INTROSPECT, { token }, caller)).json;
+    const active = await introspect();
+    expect(active).toMatchObject({ active: true, scope: 'account:read', sid: sessionId, amr: ['pwd'] });
+    expect(active).not.toHaveProperty('token_type');
+    expect((await postForm(service, REVOKE, { token })).status).toBe(200);
+    expect(await introspect()).toEqual({ active: false });
+    await expect(browser.user.getMe({})).rejects.toThrow('revoked');
+  });
+});
+
+it('is found among others over HTTP/2, where browsers send each as a header of its own', async () => {
+  const folder = await temporaryFolder();
+  const certificate = selfSigned(folder.path, 'server');
+  const variables = {
+    ALLOWED_ORIGINS: PAGE_ORIGIN,
+    TLS_CERT_FILE: certificate.certFile,
+    TLS_KEY_FILE: certificate.keyFile,
+  };
+  const secure = await startTestService({ variables });
+  const connection = connect(`https://127.0.0.1:${secure.running.httpPort}`, { ca: certificate.cert });
+  try {
+    const value = await openCookieSession(secure.app);
+    const call = async (origin: string) => {
+      const stream = connection.request({
+        ':method': 'POST',
+        ':path': GET_ME,
+        origin,
+        'content-type': 'application/json',
+        cookie: ['theme=dark', `__Host-latchkey=${value}`, 'last=1'],
+      });
+      stream.end('{}');
+      const [headers] = (await once(stream, 'response')) as [Record<string, string | number>];
+      stream.resume();
+      return headers[':status'];
+    };
+    expect(await call(PAGE_ORIGIN)).toBe(200);
+    expect(await call('https://evil.example')).toBe(401);
+  } finally {
+    connection.destroy();
+    await secure.stop();
+    await folder.remove();
+  }
 });
 
 describe('a login that asks for a cookie', () => {

@@ -382,6 +382,14 @@ describe('a cookie session', () => {
     expect(await reasonOf(getMe(second.browser))).toBe('TOKEN_REVOKED');
   });
 
+  it('keeps its cookie when a call refuses another token than that', async () => {
+    const { browser } = await page();
+    const { text: token } = service.app.actionTokenCodec.create('email_change', service.app.newId());
+    expect(await reasonOf(browser.user.confirmEmailChange({ token }))).toBe('TOKEN_INVALID');
+    expect(browser.setCookies).toHaveLength(1);
+    await getMe(browser);
+  });
+
   it('ends by RevokeToken with its cookie', async () => {
     const { browser, cookie } = await page();
     await service.auth().revokeToken({ token: `${cookie.slice(0, -1)}${cookie.endsWith('A') ? 'B' : 'A'}` });
