@@ -30,7 +30,7 @@ const UNKNOWN_KID_FETCH_MS = 30_000;
 /** How soon after a failure the next try. */
 const RETRY_MS = 1_000;
 
-const Jwks = z.object({ keys: z.array(z.looseObject({})) });
+const Jwks = z.object({ keys: z.array(z.unknown()) });
 // Private and symmetric keys have no place in a public set, and a key without `alg` would let the token choose.
 const Jwk = z.looseObject({
   kid: z.string().min(1),

@@ -76,6 +76,13 @@ describeOnEveryDatabase('RevocationStore', (open) => {
     expect((await empty.stores.revocations.since(next.cursor)).cursor).toMatch(/^[1-9]\d*$/);
   });
 
+  it('tells everything to whoever comes from further on than this database is', async () => {
+    const { revocations } = db.stores;
+    const old = revoke();
+    await revocations.insert(old);
+    expect((await revocations.since('18446744073709551000')).revocations).toContainEqual(old);
+  });
+
   it('moves on: what was read long ago is not read again and again', async () => {
     const { revocations } = db.stores;
     const old = revoke();

@@ -36,7 +36,7 @@ export type Revocation = Message<"latchkey.v1.Revocation"> & {
   id: string;
 
   /**
-   * FORM_SUBJECT alone: every token of the subject whose `ver` is lower is revoked.
+   * REVOCATION_FORM_SUBJECT alone: every token of the subject whose `ver` is lower is revoked.
    *
    * @generated from field: int32 min_version = 3;
    */
