@@ -306,6 +306,19 @@ describeOnEveryDatabase('CleanupStore', (open: OpenStores) => {
     expect(await count('sessions')).toBe(1_000);
   });
 
+  it('waits for nobody who holds a row, and takes it the next time', async () => {
+    if (db.url === undefined) return;
+    await manySessions(10);
+    const batch = batchOf('sessions', NOW + 50 * DAY_MS);
+    await db.database.tables.transaction().execute(async (transaction) => {
+      await sql`select 1 from sessions where expire_time < max_expire_time limit 2 for update`.execute(
+        transaction,
+      );
+      expect(await cleanAll(db, batch)).toEqual([3]);
+    });
+    expect(await cleanAll(db, batch)).toEqual([2]);
+  });
+
   it('is held by one transaction at a time, until it ends', async () => {
     const held = () => db.transact(({ cleanup }) => cleanup.tryHold());
     expect(await held()).toBe(true);

@@ -30,7 +30,8 @@ type Only = (now: Date) => RawBuilder<unknown>;
 
 /**
  * Every refresh moves a session's expire_time, and every login a device's last_seen_time: an index on them would have to be written each time
- * (no heap-only tuples), so these are walked. `least` passes over nulls.
+ * (no heap-only tuples), so these are walked. `least` passes over nulls. Without its `offset` the planner makes a join of the look for a later
+ * device, and reads everybody's for it.
  */
 const WALKED = {
   sessions: {
@@ -44,7 +45,8 @@ const WALKED = {
     age: sql`last_seen_time`,
     only: () => sql`exists (
       select 1 from known_devices later
-      where later.user_id = known_devices.user_id and later.last_seen_time > known_devices.last_seen_time)`,
+      where later.user_id = known_devices.user_id and later.last_seen_time > known_devices.last_seen_time
+      offset 0)`,
   },
 } satisfies Partial<Record<CleanupKind, ByWalk>>;
 
