@@ -37,6 +37,7 @@ import type { RevocationChannel } from './domain/revocation/revocation-channel.t
 import { RevocationIndex } from './domain/revocation/revocation-index.ts';
 import { prepareMail } from './domain/mail/prepare-mail.ts';
 import { SessionDirectory } from './domain/session/session-directory.ts';
+import { Cleanup } from './jobs/cleanup.ts';
 import { MailSender } from './jobs/mail-sender.ts';
 import { parseAddress } from './mail/address-parser.ts';
 import type { MailTransport } from './mail/transport.ts';
@@ -176,6 +177,11 @@ export async function openApp(
           { err: error, mail: mail.id, letter: mail.letter.template, attempts: mail.attempts, isDead },
           isDead ? 'mail given up' : 'mail not sent; it will be tried again',
         ),
+    }),
+    cleaner: new Cleanup({
+      transact,
+      clock,
+      onCleaned: (deleted) => logger.debug({ deleted }, 'rows taken away that had ended'),
     }),
     audience: config.AUDIENCE,
     tokenPolicy,

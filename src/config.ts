@@ -24,6 +24,15 @@ const duration = (min: string, max: string) =>
       (ms) => ms >= parseDuration(min) && ms <= parseDuration(max),
       `must be between ${min} and ${max}`,
     );
+const durationOrOff = (min: string, max: string) =>
+  z
+    .string()
+    .regex(/^(?:off|\d{1,9}(?:ms|s|m|h|d))$/, 'must be off, or a number with a unit, like 10s, 5m or 12h')
+    .transform((text) => (text === 'off' ? text : parseDuration(text)))
+    .refine(
+      (value) => value === 'off' || (value >= parseDuration(min) && value <= parseDuration(max)),
+      `must be off, or between ${min} and ${max}`,
+    );
 const integer = (min: number, max: number) =>
   z
     .string()
@@ -110,6 +119,7 @@ const Environment = z.object({
   MAX_CONCURRENT_STREAMS: integer(1, 100_000).default(1_000),
   MAX_CALL_TIME: duration('100ms', '10m').default(30_000),
   SHUTDOWN_GRACE: duration('0s', '10m').default(10_000),
+  CLEANUP_INTERVAL: durationOrOff('10s', '1d').default(5 * 60_000),
   LOG_LEVEL: z
     .enum(
       ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],

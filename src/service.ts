@@ -13,6 +13,7 @@ import { maintainSigningKeys } from './domain/keyset/maintain-signing-keys.ts';
 import type { Readiness, RouteDeps } from './http/routes.ts';
 import { createRoutes } from './http/routes.ts';
 import { startHttpServer } from './http/server.ts';
+import type { JobLoop } from './jobs/job-loop.ts';
 import { startJobLoop } from './jobs/job-loop.ts';
 import { POLL_INTERVAL_MS, RevocationFeed } from './jobs/revocation-feed.ts';
 import type { Transport } from './rpc/call.ts';
@@ -89,6 +90,7 @@ export async function startService(app: App): Promise<RunningService> {
       run: () => app.apiKeyUsage.flush(),
       onFailure: onFailure('use of API keys'),
     }),
+    ...cleanupJob(app, onFailure('cleanup')),
   ];
 
   return {
@@ -107,6 +109,12 @@ export async function startService(app: App): Promise<RunningService> {
       await app.sessionDirectory.idle();
     },
   };
+}
+
+function cleanupJob(app: App, onFailure: (error: unknown) => void): readonly JobLoop[] {
+  const { CLEANUP_INTERVAL: intervalMs } = app.config;
+  if (intervalMs === 'off') return [];
+  return [startJobLoop({ intervalMs, run: (stopping) => app.cleaner.run(stopping), onFailure })];
 }
 
 function pipelineOf(app: App): StreamPipelineDeps {

@@ -130,6 +130,8 @@ describe('a variable', () => {
     ['TRUSTED_PROXIES', '10.0.0.0/', 'which 10.0.0.0/ is not'],
     ['TRUSTED_PROXIES', '::1/129', 'which ::1/129 is not'],
     ['MAX_MESSAGE_BYTES', '1', 'must be between 65536 and'],
+    ['CLEANUP_INTERVAL', '1s', 'must be off, or between 10s and 1d'],
+    ['CLEANUP_INTERVAL', 'never', 'must be off, or a number with a unit'],
     ['LOG_LEVEL', 'verbose', 'must be trace, debug'],
     ['MASTER_KEY_FILE', '/no/such/file', 'there is no file /no/such/file'],
     ['MASTER_KEY_FILE', '/', 'cannot read /'],

@@ -9,6 +9,7 @@ import { accountDeletionStore } from './account-deletion-store.ts';
 import { actionTokenStore } from './action-token-store.ts';
 import { apiKeyStore } from './api-key-store.ts';
 import { auditLog, securityEventReader } from './audit-log.ts';
+import { cleanupStore } from './cleanup-store.ts';
 import { credentialStore } from './credential-store.ts';
 import { emailStore } from './email-store.ts';
 import { isRetryable, translateError } from './errors.ts';
@@ -57,6 +58,7 @@ function bareStores(tables: Kysely<Tables>, run: RunStatement) {
     accountArchive: accountArchive(tables),
     outbox: outbox(tables),
     outboxQueue: outboxQueue(tables),
+    cleanup: cleanupStore(tables),
     instance: instanceStore(tables),
   };
 }
@@ -86,6 +88,7 @@ export function openStores({ tables, run }: Pick<Database, 'tables' | 'run'>): S
     accountArchive: translating(stores.accountArchive),
     outbox: translating(stores.outbox),
     outboxQueue: translating(stores.outboxQueue),
+    cleanup: translating(stores.cleanup),
     instance: translating(stores.instance),
   };
 }

@@ -66,5 +66,11 @@ export class AccountSchema extends Migration {
     this.addSql(
       `alter table outbox_mails add constraint outbox_mails_state_check check (state in ('pending', 'sent', 'dead', 'dropped'))`,
     );
+    // For the cleanup; none on a column that refreshes or logins write (see cleanup-store.ts).
+    this.addSql(
+      `create index outbox_mails_by_end on outbox_mails (coalesce(sent_time, next_attempt_time)) where state in ('sent', 'dropped')`,
+    );
+    this.addSql(`create index api_keys_by_end on api_keys (least(expire_time, revoke_time))`);
+    this.addSql(`create index totp_factors_pending on totp_factors (create_time) where confirm_time is null`);
   }
 }

@@ -1,0 +1,67 @@
+// Port: takes away the rows that have stopped counting; and how long each kind is kept after it has.
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/**
+ * How long rows are kept once they have stopped counting, in milliseconds, so that what happened of late can still be looked into, and no
+ * clock that is behind misses them. Letters that were given up are kept, and so are audit events.
+ */
+export const KEPT_MS = {
+  /** Expired, idle or revoked: longer than any access token lives. */
+  sessions: 7 * DAY_MS,
+  actionTokens: DAY_MS,
+  revocations: HOUR_MS,
+  /** Since the last failure; never while the account is locked. */
+  lockouts: DAY_MS,
+  /** Sent or dropped. */
+  mails: 30 * DAY_MS,
+  /** Not seen. A person's latest one is kept: after a long absence a new device must still be news. */
+  knownDevices: 180 * DAY_MS,
+  /** Expired or revoked. */
+  apiKeys: 90 * DAY_MS,
+  /** Never confirmed. */
+  totpFactors: DAY_MS,
+} as const;
+
+export type CleanupKind = keyof typeof KEPT_MS;
+
+/** Every kind. */
+export const CLEANUP_KINDS: readonly CleanupKind[] = [
+  'sessions',
+  'actionTokens',
+  'revocations',
+  'lockouts',
+  'mails',
+  'knownDevices',
+  'apiKeys',
+  'totpFactors',
+];
+
+/** A bounded piece of work. Times are epoch milliseconds. */
+export type CleanupBatch = {
+  readonly kind: CleanupKind;
+  /** What stopped counting at this time or earlier goes. */
+  readonly before: number;
+  readonly now: number;
+  /** Where the batch before left off; undefined for the beginning. */
+  readonly position: string | undefined;
+  /** How many rows go at most. */
+  readonly limit: number;
+};
+
+export type CleanupProgress = {
+  readonly deleted: number;
+  /** Whether another batch would find nothing more, but rows that somebody holds now. */
+  readonly isDone: boolean;
+  /** For the next batch; undefined when that begins at the beginning. */
+  readonly position: string | undefined;
+};
+
+/** For use within a transaction, one batch each. */
+export type CleanupStore = {
+  /** Whether nobody else, on any node, holds it; held until the transaction ends. */
+  tryHold(): Promise<boolean>;
+  /** Leaves alone, and waits for, no row that somebody holds. */
+  deleteBatch(batch: CleanupBatch): Promise<CleanupProgress>;
+};
