@@ -13,12 +13,11 @@ import type {
   AccessTokenVerifier,
   VerifiedToken,
 } from '../domain/token/access-token.ts';
+import { CLOCK_SKEW_MS } from '../domain/token/access-token.ts';
 import { signCompact } from './compact-jws.ts';
 import type { Keyset } from './keyset.ts';
 
 const TYPE = 'at+jwt';
-/** How far another machine's clock may be off. */
-const CLOCK_SKEW_MS = 5_000;
 const MAX_TOKEN_LENGTH = 16_384;
 const MAX_REMEMBERED = 20_000;
 

@@ -24,7 +24,6 @@ export type ErrorReason =
   | 'MFA_NOT_ENABLED'
   | 'MFA_NOT_PENDING'
   | 'API_KEY_LIMIT'
-  | 'LAST_LOGIN_METHOD'
   | 'ROLE_PROTECTED'
   | 'ACCOUNT_SUSPENDED'
   | 'EMAIL_TAKEN'

@@ -24,7 +24,11 @@ export function newsWords(letter: NewsLetter): LetterWords {
     case 'password_changed':
       return {
         subject: 'Your password was changed',
-        before: [`the password of your account was changed from ${letter.ipAddress}.`, NOT_YOU],
+        before: [
+          `the password of your account was changed from ${letter.ipAddress}.`,
+          NOT_YOU,
+          'API keys go on working: look through those of your account, and revoke what you do not know.',
+        ],
       };
     case 'account_locked':
       return {

@@ -31,7 +31,6 @@ const CODES: Readonly<Record<ErrorReason, Code>> = {
   MFA_NOT_ENABLED: Code.FailedPrecondition,
   MFA_NOT_PENDING: Code.FailedPrecondition,
   API_KEY_LIMIT: Code.FailedPrecondition,
-  LAST_LOGIN_METHOD: Code.FailedPrecondition,
   ROLE_PROTECTED: Code.FailedPrecondition,
   ACCOUNT_SUSPENDED: Code.FailedPrecondition,
   EMAIL_TAKEN: Code.AlreadyExists,

@@ -1072,7 +1072,8 @@ export const AuthService: GenService<{
     output: typeof RefreshTokenResponseSchema;
   },
   /**
-   * Ends the session of the calling credential, at once and on every node, and takes its cookie away. With an access token that has expired, RevokeToken with the
+   * Ends the session of the calling credential, at once and on every node, and takes its cookie away. A token that was exchanged for an API key has no session
+   * (CREDENTIAL_NOT_ALLOWED): RevokeToken ends it. With an access token that has expired, RevokeToken with the
    * refresh token does the same.
    *
    * @generated from rpc latchkey.v1.AuthService.Logout
@@ -1083,7 +1084,9 @@ export const AuthService: GenService<{
     output: typeof LogoutResponseSchema;
   },
   /**
-   * Ends every session of the caller, at once and on every node. Errors: CREDENTIAL_NOT_ALLOWED (a token that was exchanged for an API key).
+   * Ends every session of the caller, at once and on every node, and what one of them may have begun: a change of address, a login that
+   * waits for its second factor. API keys live on: RevokeApiKey ends them. Errors: CREDENTIAL_NOT_ALLOWED (a token that was exchanged for
+   * an API key).
    *
    * @generated from rpc latchkey.v1.AuthService.LogoutAll
    */

@@ -145,7 +145,7 @@ export type UpdateMeRequest = Message<"latchkey.v1.UpdateMeRequest"> & {
   user?: User | undefined;
 
   /**
-   * AIP-134: `username`, `full_name`. Nothing else can be set. Absent: every one of the two that is not empty.
+   * AIP-134: `username`, `full_name`, or `*` for both. Nothing else can be set. Absent: every one of the two that is not empty.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -790,7 +790,8 @@ export const UserService: GenService<{
     output: typeof StartEmailChangeResponseSchema;
   },
   /**
-   * Proves the new address by the token from the mail, by the account that asked for it; the old address is told. Errors: TOKEN_INVALID,
+   * Proves the new address by the token from the mail, by the account that asked for it, logged in; the old address is told. Errors:
+   * CREDENTIAL_NOT_ALLOWED (a token that was exchanged for an API key), TOKEN_INVALID,
    * TOKEN_EXPIRED, EMAIL_TAKEN, RATE_LIMITED.
    *
    * @generated from rpc latchkey.v1.UserService.ConfirmEmailChange

@@ -25,7 +25,7 @@ import type { UserWithPassword } from './user.ts';
 type ChangeStores = {
   readonly credentials: Pick<CredentialStore, 'replacePasswordHash'>;
   readonly sessions: Pick<SessionStore, 'endOthers'>;
-  readonly lockouts: Pick<LockoutStore, 'count' | 'clear'>;
+  readonly lockouts: Pick<LockoutStore, 'count' | 'lockedUntil'>;
   readonly actionTokens: Pick<ActionTokenStore, 'deleteAll'>;
   readonly audit: AuditLog;
   readonly outbox: Outbox;
@@ -107,7 +107,8 @@ async function replace(
     throw new DomainError('CONFLICT', 'The password was changed meanwhile. Try again.', {
       retryAfterMs: 100,
     });
-  const lockedUntil = await stores.lockouts.clear(lockoutKey(user, ''), now);
+  // Looked at and not cleared: else whoever knows the password could guess second factors without end.
+  const lockedUntil = await stores.lockouts.lockedUntil(lockoutKey(user, ''), now);
   if (lockedUntil !== undefined) throw accountLocked(lockedUntil, now);
   // First the challenges, then the sessions: one that a challenge is opening now is seen, or never opened.
   await stores.actionTokens.deleteAll(userId, ['password_reset', 'mfa_challenge', 'email_change']);

@@ -1,5 +1,6 @@
 // Logout, revoking one session, and logging out everywhere: at once, on every node.
 
+import type { ActionTokenStore } from '../action-token/action-token.ts';
 import type { UserStore } from '../account/user-store.ts';
 import type { AuditKind, AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
@@ -19,6 +20,7 @@ type EndStores = {
   readonly sessions: Pick<SessionStore, 'revoke'>;
   readonly revocations: Pick<RevocationStore, 'insert'>;
   readonly audit: AuditLog;
+  readonly actionTokens: Pick<ActionTokenStore, 'deleteAll'>;
 };
 
 export type EndSessionDeps = Stamp &
@@ -70,7 +72,10 @@ export async function revokeSession(
   throw new DomainError('SESSION_NOT_FOUND', 'You have no live session with this id.');
 }
 
-/** Ends every session and every token of the user, at a cost that does not grow with their number. */
+/**
+ * Ends every session and every token of the user, at a cost that does not grow with their number; and what one of them may have begun: a change
+ * of address, a login that waits for its second factor. API keys live on.
+ */
 export async function logoutAll(
   deps: EndSessionDeps,
   input: { userId: string; origin: CallOrigin },
@@ -85,6 +90,7 @@ export async function logoutAll(
       deps.tokenPolicy.accessTokenTtlMs,
     );
     await stores.revocations.insert(subject);
+    await stores.actionTokens.deleteAll(input.userId, ['email_change', 'mfa_challenge']);
     await stores.audit.append(
       auditEvent(deps, {
         kind: 'session.logout_all',

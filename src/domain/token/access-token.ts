@@ -21,6 +21,9 @@ export type AccessTokenClaims = {
   readonly authTime: number | undefined;
 };
 
+/** How far another machine's clock may be off: so long after its end a token still passes. Milliseconds. */
+export const CLOCK_SKEW_MS = 5_000;
+
 /** Port: writes tokens. */
 export type AccessTokenSigner = { sign(claims: AccessTokenClaims): MaybePromise<string> };
 

@@ -121,7 +121,9 @@ export function authServiceHandlers(
     },
 
     async logout(_request, call) {
-      const { subjectId, sessionId } = call.requirePrincipal();
+      const principal = call.requirePrincipal();
+      requireLogin(principal);
+      const { subjectId, sessionId } = principal;
       if (sessionId !== undefined) {
         await endSession(deps, { userId: subjectId, sessionId, kind: 'session.logout', origin: call.origin });
       }
