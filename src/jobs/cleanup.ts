@@ -58,7 +58,7 @@ export class Cleanup {
         left.delete(kind);
         failures.push(error);
       }
-      await delay(PAUSE_MS, undefined, { ref: false });
+      await delay(PAUSE_MS);
     }
     if (Object.keys(counts).length > 0) onCleaned(counts);
     if (failures.length > 0) throw failures[0];

@@ -108,7 +108,7 @@ type WalkedRow = {
   readonly last_looked_at: string | null;
 };
 
-// The ties are a person's devices: a step from one key to the next passes over none of them.
+// The last key looked at bounds the step, not the last row: all devices of its person belong to it.
 async function walk(
   tables: Kysely<Tables>,
   { table, key, age, only = always }: ByWalk,
@@ -117,7 +117,7 @@ async function walk(
   const looks = limit * LOOKS_PER_DELETION;
   const { rows } = await sql<WalkedRow>`
     with looked_at as materialized (
-      select ${key} as key from ${table} where ${key} > ${position}::uuid order by ${key} fetch first (${looks}::int) rows with ties),
+      select ${key} as key from ${table} where ${key} > ${position}::uuid order by ${key} limit ${looks}),
     ended as materialized (
       select ctid, ${key} as key from ${table}
       where ${key} > ${position}::uuid and ${key} <= (select key from looked_at order by key desc limit 1)
