@@ -13,6 +13,7 @@ import { checkMasterKey } from './crypto/master-key-check.ts';
 import { MasterKey } from './crypto/master-key.ts';
 import { pageTokenCodec } from './crypto/page-token-codec.ts';
 import { refreshTokenCodec } from './crypto/refresh-token-codec.ts';
+import { sessionCookieCodec } from './crypto/session-cookie-codec.ts';
 import { signingKeyMaker } from './crypto/signing-keys.ts';
 import { totp, totpSecrets } from './crypto/totp.ts';
 import { watchCursorCodec } from './crypto/watch-cursor-codec.ts';
@@ -35,6 +36,7 @@ import { unlimited } from './domain/limits/rate-limiter.ts';
 import type { RevocationChannel } from './domain/revocation/revocation-channel.ts';
 import { RevocationIndex } from './domain/revocation/revocation-index.ts';
 import { prepareMail } from './domain/mail/prepare-mail.ts';
+import { SessionDirectory } from './domain/session/session-directory.ts';
 import { MailSender } from './jobs/mail-sender.ts';
 import { parseAddress } from './mail/address-parser.ts';
 import type { MailTransport } from './mail/transport.ts';
@@ -98,6 +100,14 @@ export async function openApp(
   });
   const keyset = new Keyset({ signingKeys: stores.signingKeys, masterKey, clock });
   const revocationChannel = openChannel(config, logger);
+  const cookieCodec = sessionCookieCodec(masterKey.derive('session-cookie'));
+  const tokenPolicy = {
+    audience: config.AUDIENCE,
+    accessTokenTtlMs: config.ACCESS_TOKEN_TTL,
+    refreshTokenTtlMs: config.REFRESH_TOKEN_TTL,
+    sessionMaxAgeMs: config.SESSION_MAX_AGE,
+    refreshGraceMs: config.REFRESH_GRACE,
+  };
   const mailTransport = openMail(config, logger, dataDir);
   const publicUrl = config.PUBLIC_URL;
 
@@ -117,6 +127,7 @@ export async function openApp(
     accessTokenSigner: accessTokenSigner({ keyset, issuer: config.ISSUER }),
     accessTokenVerifier: new RememberingVerifier({ keyset, clock, issuer: config.ISSUER }),
     refreshTokenCodec: refreshTokenCodec(masterKey.derive('refresh-token')),
+    sessionCookieCodec: cookieCodec,
     pageTokenCodec: pageTokenCodec(masterKey),
     watchCursorCodec: watchCursorCodec(masterKey),
     apiKeyCodec,
@@ -127,6 +138,14 @@ export async function openApp(
     backupCodes: backupCodes(masterKey),
     apiKeyDirectory: new ApiKeyDirectory({ apiKeys: stores.apiKeys, apiKeyCodec, clock }),
     apiKeyUsage: new ApiKeyUsage({ apiKeys: stores.apiKeys, clock }),
+    sessionDirectory: new SessionDirectory({
+      sessions: stores.sessions,
+      sessionCookieCodec: cookieCodec,
+      tokenPolicy,
+      clock,
+      onTouchFailure: (error) =>
+        logger.warn({ err: error }, 'use of a session not noted; the next one will be'),
+    }),
     onKeyOutsideNetworks: (apiKey: string, ip: string) =>
       logger.warn({ apiKey, ip }, 'API key refused: shown from outside its networks'),
     newSigningKey: signingKeyMaker(masterKey),
@@ -159,13 +178,7 @@ export async function openApp(
         ),
     }),
     audience: config.AUDIENCE,
-    tokenPolicy: {
-      audience: config.AUDIENCE,
-      accessTokenTtlMs: config.ACCESS_TOKEN_TTL,
-      refreshTokenTtlMs: config.REFRESH_TOKEN_TTL,
-      sessionMaxAgeMs: config.SESSION_MAX_AGE,
-      refreshGraceMs: config.REFRESH_GRACE,
-    },
+    tokenPolicy,
   };
 }
 

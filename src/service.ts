@@ -104,6 +104,7 @@ export async function startService(app: App): Promise<RunningService> {
       await Promise.all([mailJob.stop(), stopGrpc(grpc, pipeline.activeCalls, graceMs), http.close(graceMs)]);
       await Promise.all(jobs.map((job) => job.stop()));
       await app.apiKeyUsage.flush().catch(onFailure('use of API keys'));
+      await app.sessionDirectory.idle();
     },
   };
 }
@@ -113,6 +114,7 @@ function pipelineOf(app: App): StreamPipelineDeps {
     accessTable: accessTable(SERVICES, { anonymousValidation: app.config.ANONYMOUS_VALIDATION }),
     authenticate: (presented) => authenticate(app, presented),
     clientAddress: clientAddressBehind(app.config.TRUSTED_PROXIES),
+    cookieOrigins: new Set([new URL(app.config.PUBLIC_URL).origin, ...app.config.ALLOWED_ORIGINS]),
     rateLimiter: app.rateLimiter,
     clock: app.clock,
     logger: app.logger,

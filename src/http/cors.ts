@@ -25,6 +25,8 @@ export function answerCors(
   const isAllowed = origin !== undefined && allowedOrigins.has(origin);
   if (isAllowed) {
     response.setHeader('access-control-allow-origin', origin);
+    // Only ever beside the name of an allowed origin: with a wildcard or a reflected one, any site could call as the person.
+    response.setHeader('access-control-allow-credentials', 'true');
     response.setHeader('access-control-expose-headers', EXPOSED_HEADERS);
   }
   if (request.method !== 'OPTIONS') return false;

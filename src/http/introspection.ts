@@ -28,7 +28,7 @@ export type IntrospectionDeps = AssessDeps & {
 export const INTROSPECTION_PATH = '/oauth2/introspect';
 
 /**
- * POST /oauth2/introspect. Access tokens and API keys are told about; a refresh token is `{"active":false}`, for it is good for refreshing
+ * POST /oauth2/introspect. Access tokens, API keys and session cookies are told about; a refresh token is `{"active":false}`, for it is good for refreshing
  * alone. `token_type_hint` is not needed: each kind of token is known by its form. Errors: as of ValidateToken.
  */
 export function introspectionEndpoint(deps: IntrospectionDeps): OAuthEndpoint {
@@ -62,7 +62,8 @@ function encodeActive(deps: IntrospectionDeps, { principal, claims }: ActiveToke
     active: true,
     scope: principal.scopes.join(' '),
     client_id: claims?.clientId ?? (principal.kind === 'service' ? principal.subjectId : undefined),
-    token_type: 'Bearer',
+    // A cookie is good in a cookie alone.
+    token_type: principal.credential === 'session_cookie' ? undefined : 'Bearer',
     exp: expiresAt === undefined ? undefined : seconds(expiresAt),
     iat: claims === undefined ? undefined : seconds(claims.issuedAt),
     nbf: claims === undefined ? undefined : seconds(claims.notBefore),

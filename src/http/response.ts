@@ -5,6 +5,7 @@ export type HttpResponse = {
   statusCode: number;
   setHeader(name: string, value: string): unknown;
   hasHeader(name: string): boolean;
+  removeHeader(name: string): unknown;
   end(body: string): unknown;
 };
 

@@ -87,4 +87,5 @@ function sendJwks(deps: RouteDeps, response: HttpResponse): void {
 function makePublic(response: HttpResponse, maxAgeSeconds: number): void {
   response.setHeader('cache-control', `public, max-age=${maxAgeSeconds}`);
   response.setHeader('access-control-allow-origin', '*');
+  response.removeHeader('access-control-allow-credentials');
 }

@@ -8,10 +8,13 @@ import { plainRequestId, plainUserAgent } from '../domain/audit/call-origin.ts';
 import { DomainError } from '../domain/errors.ts';
 import type { LimitState, RateLimiter } from '../domain/limits/rate-limiter.ts';
 import { noting, tighter } from '../domain/limits/rate-limiter.ts';
+import type { CookieGrant } from '../domain/session/hand-out.ts';
 import type { ClientAddress } from './client-address.ts';
+import type { CookieCarrier } from './session-cookie.ts';
+import { CLEARING_COOKIE, cookieObstacle, sessionCookies, settingCookie } from './session-cookie.ts';
 
 /** What an adapter knows of a call. */
-export type Transport = {
+export type Transport = CookieCarrier & {
   /** The values of a header, in order. Names are lower case. */
   headerValues(name: string): readonly string[];
   /** The request as it came, where the protocol has it in one piece and uncompressed. */
@@ -27,6 +30,12 @@ export type Transport = {
 // gRPC tells of every call that ends in an error as of a cancelled one: without a reason of ours each would make an exception that nobody reads.
 const GONE = 'the caller is gone';
 
+/** What a service knows of all its calls. */
+export type CallSetting = {
+  readonly clientAddress: ClientAddress;
+  readonly cookieOrigins: ReadonlySet<string>;
+};
+
 /** A call. What few calls ask for is worked out when it is asked for. */
 export class Call {
   readonly method: DescMethod;
@@ -35,15 +44,17 @@ export class Call {
   principal: Principal | undefined;
   /** The tightest of the limits that the call was counted toward, for the answer's headers; undefined when there was none. */
   limit: LimitState | undefined;
-  readonly #clientAddress: ClientAddress;
+  /** The value of the answer's `set-cookie`; undefined when there is none. */
+  setCookie: string | undefined;
+  readonly #setting: CallSetting;
   #requestId: string | undefined;
   #controller: AbortController | undefined;
   #isAborted = false;
 
-  constructor(method: DescMethod, transport: Transport, clientAddress: ClientAddress) {
+  constructor(method: DescMethod, transport: Transport, setting: CallSetting) {
     this.method = method;
     this.transport = transport;
-    this.#clientAddress = clientAddress;
+    this.#setting = setting;
   }
 
   /** The caller's `x-request-id` when it is a plain one, else one of ours. */
@@ -56,7 +67,8 @@ export class Call {
 
   /** The address of the client, also behind trusted proxies. */
   get clientAddress(): string {
-    return this.#clientAddress(this.transport.peerAddress, this.transport.headerValues('x-forwarded-for'));
+    const { peerAddress } = this.transport;
+    return this.#setting.clientAddress(peerAddress, this.transport.headerValues('x-forwarded-for'));
   }
 
   /** Where the call came from, for the audit log and the session list. */
@@ -66,6 +78,31 @@ export class Call {
       userAgent: plainUserAgent(this.transport.headerValues('user-agent')[0]),
       requestId: this.requestId,
     };
+  }
+
+  /** Why the call can neither show a session cookie nor get one, as what is wrong with asking for it; undefined when it can. */
+  get cookieObstacle(): string | undefined {
+    return cookieObstacle(this.transport, this.#setting.cookieOrigins);
+  }
+
+  /** The values of the session cookie that count. */
+  get sessionCookies(): readonly string[] {
+    return sessionCookies(this.transport, this.#setting.cookieOrigins);
+  }
+
+  /** Lets the answer set the cookie of a session that was opened for this caller. */
+  giveCookie(grant: CookieGrant): void {
+    this.setCookie = settingCookie(grant);
+  }
+
+  /** Lets the answer take the session cookie away. */
+  clearCookie(): void {
+    this.setCookie = CLEARING_COOKIE;
+  }
+
+  /** As `clearCookie`, for a caller who came by the cookie: its session has ended. */
+  clearOwnCookie(): void {
+    if (this.principal?.credential === 'session_cookie') this.clearCookie();
   }
 
   /** Notes a limit that the call was counted toward. */

@@ -110,10 +110,17 @@ function addStreaming(
 }
 
 function setHeaders(context: HandlerContext, call: Call | undefined): void {
-  if (call !== undefined) context.responseHeader.set('x-request-id', call.requestId);
   context.responseHeader.set('cache-control', 'no-store');
-  if (call?.limit === undefined) return;
-  for (const [name, value] of limitHeaders(call.limit)) context.responseHeader.set(name, value);
+  if (call === undefined) return;
+  for (const [name, value] of headersOf(call)) context.responseHeader.set(name, value);
+}
+
+function headersOf({ requestId, limit, setCookie }: Call): ReadonlyArray<readonly [string, string]> {
+  return [
+    ['x-request-id', requestId],
+    ...(limit === undefined ? [] : limitHeaders(limit)),
+    ...(setCookie === undefined ? [] : [['set-cookie', setCookie] as const]),
+  ];
 }
 
 function decode(method: DescMethod, context: HandlerContext, decoded: Message): Message {
@@ -129,6 +136,8 @@ function transportOf(context: HandlerContext): Transport {
       return value === null ? [] : [value];
     },
     requestBytes: undefined,
+    // What is asked for by GET is the same for everyone.
+    takesCookies: context.requestMethod === 'POST',
     timeoutMs: context.timeoutMs(),
     peerAddress: context.values.get(peerAddress),
     onCancelled(listener) {

@@ -7,7 +7,7 @@ import type { Call } from './call.ts';
 import type { PipelineDeps } from './pipeline.ts';
 import type { RoleDirectory } from '../domain/access/role.ts';
 import type { RevocationIndex } from '../domain/revocation/revocation-index.ts';
-import { presentedBy } from './pipeline.ts';
+import { authenticated } from './caller.ts';
 
 export type CredentialWatchDeps = Pick<PipelineDeps, 'authenticate' | 'clock'> & {
   readonly revocationIndex: Pick<RevocationIndex, 'isFresh' | 'isRevoked'>;
@@ -41,7 +41,7 @@ export class CredentialWatch {
   async check(): Promise<void> {
     if (this.holds) return;
     const { version } = this.#deps.roleDirectory;
-    const principal = await this.#deps.authenticate(presentedBy(this.#call));
+    const principal = await authenticated(this.#deps, this.#call);
     if (this.#rule.mode === 'guarded') requireAccess(this.#rule, principal, this.#deps.clock.now());
     this.#call.principal = principal;
     this.#rolesVersion = version;

@@ -166,6 +166,8 @@ function written(call: ServerWritableStream<Buffer, Buffer>, bytes: Buffer): Pro
 }
 
 class GrpcTransport implements Transport {
+  // No browser speaks gRPC.
+  readonly takesCookies = false;
   // grpc-js answers for a deadline that has passed.
   readonly timeoutMs = undefined;
   readonly #call: GrpcCall;

@@ -2,10 +2,6 @@
 
 import type { DescMethod, Message } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
-import { requireAccess } from '../domain/access/access-rule.ts';
-import type { PresentedCredentials } from '../domain/access/authenticate.ts';
-import type { Principal } from '../domain/access/principal.ts';
-import type { Clock } from '../domain/clock.ts';
 import { DomainError } from '../domain/errors.ts';
 import { RateLimitedError } from '../domain/limits/rate-limited.ts';
 import type { LimitClass, RateLimiter } from '../domain/limits/rate-limiter.ts';
@@ -17,6 +13,8 @@ import type { ActiveCalls } from './active-calls.ts';
 import { addressKey } from './address-key.ts';
 import type { Transport } from './call.ts';
 import { Call } from './call.ts';
+import type { CallerDeps } from './caller.ts';
+import { callerOf } from './caller.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { RpcError } from './error-table.ts';
 import { toRpcError } from './error-table.ts';
@@ -27,12 +25,12 @@ export type Handler = (request: Message, call: Call) => MaybePromise<Message>;
 /** The answer to a call that was answered before and would be answered the same now. It looks at the credential itself. */
 export type Recall = (transport: Transport) => Message | undefined;
 
-export type PipelineDeps = {
+export type PipelineDeps = CallerDeps & {
   readonly accessTable: AccessTable;
-  readonly authenticate: (presented: PresentedCredentials) => MaybePromise<Principal>;
   readonly clientAddress: ClientAddress;
+  /** Whose pages may call by the session cookie. */
+  readonly cookieOrigins: ReadonlySet<string>;
   readonly rateLimiter: RateLimiter;
-  readonly clock: Clock;
   readonly logger: Logger;
   /** No call runs longer, whatever its caller allows. */
   readonly maxCallMs: number;
@@ -67,7 +65,7 @@ export function serveMethod(
   return (transport, decode) => {
     const known = recall?.(transport);
     if (known !== undefined) return { response: known, call: undefined };
-    const call = new Call(method, transport, deps.clientAddress);
+    const call = new Call(method, transport, deps);
     const startTime = deps.clock.now();
     try {
       const response = after(callerOf(deps, rule, call), (principal) => {
@@ -133,42 +131,6 @@ async function countUse(deps: PipelineDeps, limitClass: LimitClass, call: Call):
   await limiter.consume(limitClass, 'address', addressKey(call.origin.ipAddress));
   if (limitClass === 'credentials')
     await limiter.consume(limitClass, 'account', call.requirePrincipal().subjectId);
-}
-
-function callerOf(deps: PipelineDeps, rule: AccessRule, call: Call): MaybePromise<Principal | undefined> {
-  if (rule.mode === 'public') return undefined;
-  const presented = presentedBy(call);
-  if (rule.mode === 'optional') return knownOrAnonymous(deps, presented);
-  return after(deps.authenticate(presented), (principal) => {
-    requireAccess(rule, principal, deps.clock.now());
-    return principal;
-  });
-}
-
-/** The credentials of the call, unread. */
-export function presentedBy(call: Call): PresentedCredentials {
-  const { transport } = call;
-  return {
-    authorization: transport.headerValues('authorization'),
-    get apiKey() {
-      return transport.headerValues('x-api-key');
-    },
-    get clientAddress() {
-      return call.clientAddress;
-    },
-  };
-}
-
-async function knownOrAnonymous(
-  deps: PipelineDeps,
-  presented: PresentedCredentials,
-): Promise<Principal | undefined> {
-  try {
-    return await deps.authenticate(presented);
-  } catch (error) {
-    if (error instanceof DomainError && error.reason.startsWith('TOKEN_')) return undefined;
-    throw error;
-  }
 }
 
 /** What the log says of every call. */

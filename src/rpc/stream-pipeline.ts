@@ -40,9 +40,7 @@ export function serveStream(
   const rule = deps.accessTable.get(method);
   if (rule === undefined) throw new Error(`${method.parent.typeName}/${method.name} has no access rule`);
   return (transport, decode) =>
-    new ServedStream(deps, rule, new Call(method, transport, deps.clientAddress), (call) =>
-      handler(decode(), call),
-    );
+    new ServedStream(deps, rule, new Call(method, transport, deps), (call) => handler(decode(), call));
 }
 
 /** A stream as an adapter sees it. Ask for the next step when the one before has been written: that is all the back-pressure there is. */

@@ -97,10 +97,13 @@ export class VerdictMemory {
   }
 }
 
-// No header holds a line feed, so that no two pairs of credential and request run together into the same text.
+// Every header that a credential may stand in counts, and whether it is there: what one caller asked is no answer to another, least of all to
+// one who shows nothing. No header holds a line feed, so that no two calls run together into the same text.
 function fingerprintOf(transport: Transport): string | undefined {
   const { requestBytes } = transport;
-  const [authorization = '', second] = transport.headerValues('authorization');
-  if (requestBytes === undefined || second !== undefined) return undefined;
-  return hash('sha256', `${authorization}\n${requestBytes.toString('latin1')}`, 'base64');
+  const authorization = transport.headerValues('authorization');
+  const apiKey = transport.headerValues('x-api-key');
+  if (requestBytes === undefined || authorization.length > 1 || apiKey.length > 1) return undefined;
+  const shown = `${authorization.length}${authorization[0] ?? ''}\n${apiKey[0] ?? ''}\n`;
+  return hash('sha256', shown + requestBytes.toString('latin1'), 'base64');
 }

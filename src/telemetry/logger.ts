@@ -20,11 +20,13 @@ const SECRETS = [
   'refreshToken',
   'authorization',
   'cookie',
+  'setCookie',
   'secret',
   'masterKey',
   'adminPassword',
   'gatewayApiKey',
   '["x-api-key"]',
+  '["set-cookie"]',
 ];
 
 /** A logger that writes JSON lines to `destination`, standard output by default. */

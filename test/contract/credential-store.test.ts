@@ -13,7 +13,18 @@ describeOnEveryDatabase('CredentialStore', (open) => {
   });
   const set = (userId: string, hash: string) =>
     db.transact(({ credentials }) => credentials.setPasswordHash(userId, hash, NOW + 1));
+  const replace = (userId: string, checkedHash: string, newHash = 'new') =>
+    db.transact(({ credentials }) =>
+      credentials.replacePasswordHash({ userId, checkedHash, newHash, now: NOW + 1 }),
+    );
   const found = (key: string) => db.stores.users.findByIdentifier(key);
+  const insert = async (passwordHash: string | undefined) => {
+    const user = sampleUser({ passwordHash });
+    await db.stores.users.insert(user);
+    return user;
+  };
+  const setStatus = (id: string, status: string) =>
+    db.database.tables.updateTable('users').set({ status }).where('id', '=', id).execute();
 
   it('sets the hash of an active account, also of one that had none, and of no other', async () => {
     const [user, bare, other] = [sampleUser(), sampleUser({ passwordHash: undefined }), sampleUser()];
@@ -26,18 +37,43 @@ describeOnEveryDatabase('CredentialStore', (open) => {
   });
 
   it('leaves an account that is suspended, deleted or unknown as it is', async () => {
-    const user = sampleUser();
-    await db.stores.users.insert(user);
+    const user = await insert('old');
     for (const status of ['suspended', 'deleted']) {
-      await db.database.tables.updateTable('users').set({ status }).where('id', '=', user.id).execute();
+      await setStatus(user.id, status);
       expect(await set(user.id, 'new')).toBe(false);
+      expect(await replace(user.id, 'old')).toBeUndefined();
     }
     expect(await set(newId(), 'new')).toBe(false);
-    await db.database.tables
-      .updateTable('users')
-      .set({ status: 'active' })
-      .where('id', '=', user.id)
-      .execute();
-    expect(await found(user.email.key)).toMatchObject({ passwordHash: user.passwordHash, updateTime: NOW });
+    expect(await replace(newId(), 'old')).toBeUndefined();
+    await setStatus(user.id, 'active');
+    expect(await found(user.email.key)).toMatchObject({ passwordHash: 'old', updateTime: NOW });
+  });
+
+  it('replaces the hash that was checked, of one account, and neither epoch', async () => {
+    const [user, other] = [await insert('old'), await insert('old')];
+    const replaced = await replace(user.id, 'old');
+    expect(replaced).toMatchObject({ id: user.id, tokenVersion: 1, sessionEpoch: 1, updateTime: NOW + 1 });
+    expect(await found(user.email.key)).toEqual({ ...replaced, passwordHash: 'new' });
+    expect(await found(other.email.key)).toMatchObject({ passwordHash: 'old', updateTime: NOW });
+  });
+
+  it('replaces nothing when another hash is stored, or none', async () => {
+    const [user, bare] = [await insert('old'), await insert(undefined)];
+    for (const checkedHash of ['other', 'OLD', '']) {
+      expect(await replace(user.id, checkedHash)).toBeUndefined();
+      expect(await replace(bare.id, checkedHash)).toBeUndefined();
+    }
+    expect(await found(user.email.key)).toMatchObject({ passwordHash: 'old', updateTime: NOW });
+    expect(await found(bare.email.key)).toMatchObject({ passwordHash: undefined, updateTime: NOW });
+  });
+
+  it('lets one of many replacements at once win', async () => {
+    const user = await insert('old');
+    const outcomes = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => replace(user.id, 'old', `new ${index}`)),
+    );
+    expect(outcomes.filter((outcome) => outcome !== undefined)).toHaveLength(1);
+    const winner = outcomes.findIndex((outcome) => outcome !== undefined);
+    expect(await found(user.email.key)).toMatchObject({ passwordHash: `new ${winner}` });
   });
 });

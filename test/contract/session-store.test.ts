@@ -4,7 +4,7 @@ import { beforeAll, expect, it } from 'vitest';
 
 import { newId } from '../../src/crypto/ids.ts';
 import type { Session } from '../../src/domain/session/session.ts';
-import type { EndOthers, Rotation, SessionPageQuery } from '../../src/domain/session/session-store.ts';
+import type { EndOthers, Rotation, SessionPageQuery, Touch } from '../../src/domain/session/session-store.ts';
 import { describeOnEveryDatabase, type TestStores } from '../support/databases.ts';
 import { DAY_MS, MINUTE_MS, NOW, sampleSession, sampleUser } from '../support/samples.ts';
 import { anything } from '../support/matchers.ts';
@@ -169,40 +169,89 @@ describeOnEveryDatabase('SessionStore', (open) => {
     expect(await db.stores.sessions.revoke(session.id, session.userId, NOW)).toBe(true);
     return session;
   };
+  const ending = (kept: Session, change: Partial<EndOthers> = {}): EndOthers => ({
+    userId: kept.userId,
+    keptId: kept.id,
+    amr: [],
+    seenSince: NOW - MINUTE_MS,
+    now: NOW,
+    expireTime: NOW + MINUTE_MS,
+    ...change,
+  });
   const endOthers = (kept: Session, change: Partial<EndOthers> = {}) =>
-    db.transact(({ sessions }) =>
-      sessions.endOthers({
-        userId: kept.userId,
-        keptId: kept.id,
-        amr: [],
-        seenSince: NOW - MINUTE_MS,
-        now: NOW,
-        expireTime: NOW + MINUTE_MS,
-        ...change,
-      }),
-    );
+    db.transact(({ sessions }) => sessions.endOthers(ending(kept, change)));
+  const byId = (left: { id: string }, right: { id: string }) => left.id.localeCompare(right.id);
 
-  it('ends all sessions of a user but one, and revokes those that were seen lately', async () => {
+  it('ends all sessions of a user but one, and revokes those that may have or may get an access token', async () => {
     const userId = await insertUser();
-    const [kept, seen, idle] = [
+    const kept = await insert({ userId });
+    const lately = NOW - MINUTE_MS + 1;
+    const others = [
       await insert({ userId }),
-      await insert({ userId }),
-      await insert({ userId, lastSeenTime: NOW - MINUTE_MS }),
+      await insert({ userId, createTime: NOW - 20 * DAY_MS, lastSeenTime: NOW - 20 * DAY_MS }),
+      await insert({ userId, lastSeenTime: NOW - MINUTE_MS, expireTime: NOW + 1 }),
+      await insert({ userId, lastSeenTime: lately, expireTime: NOW }),
     ];
-    const dead = [await insert({ userId, epoch: 0 }), await insertRevoked({ userId })];
+    const dead = [
+      await insert({ userId, lastSeenTime: NOW - MINUTE_MS, expireTime: NOW }),
+      await insert({ userId, epoch: 0 }),
+      await insertRevoked({ userId }),
+    ];
     const stranger = await insert();
-    expect(await endOthers(kept)).toEqual([
-      { form: 'session', id: seen.id, revokeTime: NOW, expireTime: NOW + MINUTE_MS },
-    ]);
+    const expected = others
+      .map(({ id }) => ({ form: 'session', id, revokeTime: NOW, expireTime: NOW + MINUTE_MS }))
+      .toSorted(byId);
+    expect((await endOthers(kept))?.toSorted(byId)).toEqual(expected);
     const { revocations } = await db.stores.revocations.snapshot(NOW);
+    const ids = new Set(others.map(({ id }) => id));
+    expect(revocations.filter(({ id }) => ids.has(id)).toSorted(byId)).toEqual(expected);
     const revoked = revocations.map(({ id }) => id);
-    expect(revoked).toContain(seen.id);
-    for (const { id } of [kept, idle, stranger, ...dead]) expect(revoked).not.toContain(id);
+    for (const { id } of [kept, stranger, ...dead]) expect(revoked).not.toContain(id);
     for (const session of [kept, stranger])
       expect(await db.stores.sessions.rotate(rotation(session))).toBeDefined();
-    for (const session of [seen, idle])
-      expect(await db.stores.sessions.rotate(rotation(session))).toBeUndefined();
-    expect(await db.stores.users.findById(userId)).toMatchObject({ sessionEpoch: 2, tokenVersion: 1 });
+    for (const session of others) expect(await db.stores.sessions.rotate(rotation(session))).toBeUndefined();
+    expect(await db.stores.users.findById(userId)).toMatchObject({
+      sessionEpoch: 2,
+      tokenVersion: 1,
+      updateTime: NOW,
+    });
+  });
+
+  it('carries the kept session over as it is, and no other, any number of times', async () => {
+    const userId = await insertUser();
+    const [kept, other] = [await insert({ userId }), await insert({ userId })];
+    const before = await stored(kept.id);
+    for (const epoch of [2, 3]) {
+      // What has been ended once is not revoked again.
+      expect(await endOthers(kept)).toHaveLength(epoch === 2 ? 1 : 0);
+      expect(await stored(kept.id)).toEqual({ ...before, epoch });
+      expect(await stored(other.id)).toMatchObject({ epoch: 1 });
+    }
+  });
+
+  it('lets one of many sessions live that end each other at once', async () => {
+    const userId = await insertUser();
+    const rivals = await Promise.all(Array.from({ length: 20 }, () => insert({ userId })));
+    const outcomes = await Promise.all(
+      rivals.map((rival) =>
+        db
+          .transact(async ({ sessions }) => {
+            if ((await sessions.endOthers(ending(rival))) === undefined) throw new Error('ended');
+            return rival.id;
+          })
+          .catch((error: unknown) => String(error)),
+      ),
+    );
+    expect(outcomes.filter((outcome) => outcome === 'Error: ended')).toHaveLength(19);
+    const live = await db.stores.sessions.listLive({
+      userId,
+      epoch: 2,
+      now: NOW,
+      before: undefined,
+      limit: 20,
+    });
+    expect(live.map(({ id }) => id)).toEqual(outcomes.filter((outcome) => outcome !== 'Error: ended'));
+    expect(await db.stores.users.findById(userId)).toMatchObject({ sessionEpoch: 2 });
   });
 
   it('lets no session rotate that is ended by a transaction still open', async () => {
@@ -217,6 +266,77 @@ describeOnEveryDatabase('SessionStore', (open) => {
       return { rotated };
     });
     expect(await rotating.rotated).toBeUndefined();
+  });
+
+  it('revokes also the sessions of cookies that were not seen for long', async () => {
+    const userId = await insertUser();
+    const kept = await insert({ userId, usesCookie: true });
+    const idle = { userId, usesCookie: true, lastSeenTime: NOW - 2 * DAY_MS };
+    const [live] = [await insert(idle), await insert({ ...idle, expireTime: NOW })];
+    expect(await endOthers(kept)).toMatchObject([{ form: 'session', id: live.id }]);
+    expect(await stored(kept.id)).toMatchObject({ epoch: 2 });
+  });
+
+  const touch = (session: Session, change: Partial<Touch> = {}) =>
+    db.stores.sessions.touch({
+      sessionId: session.id,
+      now: NOW + MINUTE_MS,
+      expireTime: NOW + 8 * DAY_MS,
+      seenBefore: NOW,
+      ...change,
+    });
+
+  it('moves the idle end of a cookie session on, and never beyond its last', async () => {
+    const session = await insert({ usesCookie: true });
+    await touch(session);
+    const moved = { ...session, lastSeenTime: NOW + MINUTE_MS, expireTime: NOW + 8 * DAY_MS };
+    expect(await stored(session.id)).toEqual({ ...moved, salt: anything });
+    await touch(session, {
+      now: NOW + 2 * MINUTE_MS,
+      expireTime: NOW + 90 * DAY_MS,
+      seenBefore: NOW + MINUTE_MS,
+    });
+    expect(await stored(session.id)).toMatchObject({ expireTime: session.maxExpireTime });
+    await touch(session, { now: NOW + 3 * MINUTE_MS, expireTime: NOW, seenBefore: NOW + 2 * MINUTE_MS });
+    expect(await stored(session.id)).toMatchObject({
+      lastSeenTime: NOW + 3 * MINUTE_MS,
+      expireTime: session.maxExpireTime,
+    });
+  });
+
+  it('leaves sessions that are dead, seen of late, or no cookie sessions as they are, and rotates no cookie session', async () => {
+    const others = [
+      await insert(),
+      await insert({ usesCookie: true, lastSeenTime: NOW + 1 }),
+      await insert({ usesCookie: true, expireTime: NOW + MINUTE_MS }),
+      await insert({ usesCookie: true, maxExpireTime: NOW + MINUTE_MS }),
+      await insertRevoked({ usesCookie: true }),
+    ];
+    const before = await Promise.all(others.map(({ id }) => stored(id)));
+    await Promise.all(others.map((session) => touch(session)));
+    await touch(sampleSession(newId()));
+    expect(await Promise.all(others.map(({ id }) => stored(id)))).toEqual(before);
+    const cookie = await insert({ usesCookie: true });
+    const two = [cookie, await insert({ usesCookie: true })];
+    for (const rotated of [
+      await db.stores.sessions.rotate(rotation(cookie)),
+      ...(await Promise.all(two.map((session) => db.stores.sessions.rotate(rotation(session))))),
+    ])
+      expect(rotated).toBeUndefined();
+  });
+
+  it('notes many uses at once, of many sessions and of one, against their end', async () => {
+    const sessions = await Promise.all(Array.from({ length: 50 }, () => insert({ usesCookie: true })));
+    const [ended] = sessions;
+    await Promise.all([
+      ...sessions.map((session) => touch(session)),
+      ...sessions.toReversed().map((session) => touch(session)),
+      db.stores.sessions.revoke(ended?.id ?? '', ended?.userId ?? '', NOW + 1),
+    ]);
+    await Promise.all(sessions.map((session) => touch(session)));
+    const [first, ...rest] = await Promise.all(sessions.map(({ id }) => stored(id)));
+    expect(first).toMatchObject({ revokeTime: NOW + 1 });
+    for (const session of rest) expect(session).toMatchObject({ lastSeenTime: NOW + MINUTE_MS });
   });
 
   it('adds to what the kept session has proved, each once', async () => {
@@ -239,14 +359,15 @@ describeOnEveryDatabase('SessionStore', (open) => {
     for (const session of others) expect(await endOthers(session)).toBeUndefined();
   });
 
-  it('keeps a longer revocation of a session that it ends', async () => {
+  it('keeps a longer revocation of a session that it ends, and shows it to a reader in the middle of the stream', async () => {
     const userId = await insertUser();
     const [kept, seen] = [await insert({ userId }), await insert({ userId })];
-    const longer = { form: 'session', id: seen.id, revokeTime: NOW, expireTime: NOW + DAY_MS } as const;
+    const longer = { form: 'session', id: seen.id, revokeTime: NOW - 5, expireTime: NOW + DAY_MS } as const;
     await db.stores.revocations.insert(longer);
+    const { cursor } = await db.stores.revocations.snapshot(NOW);
     await endOthers(kept);
-    const { revocations } = await db.stores.revocations.snapshot(NOW);
-    expect(revocations).toContainEqual(longer);
+    const { revocations } = await db.stores.revocations.since(cursor);
+    expect(revocations.filter(({ id }) => id === seen.id)).toEqual([longer]);
   });
 
   it('lists live sessions newest first, page by page, each once', async () => {

@@ -40,6 +40,7 @@ describeOnEveryDatabase('UserStore', (open) => {
       lastLoginTime: undefined,
     });
     const withPassword = { ...found, passwordHash: user.passwordHash };
+    expect(await users.findWithPassword(user.id)).toEqual(withPassword);
     expect(await users.findByIdentifier(user.email.key)).toEqual(withPassword);
     expect(await users.findByIdentifier(user.username?.key ?? '')).toEqual(withPassword);
   });
@@ -49,6 +50,7 @@ describeOnEveryDatabase('UserStore', (open) => {
     const user = sampleUser();
     await users.insert(user);
     expect(await users.findById(newId())).toBeUndefined();
+    expect(await users.findWithPassword(newId())).toBeUndefined();
     for (const key of ['', '@', 'nobody', "' or 1=1 --", user.email.text, user.username?.text ?? '']) {
       expect(await users.findByIdentifier(key)).toBeUndefined();
     }
@@ -61,6 +63,10 @@ describeOnEveryDatabase('UserStore', (open) => {
       username: undefined,
       passwordHash: undefined,
     });
+    expect(await db.stores.users.findWithPassword(bare[0]?.id ?? '')).toHaveProperty(
+      'passwordHash',
+      undefined,
+    );
   });
 
   it('tells which key is taken and goes on with the transaction', async () => {
@@ -114,6 +120,7 @@ describeOnEveryDatabase('UserStore', (open) => {
     await users.insert(user);
     await setStatus(user.id, 'deleted');
     expect(await users.findById(user.id)).toBeUndefined();
+    expect(await users.findWithPassword(user.id)).toBeUndefined();
     expect(await users.findByIdentifier(user.email.key)).toBeUndefined();
     expect(await users.findByIdentifier(user.username?.key ?? '')).toBeUndefined();
     expect(await users.insert(sampleUser({ email: user.email }))).toBe('email_taken');

@@ -1,4 +1,4 @@
-// Holds refresh tokens and API keys: they read back, have one spelling, and not one bit of them may change.
+// Holds refresh tokens, session cookies and API keys: they read back, have one spelling, and not one bit of them may change.
 
 import { randomBytes } from 'node:crypto';
 import * as fc from 'fast-check';
@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { apiKeyCodec } from '../../src/crypto/api-key-codec.ts';
 import { newId } from '../../src/crypto/ids.ts';
 import { refreshTokenCodec } from '../../src/crypto/refresh-token-codec.ts';
+import { sessionCookieCodec } from '../../src/crypto/session-cookie-codec.ts';
 import { SALT_LENGTH } from '../../src/domain/session/refresh-token.ts';
 import { uuidFromBytes, uuidToBytes } from '../../src/crypto/uuid-bytes.ts';
 
@@ -73,6 +74,35 @@ describe('a refresh token', () => {
   it('has one spelling', () => {
     for (const text of misspelt(codec.write(content))) expect(codec.read(text)).toBeUndefined();
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => codec.read(text) === undefined));
+  });
+});
+
+describe('a session cookie', () => {
+  const key = randomBytes(32);
+  const cookies = sessionCookieCodec(key);
+  const { sessionId, salt } = content;
+
+  it('says what was written, and is genuine under its own key alone', () => {
+    const cookie = cookies.write({ sessionId, salt });
+    expect(cookie).toMatch(/^lksc_[A-Za-z0-9_-]{88}$/);
+    expect(cookies.read(cookie)).toEqual({ sessionId, salt });
+    expect(cookies.write({ sessionId: newId(), salt })).not.toBe(cookie);
+    expect(cookies.write({ sessionId, salt: randomBytes(SALT_LENGTH) })).not.toBe(cookie);
+    expect(sessionCookieCodec(randomBytes(32)).read(cookie)).toBeUndefined();
+  });
+
+  it('with any one bit flipped is none, and has one spelling', () => {
+    const cookie = cookies.write({ sessionId, salt });
+    const near = [...flipped(cookie, 'lksc_'), ...misspelt(cookie)];
+    expect(near.filter((text) => cookies.read(text) !== undefined)).toEqual([]);
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => cookies.read(text) === undefined));
+  });
+
+  it('is no refresh token, nor is one a cookie, even under the same key', () => {
+    const tokens = refreshTokenCodec(key);
+    const [cookie, token] = [cookies.write({ sessionId, salt }), tokens.write(content)];
+    for (const text of [cookie, `lkrt_${cookie.slice(5)}`]) expect(tokens.read(text)).toBeUndefined();
+    for (const text of [token, `lksc_${token.slice(5)}`]) expect(cookies.read(text)).toBeUndefined();
   });
 });
 

@@ -6,16 +6,18 @@ import { describe, expect, it } from 'vitest';
 import { requireAccess } from '../../src/domain/access/access-rule.ts';
 import { authenticate, type PresentedCredentials } from '../../src/domain/access/authenticate.ts';
 import type { Principal } from '../../src/domain/access/principal.ts';
+import type { User } from '../../src/domain/account/user.ts';
 import { BUILT_IN_ROLES, RoleDirectory, type Role } from '../../src/domain/access/role.ts';
 import type { ApiKeyRecord } from '../../src/domain/api-key/api-key.ts';
 import { parseNetwork } from '../../src/domain/network/ip-network.ts';
 import { RevocationIndex } from '../../src/domain/revocation/revocation-index.ts';
 import { revocation, type RevocationTarget } from '../../src/domain/revocation/revocation.ts';
+import type { FoundSession } from '../../src/domain/session/session-directory.ts';
 import type { VerifiedToken } from '../../src/domain/token/access-token.ts';
 import { validateToken } from '../../src/domain/token/validate-token.ts';
 import { claimsAt } from '../crypto/token-forge.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { NOW } from '../support/samples.ts';
+import { NOW, sampleSession } from '../support/samples.ts';
 import { containing, containingAll } from '../support/matchers.ts';
 
 const AUDIENCE = 'https://api.example.com';
@@ -137,6 +139,22 @@ describe('authenticating', () => {
     expireTime: undefined,
     revokeTime: undefined,
   };
+  const owner: User = {
+    id: 'user-2',
+    email: 'ada@example.com',
+    username: undefined,
+    fullName: 'Ada Lovelace',
+    role: 'user',
+    status: 'active',
+    emailVerified: true,
+    mfaEnabled: false,
+    tokenVersion: 1,
+    sessionEpoch: 1,
+    createTime: NOW,
+    updateTime: NOW,
+    lastLoginTime: undefined,
+  };
+  const session = sampleSession(owner.id, { usesCookie: true, scopes: ['account:read', 'users:write'] });
   const faults = new Map<string, VerifiedToken>([
     ['good', { claims: { ...claimsAt(NOW), audience: [AUDIENCE] } }],
     ['elsewhere', { claims: { ...claimsAt(NOW), audience: [`${AUDIENCE}/other`] } }],
@@ -155,6 +173,10 @@ describe('authenticating', () => {
       used,
       strayed,
       apiKeyUsage: { note: (id: string) => used.push(id) },
+      sessionDirectory: {
+        find: async (cookie: string) => (cookie === 'lksc_good' ? { session, user: owner } : undefined),
+        noteUse: (found: FoundSession) => used.push(found.session.id),
+      },
       onKeyOutsideNetworks: (id: string, address: string) => strayed.push(`${id} from ${address}`),
       audience: AUDIENCE,
       roleDirectory: directory(BUILT_IN_ROLES),
@@ -166,9 +188,14 @@ describe('authenticating', () => {
       },
     };
   };
-  const present = (authorization: string[], apiKey: string[] = []): PresentedCredentials => ({
+  const present = (
+    authorization: string[],
+    apiKey: string[] = [],
+    sessionCookies: string[] = [],
+  ): PresentedCredentials => ({
     authorization,
     apiKey,
+    sessionCookies,
     clientAddress: '192.0.2.1',
   });
   const outcome = (presented: PresentedCredentials, deps = world()) =>
@@ -191,6 +218,13 @@ describe('authenticating', () => {
     [present(['Bearer lkak_bad']), 'TOKEN_INVALID'],
     [present([], ['good']), 'TOKEN_INVALID'],
     [present([], ['lkak_bad']), 'TOKEN_INVALID'],
+    [present([], [], ['lksc_good']), 'user-2'],
+    [present([], [], ['lksc_bad']), 'TOKEN_INVALID'],
+    [present([], [], ['']), 'TOKEN_INVALID'],
+    [present([], [], ['good']), 'TOKEN_INVALID'],
+    [present(['Bearer lksc_good']), 'TOKEN_INVALID'],
+    [present([], ['lksc_good']), 'TOKEN_INVALID'],
+    [present([], [], ['lksc_good', 'lksc_good']), 'TOKEN_INVALID'],
   ])('of %j is %s', async (presented, expected) => {
     expect(await outcome(presented)).toBe(expected);
   });
@@ -202,6 +236,10 @@ describe('authenticating', () => {
     expect(await outcome(present([''], ['lkak_good']))).toBe('TOKEN_INVALID');
     expect(await outcome(present(['Bearer good', 'Bearer good']))).toBe('TOKEN_INVALID');
     expect(await outcome(present([], ['lkak_good', 'lkak_good']))).toBe('TOKEN_INVALID');
+    expect(await outcome(present(['Bearer good'], [], ['lksc_bad']))).toBe('user-1');
+    expect(await outcome(present(['Bearer bad'], [], ['lksc_good']))).toBe('TOKEN_INVALID');
+    expect(await outcome(present([], ['lkak_bad'], ['lksc_good']))).toBe('TOKEN_INVALID');
+    expect(await outcome(present([], ['lkak_good'], ['lksc_bad']))).toBe('service-1');
   });
 
   it.each([

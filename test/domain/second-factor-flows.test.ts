@@ -147,7 +147,7 @@ describe('The second factor', () => {
     it('opens what was asked for, once the code has come', async () => {
       const owner = await enrolledPerson(world);
       const identifier = owner.user.username?.text ?? '';
-      const wish = { scopes: ['account:read', 'users:write'], deviceName: 'phone' };
+      const wish = { scopes: ['account:read', 'users:write'], deviceName: 'phone', useCookie: false };
       const outcome = await login(world, { identifier, password: 'right', ...wish, origin: ORIGIN });
       if (!('challenge' in outcome)) throw new Error('no second factor is asked');
       world.clock.advance(MINUTE_MS);
@@ -306,9 +306,9 @@ describe('The second factor', () => {
         },
       };
       const factor = owner.code(1);
-      await expect(verifyMfa(slow, { mfaToken, factor, origin: ORIGIN })).rejects.toEqual(
-        refusal('ACCOUNT_SUSPENDED'),
-      );
+      await expect(
+        verifyMfa(slow, { mfaToken, factor, mayUseCookie: false, origin: ORIGIN }),
+      ).rejects.toEqual(refusal('ACCOUNT_SUSPENDED'));
       await setStatus(owner.user.id, 'active');
       expect(await owner.verify(mfaToken, factor)).toHaveProperty('accessToken');
     });
@@ -370,9 +370,9 @@ describe('The second factor', () => {
           },
         },
       };
-      await expect(verifyMfa(slow, { mfaToken, factor: backup, origin: ORIGIN })).rejects.toEqual(
-        refusal('ACCOUNT_LOCKED'),
-      );
+      await expect(
+        verifyMfa(slow, { mfaToken, factor: backup, mayUseCookie: false, origin: ORIGIN }),
+      ).rejects.toEqual(refusal('ACCOUNT_LOCKED'));
       world.clock.advance(MINUTE_MS);
       expect(await owner.verify(mfaToken, backup)).toHaveProperty('accessToken');
     });

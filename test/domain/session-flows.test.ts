@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { actionTokenCodec } from '../../src/crypto/action-token-codec.ts';
 import { newId } from '../../src/crypto/ids.ts';
 import { refreshTokenCodec } from '../../src/crypto/refresh-token-codec.ts';
+import { sessionCookieCodec } from '../../src/crypto/session-cookie-codec.ts';
 import { BUILT_IN_ROLES, RoleDirectory } from '../../src/domain/access/role.ts';
 import { nobodyAsked } from '../../src/domain/account/breached-passwords.ts';
 import { register } from '../../src/domain/account/register.ts';
@@ -40,6 +41,7 @@ function world(db: TestStores) {
     // Access tokens are read back as the claims that went in.
     accessTokenSigner: { sign: async (claims: AccessTokenClaims) => JSON.stringify(claims) },
     refreshTokenCodec: refreshTokenCodec(randomBytes(32)),
+    sessionCookieCodec: sessionCookieCodec(randomBytes(32)),
     revocationChannel: { publish: async () => undefined },
     onChannelFailure: () => undefined,
     passwordHasher: {
@@ -85,7 +87,14 @@ describe('sessions', () => {
     return user;
   };
   const loginAs = async (identifier: string, password = PASSWORD, scopes: string[] = []) => {
-    const outcome = await login(deps, { identifier, password, scopes, deviceName: 'laptop', origin: ORIGIN });
+    const outcome = await login(deps, {
+      identifier,
+      password,
+      scopes,
+      deviceName: 'laptop',
+      useCookie: false,
+      origin: ORIGIN,
+    });
     if ('tokens' in outcome) return outcome.tokens;
     throw new Error('a second factor is asked');
   };

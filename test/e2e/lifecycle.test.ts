@@ -59,6 +59,7 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('on %s', (signal) => {
     const child = await serve(folder, {
       LATCHKEY_ARGON2_MEMORY_KIB: '131072',
       LATCHKEY_ARGON2_PASSES: '6',
+      LATCHKEY_SHUTDOWN_GRACE: '60s',
     });
     const { adminEmail, adminPassword } = await secretsIn(folder);
     const baseUrl = `http://${child.grpcAddress}`;

@@ -1,10 +1,10 @@
-// Runs the README's tour as printed, and compares what it prints.
+// Runs the chapters of the README as printed, and compares what they print.
 
 import { execFile } from 'node:child_process';
 import { readFileSync, symlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { runLatchkey, temporaryFolder } from '../support/child-service.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/private-server.ts';
@@ -14,11 +14,12 @@ const run = promisify(execFile);
 
 type Step = { readonly commands: string; readonly output: string };
 
-/** The commands of the tour, each with the output printed under it. */
-function tourSteps(): Step[] {
+/** The commands of a chapter, each with the output printed under it. */
+function stepsOf(chapter: string): Step[] {
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
-  const tour = readme.slice(readme.indexOf('## Five-minute tour'), readme.indexOf('## What it promises'));
-  return [...tour.matchAll(/```sh\n(?<commands>.*?)```\n```(?:text|json)\n(?<output>.*?)```/gs)].map(
+  const begin = readme.indexOf(`\n## ${chapter}\n`);
+  const text = readme.slice(begin, readme.indexOf('\n## ', begin + 1));
+  return [...text.matchAll(/```sh\n(?<commands>.*?)```\n```(?:text|json)\n(?<output>.*?)```/gs)].map(
     (match) => ({
       commands: match.groups?.['commands'] ?? '',
       output: match.groups?.['output'] ?? '',
@@ -33,10 +34,11 @@ function settled(text: string): string {
     .filter((line) => !line.startsWith('npm warn'))
     .join('\n')
     .replace(/eyJ[\w-]+\.[\w-]+\.[\w-]+/g, '<access token>')
-    .replace(/lk(rt|ak)_[\w-]{20,}/g, '<lk$1>')
+    .replace(/lk(rt|ak|mf)_[\w-]{20,}/g, '<lk$1>')
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uuid>')
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, '<time>')
     .replace(/lkrt_\w{3}$/gm, 'lkrt_…')
+    .replace(/secret=[A-Z2-7]{32}/g, 'secret=…')
     .replace(/"userAgent":"[^"]*"/g, '"userAgent":"…"')
     .trim();
 }
@@ -45,7 +47,7 @@ let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let child: ReturnType<typeof runLatchkey>;
 let ports: { readonly grpc: number; readonly http: number };
 
-beforeAll(async () => {
+beforeEach(async () => {
   folder = await temporaryFolder();
   ports = { grpc: await freePort(), http: await freePort() };
   // The tour is run where the repository would be: its tools and its data directory are at hand.
@@ -57,14 +59,14 @@ beforeAll(async () => {
   });
   await eventually(() => child.stdout().includes('"msg":"ready"'), { timeoutMs: 60_000 });
 });
-afterAll(async () => {
+afterEach(async () => {
   child.signal('SIGTERM');
   await child.exit;
   await folder.remove();
 });
 
-it('the tour prints what the README says', async () => {
-  const steps = tourSteps();
+it.each(['Five-minute tour', "A person's life"])('%s: prints what the README says', async (chapter) => {
+  const steps = stepsOf(chapter);
   expect(steps.length).toBeGreaterThan(5);
   const mark = '@@end of step@@';
   const script = steps.map(({ commands }) => `${commands}\necho; echo '${mark}'\n`).join('');

@@ -80,11 +80,18 @@ describe('cross-origin rules', () => {
     expect(corsHeaders(call)).toEqual([]);
   });
 
-  it('credentials are allowed to nobody, and every answer varies by origin', async () => {
+  it('credentials are allowed beside the name of an allowed origin alone, and every answer varies by origin', async () => {
     for (const path of PATHS) {
-      const response = await get(path, { headers: { origin: ORIGIN } });
-      expect(response.headers.has('access-control-allow-credentials')).toBe(false);
-      expect(response.headers.get('vary')?.toLowerCase()).toContain('origin');
+      for (const method of ['GET', 'OPTIONS']) {
+        const { headers } = await get(path, { method, headers: { origin: ORIGIN } });
+        const named = headers.get('access-control-allow-origin');
+        expect(named).toBeOneOf(path.endsWith('jwks.json') ? [ORIGIN, '*'] : [ORIGIN]);
+        expect(headers.get('access-control-allow-credentials')).toBe(named === ORIGIN ? 'true' : null);
+        expect(headers.get('vary')?.toLowerCase()).toContain('origin');
+        const { headers: bare } = await get(path, { method });
+        expect(bare.has('access-control-allow-credentials')).toBe(false);
+        expect(bare.get('vary')?.toLowerCase()).toContain('origin');
+      }
     }
   });
 });

@@ -5,9 +5,11 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { revocation, type RevocationTarget } from '../../src/domain/revocation/revocation.ts';
 import { SALT_LENGTH } from '../../src/domain/session/refresh-token.ts';
+import { PAGE_ORIGIN } from '../support/browser.ts';
 import {
   allScopes,
   issueApiKey,
+  openCookieSession,
   signToken,
   strangersTokens,
   unsignedTokens,
@@ -37,15 +39,18 @@ const OTHER_KIND = 'PermissionDenied CREDENTIAL_NOT_ALLOWED latchkey';
 const UNDER_SCOPED = 'PermissionDenied INSUFFICIENT_SCOPE latchkey';
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+const inCookie = (value: string, origin = PAGE_ORIGIN) => ({ cookie: `__Host-latchkey=${value}`, origin });
 
 let service: TestService;
 let apiKey: string;
 let goodToken: string;
+let cookie: string;
 
 beforeAll(async () => {
-  service = await startTestService();
+  service = await startTestService({ variables: { ALLOWED_ORIGINS: PAGE_ORIGIN } });
   apiKey = (await issueApiKey(service.app, allScopes(service.app))).text;
   goodToken = await signToken(service.app);
+  cookie = await openCookieSession(service.app);
 });
 afterAll(() => service.stop());
 beforeEach(forgetRuns);
@@ -74,7 +79,9 @@ function revoke(...targets: RevocationTarget[]): void {
 
 /** Calls the first method that takes tokens and keys. */
 async function oneCall(protocol: Protocol, credential: string): Promise<string | undefined> {
-  const [entry] = guardedMethods().filter(([, rule]) => rule.credentials.length > 1);
+  const [entry] = guardedMethods().filter(
+    ([, rule]) => rule.credentials.includes('api_key') && rule.credentials.includes('access_token'),
+  );
   return Object.values(await endings(service, protocol, [entry![0]], bearer(credential)))[0];
 }
 
@@ -84,7 +91,9 @@ describe.each(PROTOCOLS)('over %s, a guarded method', (protocol) => {
     ['access_token', () => ({ authorization: `bearer   ${goodToken}` })],
     ['api_key', () => bearer(apiKey)],
     ['api_key', () => ({ 'x-api-key': apiKey })],
+    ['session_cookie', () => inCookie(cookie)],
   ] as const)('runs for a good %s where that kind may call, and only there', async (kind, headers) => {
+    if (kind === 'session_cookie' && protocol === 'grpc') return allRefuse(protocol, headers(), MISSING);
     const isAllowed = ([, rule]: GuardedMethod) => rule.credentials.includes(kind);
     const methods = guardedMethods().map(([method]) => method);
     const allowed = guardedMethods()
@@ -98,6 +107,22 @@ describe.each(PROTOCOLS)('over %s, a guarded method', (protocol) => {
   it('refuses no credential', async () => {
     await allRefuse(protocol, {}, MISSING);
     await allRefuse(protocol, { cookie: `session=${goodToken}` }, MISSING);
+  });
+
+  it('refuses a cookie from where it does not count, and one that is none where it does', async () => {
+    for (const origin of ['https://evil.example', 'null'])
+      await allRefuse(protocol, inCookie(cookie, origin), MISSING);
+    await allRefuse(protocol, { cookie: inCookie(cookie).cookie }, MISSING);
+    const ending = protocol === 'grpc' ? MISSING : INVALID;
+    for (const value of [goodToken, apiKey, cookie.slice(0, -1), ''])
+      await allRefuse(protocol, inCookie(value), ending);
+    for (const headers of [bearer(cookie), { 'x-api-key': cookie }])
+      await allRefuse(protocol, headers, INVALID);
+  });
+
+  it('refuses a cookie beside a credential that is bad', async () => {
+    await allRefuse(protocol, { ...inCookie(cookie), ...bearer('bad') }, INVALID);
+    await allRefuse(protocol, { ...inCookie(cookie), 'x-api-key': 'lkak_bad' }, INVALID);
   });
 
   it.each([

@@ -152,6 +152,7 @@ function pipeline(table: ReturnType<typeof accessTable>, principal: Principal | 
     accessTable: table,
     authenticate: async () => principal ?? Promise.reject(new Error('nobody called')),
     clientAddress: () => '',
+    cookieOrigins: new Set<string>(),
     rateLimiter: unlimited,
     clock: { now: () => NOW },
     logger: createLogger('silent'),
@@ -196,6 +197,7 @@ describe('a greatest age of the login', () => {
     const transport = {
       headerValues: () => [],
       requestBytes: undefined,
+      takesCookies: false,
       timeoutMs: undefined,
       peerAddress: '',
       onCancelled: () => undefined,

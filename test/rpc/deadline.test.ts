@@ -17,11 +17,15 @@ it('a signal that is looked at after the call was aborted is aborted', () => {
   const transport = {
     headerValues: () => [],
     requestBytes: undefined,
+    takesCookies: false,
     timeoutMs: undefined,
     peerAddress: '',
     onCancelled: () => undefined,
   };
-  const call = new Call(UserService.method.getMe, transport, () => '');
+  const call = new Call(UserService.method.getMe, transport, {
+    clientAddress: () => '',
+    cookieOrigins: new Set(),
+  });
   call.abort();
   expect(call.signal.aborted).toBe(true);
 });

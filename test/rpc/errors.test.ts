@@ -84,6 +84,7 @@ async function serve(
       isNetworkBound: false,
     }),
     clientAddress: () => '192.0.2.1',
+    cookieOrigins: new Set<string>(),
     rateLimiter: unlimited,
     clock: { now: () => 0 },
     logger: createLogger('trace', { write: (line: string) => void lines.push(line) }),
@@ -93,6 +94,7 @@ async function serve(
   const transport = {
     headerValues: (name: string) => [options.headers?.[name]].filter((value) => value !== undefined),
     requestBytes: undefined,
+    takesCookies: false,
     timeoutMs: undefined,
     peerAddress: '192.0.2.1',
     onCancelled: () => undefined,

@@ -49,7 +49,10 @@ function world(lifeMs = 900_000) {
   };
   const response = create(ValidateTokenResponseSchema, { active: true });
   const remember = (transport: Transport, caller: Principal | undefined = gateway) => {
-    const call = new Call(AuthService.method.validateToken, transport, () => '');
+    const call = new Call(AuthService.method.validateToken, transport, {
+      clientAddress: () => '',
+      cookieOrigins: new Set(),
+    });
     call.principal = caller;
     memory.remember(call, ada, response);
   };
@@ -62,6 +65,7 @@ function asked(question: string, ...authorization: string[]): Transport {
   return {
     headerValues: (name) => (name === 'authorization' ? authorization : []),
     requestBytes: Buffer.from(question),
+    takesCookies: false,
     timeoutMs: undefined,
     peerAddress: '',
     onCancelled: () => undefined,
@@ -84,6 +88,27 @@ describe('the memory of verdicts', () => {
     ];
     for (const other of others) expect(memory.recall(other)).toBeUndefined();
     expect(memory.recall({ ...question, requestBytes: undefined })).toBeUndefined();
+  });
+
+  // It was told to whoever asked the same, credential or none.
+  it('tells nobody else what a caller with x-api-key was told', () => {
+    const { memory, remember, response } = world();
+    const byKey = (apiKey: string[], ...authorization: string[]): Transport => ({
+      ...question,
+      headerValues: (name) => ({ authorization, 'x-api-key': apiKey })[name] ?? [],
+    });
+    remember(byKey(['lkak_a']));
+    expect(memory.recall(byKey(['lkak_a']))).toBe(response);
+    const others = [
+      byKey([]),
+      byKey(['']),
+      byKey(['lkak_b']),
+      byKey(['lkak_a', 'lkak_a']),
+      byKey(['lkak_a'], ''),
+      byKey(['lkak_a'], 'Bearer key'),
+      byKey([], 'lkak_a'),
+    ];
+    for (const other of others) expect(memory.recall(other)).toBeUndefined();
   });
 
   it.each<RevocationTarget>([

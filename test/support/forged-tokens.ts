@@ -3,6 +3,7 @@
 import { createHmac, generateKeyPairSync, randomUUID, sign, type KeyObject } from 'node:crypto';
 import { exportJWK, exportSPKI, SignJWT, type JWTHeaderParameters } from 'jose';
 import type { App } from '../../src/app.ts';
+import { DAY_MS, sampleSession, sampleUser } from './samples.ts';
 
 /** Claims as they stand in the token; undefined leaves one out. */
 export type Claims = Readonly<Record<string, unknown>>;
@@ -139,4 +140,20 @@ export async function issueApiKey(app: App, scopes: readonly string[]) {
     expireTime: undefined,
   });
   return { id, ownerId, text };
+}
+
+/** The cookie of a new session of a new administrator who may do everything. */
+export async function openCookieSession(app: App): Promise<string> {
+  const now = app.clock.now();
+  const user = sampleUser({ role: 'super_admin', createTime: now });
+  await app.users.insert(user);
+  const session = sampleSession(user.id, {
+    usesCookie: true,
+    authTime: now,
+    lastSeenTime: now,
+    expireTime: now + DAY_MS,
+    maxExpireTime: now + DAY_MS,
+  });
+  await app.sessions.insert(session);
+  return app.sessionCookieCodec.write({ sessionId: session.id, salt: session.salt });
 }

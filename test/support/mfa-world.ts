@@ -6,6 +6,7 @@ import { backupCodes } from '../../src/crypto/backup-codes.ts';
 import { newId } from '../../src/crypto/ids.ts';
 import { MasterKey } from '../../src/crypto/master-key.ts';
 import { refreshTokenCodec } from '../../src/crypto/refresh-token-codec.ts';
+import { sessionCookieCodec } from '../../src/crypto/session-cookie-codec.ts';
 import { totp, totpSecrets } from '../../src/crypto/totp.ts';
 import { BUILT_IN_ROLES, RoleDirectory } from '../../src/domain/access/role.ts';
 import { confirmTotp } from '../../src/domain/mfa/confirm-totp.ts';
@@ -40,6 +41,7 @@ export function mfaWorld(db: TestStores) {
     onChannelFailure: () => undefined,
     accessTokenSigner: { sign: async (claims: AccessTokenClaims) => JSON.stringify(claims) },
     refreshTokenCodec: refreshTokenCodec(randomBytes(32)),
+    sessionCookieCodec: sessionCookieCodec(randomBytes(32)),
     actionTokenCodec,
     totp,
     totpSecrets: totpSecrets(masterKey),
@@ -71,7 +73,14 @@ export async function person(world: MfaWorld) {
   await world.users.insert(user);
   const { id: userId } = user;
   const tryLogin = (password = PASSWORD, identifier = user.email.key) =>
-    login(world, { identifier, password, scopes: [], deviceName: 'laptop', origin: ORIGIN });
+    login(world, {
+      identifier,
+      password,
+      scopes: [],
+      deviceName: 'laptop',
+      useCookie: false,
+      origin: ORIGIN,
+    });
   return {
     user,
     tryLogin,
@@ -88,7 +97,11 @@ export async function person(world: MfaWorld) {
     enroll: () => enrollTotp(world, { userId, origin: ORIGIN }),
     confirm: (sessionId: string, code: string) =>
       confirmTotp(world, { userId, sessionId, code, origin: ORIGIN }),
-    verify: (mfaToken: string, factor: TypedFactor) => verifyMfa(world, { mfaToken, factor, origin: ORIGIN }),
+    async verify(mfaToken: string, factor: TypedFactor) {
+      const handOut = await verifyMfa(world, { mfaToken, factor, mayUseCookie: false, origin: ORIGIN });
+      if ('tokens' in handOut) return handOut.tokens;
+      throw new Error('a cookie is handed out');
+    },
   };
 }
 

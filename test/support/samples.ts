@@ -46,6 +46,7 @@ export function sampleSession(userId: string, change: Partial<Session> = {}): Se
     id: newId(),
     userId,
     generation: 1,
+    usesCookie: false,
     salt: new Uint8Array(randomBytes(SALT_LENGTH)),
     scopes: undefined,
     epoch: 1,

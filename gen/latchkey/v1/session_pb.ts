@@ -50,14 +50,14 @@ export type Session = Message<"latchkey.v1.Session"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * The last login or refresh.
+   * The last login, refresh, or use of the cookie (to the minute).
    *
    * @generated from field: google.protobuf.Timestamp last_seen_time = 6;
    */
   lastSeenTime?: Timestamp | undefined;
 
   /**
-   * When the session ends unless it is refreshed before.
+   * When the session ends unless it is refreshed, or used by its cookie, before.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 7;
    */

@@ -19,7 +19,7 @@ export const file_latchkey_v1_token: GenFile = /*@__PURE__*/
   fileDesc("ChdsYXRjaGtleS92MS90b2tlbi5wcm90bxILbGF0Y2hrZXkudjEingEKCFRva2VuU2V0EhQKDGFjY2Vzc190b2tlbhgBIAEoCRIVCg1yZWZyZXNoX3Rva2VuGAIgASgJEhIKCnRva2VuX3R5cGUYAyABKAkSLQoKZXhwaXJlc19pbhgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIOCgZzY29wZXMYBSADKAkSEgoKc2Vzc2lvbl9pZBgGIAEoCSLoAQoJUHJpbmNpcGFsEhIKCnN1YmplY3RfaWQYASABKAkSKAoEa2luZBgCIAEoDjIaLmxhdGNoa2V5LnYxLlByaW5jaXBhbEtpbmQSDAoEcm9sZRgDIAEoCRIOCgZzY29wZXMYBCADKAkSEgoKc2Vzc2lvbl9pZBgFIAEoCRIvCgpjcmVkZW50aWFsGAYgASgOMhsubGF0Y2hrZXkudjEuQ3JlZGVudGlhbEtpbmQSLQoJYXV0aF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgNhbXIYCCADKAkqZAoNUHJpbmNpcGFsS2luZBIeChpQUklOQ0lQQUxfS0lORF9VTlNQRUNJRklFRBAAEhcKE1BSSU5DSVBBTF9LSU5EX1VTRVIQARIaChZQUklOQ0lQQUxfS0lORF9TRVJWSUNFEAIq9wEKDkluYWN0aXZlUmVhc29uEh8KG0lOQUNUSVZFX1JFQVNPTl9VTlNQRUNJRklFRBAAEhsKF0lOQUNUSVZFX1JFQVNPTl9JTlZBTElEEAESGwoXSU5BQ1RJVkVfUkVBU09OX0VYUElSRUQQAhIhCh1JTkFDVElWRV9SRUFTT05fTk9UX1lFVF9WQUxJRBADEhsKF0lOQUNUSVZFX1JFQVNPTl9SRVZPS0VEEAQSIgoeSU5BQ1RJVkVfUkVBU09OX1dST05HX0FVRElFTkNFEAUSJgoiSU5BQ1RJVkVfUkVBU09OX0lOU1VGRklDSUVOVF9TQ09QRRAGYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_latchkey_v1_access]);
 
 /**
- * What a login or a refresh hands out.
+ * What a login or a refresh hands out. With a session cookie there are no tokens: session_id, scopes and expires_in alone are set.
  *
  * @generated from message latchkey.v1.TokenSet
  */
@@ -39,21 +39,21 @@ export type TokenSet = Message<"latchkey.v1.TokenSet"> & {
   refreshToken: string;
 
   /**
-   * Always "Bearer".
+   * "Bearer"; empty without an access token.
    *
    * @generated from field: string token_type = 3;
    */
   tokenType: string;
 
   /**
-   * Remaining life of the access token.
+   * Remaining life of the access token; of a session with a cookie, unless it is used.
    *
    * @generated from field: google.protobuf.Duration expires_in = 4;
    */
   expiresIn?: Duration | undefined;
 
   /**
-   * What the access token carries.
+   * What the access token or the cookie carries.
    *
    * @generated from field: repeated string scopes = 5;
    */
@@ -181,7 +181,7 @@ export const InactiveReason = {
   UNSPECIFIED: 0,
 
   /**
-   * Not an access token or API key of this issuer: malformed, forged, of another kind or issuer, or signed by an unknown key.
+   * Not an access token, API key or session cookie of this issuer: malformed, forged, of another kind or issuer, or signed by an unknown key.
    *
    * @generated from enum value: INACTIVE_REASON_INVALID = 1;
    */

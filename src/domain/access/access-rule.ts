@@ -41,5 +41,7 @@ export function requireAccess(rule: GuardedAccess, principal: Principal, now: nu
 /** Refuses who has not logged in: a token that was exchanged for an API key is no session's. Errors: CREDENTIAL_NOT_ALLOWED. */
 export function requireLogin(principal: Principal): void {
   if (principal.authTime !== undefined) return;
-  throw new DomainError('CREDENTIAL_NOT_ALLOWED', 'Only somebody who has logged in can make this call.');
+  throw new DomainError('CREDENTIAL_NOT_ALLOWED', 'Only somebody who has logged in can make this call.', {
+    metadata: { allowed: 'access_token session_cookie' },
+  });
 }

@@ -5,7 +5,8 @@ import { DomainError } from '../errors.ts';
 import type { ErrorReason } from '../errors.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import { after } from '../maybe-promise.ts';
-import type { AssessDeps, InactiveReason } from '../token/assess-token.ts';
+import { assessSessionCookie } from '../token/assess-session-cookie.ts';
+import type { AssessDeps, InactiveReason, TokenVerdict } from '../token/assess-token.ts';
 import { assessAccessToken, assessApiKey } from '../token/assess-token.ts';
 import type { Principal } from './principal.ts';
 
@@ -15,6 +16,8 @@ export type PresentedCredentials = {
   readonly authorization: readonly string[];
   /** The values of `x-api-key`. */
   readonly apiKey: readonly string[];
+  /** The values of the session cookie, where the call may carry one; worked out when it is read. */
+  readonly sessionCookies?: readonly string[];
   /** Where the call comes from; worked out when it is read. */
   readonly clientAddress: string;
 };
@@ -22,29 +25,36 @@ export type PresentedCredentials = {
 const BEARER = /^Bearer +([\x21-\x7E]+)$/i;
 
 /**
- * The principal of the call. `authorization` decides alone when it is there: an invalid credential is never papered over by a second one.
+ * The principal of the call. `authorization` decides alone when it is there, then `x-api-key`, then the cookie: an invalid credential is never
+ * papered over by a second one.
  * Errors: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, REVOCATIONS_STALE, STORAGE_UNAVAILABLE.
  */
 export function authenticate(deps: AssessDeps, presented: PresentedCredentials): MaybePromise<Principal> {
-  const credential = readCredential(presented);
-  const assessed = credential.startsWith(API_KEY_PREFIX)
-    ? assessApiKey(deps, credential, presented)
-    : assessAccessToken(deps, credential, deps.audience);
-  return after(assessed, (verdict) => {
+  return after(assess(deps, presented), (verdict) => {
     if (verdict.active) return verdict.principal;
     throw refusal(verdict.reason);
   });
 }
 
-function readCredential(presented: PresentedCredentials): string {
-  if (presented.authorization.length > 0) return readBearer(presented.authorization);
-  const [key, second] = presented.apiKey;
-  if (key === undefined) {
+function assess(deps: AssessDeps, presented: PresentedCredentials): MaybePromise<TokenVerdict> {
+  if (presented.authorization.length > 0) {
+    const bearer = readBearer(presented.authorization);
+    if (bearer.startsWith(API_KEY_PREFIX)) return assessApiKey(deps, bearer, presented);
+    return assessAccessToken(deps, bearer, deps.audience);
+  }
+  if (presented.apiKey.length > 0) return assessApiKey(deps, readApiKey(presented.apiKey), presented);
+  const [cookie, second] = presented.sessionCookies ?? [];
+  if (cookie === undefined) {
     throw new DomainError(
       'TOKEN_MISSING',
-      'This call needs a credential: `authorization: Bearer <token>` or `x-api-key: <key>`.',
+      'This call needs a credential: `authorization: Bearer <token>`, `x-api-key: <key>`, or a session cookie from an allowed origin.',
     );
   }
+  if (second !== undefined) throw refusal('invalid');
+  return assessSessionCookie(deps, cookie);
+}
+
+function readApiKey([key = '', second]: readonly string[]): string {
   if (second !== undefined || !key.startsWith(API_KEY_PREFIX)) throw refusal('invalid');
   return key;
 }

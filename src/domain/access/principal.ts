@@ -12,7 +12,7 @@ export type Principal = {
   /** The key's id for a token that was exchanged for an API key. */
   readonly sessionId: string | undefined;
   readonly credential: CredentialKind;
-  /** The `jti` of a token, the id of an API key. */
+  /** The `jti` of a token, the id of an API key or of a cookie's session. */
   readonly credentialId: string;
   /** When the person last proved who they are, epoch milliseconds. */
   readonly authTime: number | undefined;

@@ -7,6 +7,7 @@ import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError, validationFailed } from '../errors.ts';
+import type { RateLimiter } from '../limits/rate-limiter.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { Transact } from '../transactions.ts';
 import type { EmailAddress } from './email-address.ts';
@@ -19,6 +20,7 @@ import type { User } from './user.ts';
 export type StartEmailChangeDeps = Stamp & {
   readonly users: Pick<UserStore, 'findById'>;
   readonly transact: Transact<{ readonly audit: AuditLog; readonly outbox: Outbox }>;
+  readonly rateLimiter: RateLimiter;
 };
 
 export type StartEmailChangeInput = {
@@ -29,7 +31,7 @@ export type StartEmailChangeInput = {
 
 /**
  * Asks for a letter to the new address. A taken address is answered like a free one: `prepareMail` tells its owner instead. Errors:
- * VALIDATION_FAILED when the account has this address already, USER_NOT_FOUND, STORAGE_UNAVAILABLE.
+ * VALIDATION_FAILED when the account has this address already, RATE_LIMITED (so many to one mailbox), USER_NOT_FOUND, STORAGE_UNAVAILABLE.
  */
 export async function startEmailChange(
   deps: StartEmailChangeDeps,
@@ -41,6 +43,7 @@ export async function startEmailChange(
       { field: 'new_email', description: 'must be another address than your present one' },
     ]);
   }
+  await deps.rateLimiter.consume('mail', 'account', newEmail.key);
   await deps.transact(async ({ audit, outbox }) => {
     const account = { accountId: userId, actorId: userId, targetId: userId };
     await audit.append(

@@ -11,17 +11,20 @@ import type { Outbox } from '../mail/outbox.ts';
 import type { AnnounceDeps } from '../revocation/announce.ts';
 import { announce } from '../revocation/announce.ts';
 import type { Revocation } from '../revocation/revocation.ts';
-import { REVOCATION_MARGIN_MS } from '../revocation/revocation.ts';
-import type { TokenPolicy } from '../token/access-token.ts';
+import type { EndOtherSessionsDeps } from '../session/end-other-sessions.ts';
+import { endOtherSessions } from '../session/end-other-sessions.ts';
+import type { SessionStore } from '../session/session-store.ts';
 import type { Transact } from '../transactions.ts';
 import type { AcceptablePasswordDeps } from './acceptable-password.ts';
 import { requireAcceptablePassword } from './acceptable-password.ts';
-import type { PasswordChangeStore } from './password-change-store.ts';
+import type { CredentialStore } from './credential-store.ts';
 import type { PasswordHasher } from './password-hasher.ts';
+import type { UserStore } from './user-store.ts';
 import type { UserWithPassword } from './user.ts';
 
 type ChangeStores = {
-  readonly passwordChanges: Pick<PasswordChangeStore, 'replace' | 'revokeOthers'>;
+  readonly credentials: Pick<CredentialStore, 'replacePasswordHash'>;
+  readonly sessions: Pick<SessionStore, 'endOthers'>;
   readonly lockouts: Pick<LockoutStore, 'count' | 'clear'>;
   readonly actionTokens: Pick<ActionTokenStore, 'deleteAll'>;
   readonly audit: AuditLog;
@@ -30,12 +33,12 @@ type ChangeStores = {
 
 export type ChangePasswordDeps = Stamp &
   AnnounceDeps &
-  AcceptablePasswordDeps & {
-    readonly passwordChanges: Pick<PasswordChangeStore, 'find'>;
+  AcceptablePasswordDeps &
+  EndOtherSessionsDeps & {
+    readonly users: Pick<UserStore, 'findWithPassword'>;
     readonly lockouts: Pick<LockoutStore, 'lockedUntil'>;
     readonly passwordHasher: Pick<PasswordHasher, 'hash' | 'verify'>;
     readonly transact: Transact<ChangeStores>;
-    readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'>;
   };
 
 export type ChangePasswordInput = {
@@ -56,7 +59,7 @@ export type ChangePasswordInput = {
  * OVERLOADED, STORAGE_UNAVAILABLE.
  */
 export async function changePassword(deps: ChangePasswordDeps, input: ChangePasswordInput): Promise<void> {
-  const user = await deps.passwordChanges.find(input.userId);
+  const user = await deps.users.findWithPassword(input.userId);
   if (user === undefined) throw new DomainError('USER_NOT_FOUND', 'The account does not exist any more.');
   const checkedHash = await checkCurrentPassword(deps, input, user);
   const isSame = input.newPassword === input.currentPassword;
@@ -99,20 +102,16 @@ async function replace(
 ): Promise<readonly Revocation[]> {
   const now = deps.clock.now();
   const { userId, sessionId, origin } = input;
-  const user = await stores.passwordChanges.replace({ userId, sessionId, checkedHash, newHash, now });
-  if (user === 'conflict')
+  const user = await stores.credentials.replacePasswordHash({ userId, checkedHash, newHash, now });
+  if (user === undefined)
     throw new DomainError('CONFLICT', 'The password was changed meanwhile. Try again.', {
       retryAfterMs: 100,
     });
-  if (user === 'session_ended')
-    throw new DomainError('TOKEN_REVOKED', 'The session has ended meanwhile. Log in again.');
   const lockedUntil = await stores.lockouts.clear(lockoutKey(user, ''), now);
   if (lockedUntil !== undefined) throw accountLocked(lockedUntil, now);
   // First the challenges, then the sessions: one that a challenge is opening now is seen, or never opened.
   await stores.actionTokens.deleteAll(userId, ['password_reset', 'mfa_challenge', 'email_change']);
-  const tokenLifeMs = deps.tokenPolicy.accessTokenTtlMs + REVOCATION_MARGIN_MS;
-  const others = { userId, sessionId, tokenLifeMs, expireTime: now + tokenLifeMs, now };
-  const revoked = await stores.passwordChanges.revokeOthers(others);
+  const revoked = await endOtherSessions(deps, stores, { userId, sessionId, amr: [], now });
   await stores.audit.append(changeEvent(deps, input, { outcome: 'success' }));
   const letter = {
     template: 'password_changed',

@@ -1,7 +1,23 @@
 // Port: what an account logs in with.
 
+import type { User } from './user.ts';
+
+/** A change of a password whose old one was right a moment ago. */
+export type PasswordReplacement = {
+  readonly userId: string;
+  /** The hash that the old password was checked against. */
+  readonly checkedHash: string;
+  readonly newHash: string;
+  readonly now: number;
+};
+
 /** Called in a transaction. */
 export type CredentialStore = {
   /** Sets another password and holds the account until the transaction ends; false, and nothing is written, unless the account is active. */
   setPasswordHash(userId: string, hash: string, now: number): Promise<boolean>;
+  /**
+   * Compare-and-set of the hash. Answers the account as it is now, and holds it until the transaction ends; undefined, and nothing is written,
+   * when another hash is stored, or none, or the account is not active.
+   */
+  replacePasswordHash(replacement: PasswordReplacement): Promise<User | undefined>;
 };

@@ -32,7 +32,7 @@ type RegisterStores = {
 export type RegisterDeps = Stamp &
   AcceptablePasswordDeps & {
     readonly transact: Transact<RegisterStores>;
-    readonly passwordHasher: Pick<PasswordHasher, 'hash'>;
+    readonly passwordHasher: Pick<PasswordHasher, 'admit' | 'hash'>;
     readonly registrationMode: RegistrationMode;
   };
 
@@ -60,6 +60,10 @@ export async function register(deps: RegisterDeps, input: RegisterInput): Promis
   const { email, username, fullName } = input;
   const owner = { email: email.text, username: username?.text, fullName };
   await requireAcceptablePassword(deps, 'password', input.password, owner);
+  return deps.passwordHasher.admit(() => createAccount(deps, input));
+}
+
+async function createAccount(deps: RegisterDeps, input: RegisterInput): Promise<User> {
   const passwordHash = await deps.passwordHasher.hash(input.password, input.signal);
   const user: NewUser = {
     id: deps.newId(),

@@ -23,7 +23,7 @@ import type { User } from './user.ts';
 
 type ResetStores = {
   readonly users: Pick<UserStore, 'raiseEpochs'>;
-  readonly credentials: CredentialStore;
+  readonly credentials: Pick<CredentialStore, 'setPasswordHash'>;
   readonly emails: Pick<EmailStore, 'markVerified'>;
   readonly actionTokens: Pick<ActionTokenStore, 'consume' | 'deleteAll'>;
   readonly revocations: Pick<RevocationStore, 'insert'>;

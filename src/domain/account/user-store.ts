@@ -31,6 +31,7 @@ export type UserStore = {
   /** Adds the account, or tells which unique key is taken; then nothing is written and the transaction goes on. */
   insert(user: NewUser): Promise<'inserted' | 'email_taken' | 'username_taken'>;
   findById(id: string): Promise<User | undefined>;
+  findWithPassword(id: string): Promise<UserWithPassword | undefined>;
   /** By e-mail key when the text holds an `@`, else by user name key. */
   findByIdentifier(key: string): Promise<UserWithPassword | undefined>;
   /**

@@ -25,11 +25,6 @@ export function lockoutKey(user: Pick<User, 'id'> | undefined, identifierKey: st
   return user === undefined ? `unknown:${identifierKey}` : `user:${user.id}`;
 }
 
-/** Errors: ACCOUNT_LOCKED, with the time to wait. */
-export function requireUnlocked(lockedUntil: number | undefined, now: number): void {
-  if (lockedUntil !== undefined && lockedUntil > now) throw accountLocked(lockedUntil, now);
-}
-
 /** ACCOUNT_LOCKED until `lockedUntil`. */
 export function accountLocked(lockedUntil: number, now: number): DomainError {
   const retryAfterMs = Math.max(1_000, lockedUntil - now);

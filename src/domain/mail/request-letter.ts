@@ -3,10 +3,14 @@
 import type { EmailAddress } from '../account/email-address.ts';
 import type { CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
+import type { RateLimiter } from '../limits/rate-limiter.ts';
 import type { Transact } from '../transactions.ts';
 import type { LinkLetter, Outbox } from './outbox.ts';
 
-export type RequestLetterDeps = Stamp & { readonly transact: Transact<{ readonly outbox: Outbox }> };
+export type RequestLetterDeps = Stamp & {
+  readonly transact: Transact<{ readonly outbox: Outbox }>;
+  readonly rateLimiter: RateLimiter;
+};
 
 export type RequestLetterInput = {
   readonly template: Extract<LinkLetter['template'], 'password_reset' | 'verify_email'>;
@@ -16,10 +20,11 @@ export type RequestLetterInput = {
 
 /**
  * Notes that a letter was asked for; `prepareMail` finds out, out of the caller's sight, whether the address has an account. So neither
- * answer nor time tells (CWE-204, CWE-208). Errors: STORAGE_UNAVAILABLE.
+ * answer nor time tells (CWE-204, CWE-208). Errors: RATE_LIMITED (so many to one mailbox), STORAGE_UNAVAILABLE.
  */
 export async function requestLetter(deps: RequestLetterDeps, input: RequestLetterInput): Promise<void> {
   const { template, email, origin } = input;
+  await deps.rateLimiter.consume('mail', 'account', email.key);
   const mail = {
     id: deps.newId(),
     to: email.text,

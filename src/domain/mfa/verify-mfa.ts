@@ -8,12 +8,12 @@ import type {
   PresentedActionToken,
 } from '../action-token/action-token.ts';
 import type { CallOrigin } from '../audit/audit-event.ts';
-import { DomainError } from '../errors.ts';
+import { DomainError, validationFailed } from '../errors.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
 import type { LockoutStores } from '../lockout/lockout.ts';
 import { accountLocked } from '../lockout/lockout.ts';
-import type { IssueDeps, TokenSet } from '../session/issue-tokens.ts';
-import { issueTokens } from '../session/issue-tokens.ts';
+import type { HandOut, HandOutDeps } from '../session/hand-out.ts';
+import { handOut } from '../session/hand-out.ts';
 import { accountSuspended } from '../session/login.ts';
 import type { OpenSessionDeps, OpenSessionStores, SessionWish } from '../session/open-session.ts';
 import { openSession } from '../session/open-session.ts';
@@ -32,6 +32,8 @@ import { matchFactor, useFactor } from './match-factor.ts';
 export type VerifyMfaInput = {
   readonly mfaToken: string;
   readonly factor: TypedFactor;
+  /** Whether a cookie can be set by the answer. */
+  readonly mayUseCookie: boolean;
   readonly origin: CallOrigin;
 };
 
@@ -43,7 +45,7 @@ type VerifyStores = OpenSessionStores &
     readonly totpFactors: FactorUse;
   };
 
-export type VerifyMfaDeps = IssueDeps &
+export type VerifyMfaDeps = HandOutDeps &
   OpenSessionDeps &
   CodeAttemptDeps &
   MatchFactorDeps & {
@@ -70,10 +72,11 @@ const RACES: ReadonlySet<string> = new Set<DomainError['reason']>([
  * Opens the session that the login asked for. Of any number of calls with one challenge, or with one code, one succeeds. A wrong code is
  * counted toward the lockout, a code that was used before is not: it is no guess. The outcome of a code counts only while the account is not
  * locked, and a refusal uses up nothing. Errors: TOKEN_INVALID, TOKEN_EXPIRED, MFA_CODE_INVALID, ACCOUNT_LOCKED, ACCOUNT_SUSPENDED,
- * STORAGE_UNAVAILABLE.
+ * VALIDATION_FAILED (a cookie was asked for, and none can be set here), STORAGE_UNAVAILABLE.
  */
-export async function verifyMfa(deps: VerifyMfaDeps, input: VerifyMfaInput): Promise<TokenSet> {
+export async function verifyMfa(deps: VerifyMfaDeps, input: VerifyMfaInput): Promise<HandOut> {
   const challenge = await findChallenge(deps, input.mfaToken);
+  if (wishOf(challenge.token).useCookie && !input.mayUseCookie) throw cookieImpossible();
   const user = await deps.users.findById(challenge.token.userId);
   if (user === undefined) throw invalidChallenge();
   const attempt = { user, event: { kind: 'session.verify_mfa', origin: input.origin } } as const;
@@ -86,7 +89,7 @@ export async function verifyMfa(deps: VerifyMfaDeps, input: VerifyMfaInput): Pro
   const opened = await deps
     .transact((stores: VerifyStores) => open(deps, stores, challenge, attempt, matched))
     .catch((error: unknown) => refuseRace(deps, attempt, error));
-  return issueTokens(deps, opened.user, opened.session, opened.session.generation, []);
+  return handOut(deps, opened.user, opened.session);
 }
 
 async function findChallenge(deps: VerifyMfaDeps, mfaToken: string): Promise<Challenge> {
@@ -134,8 +137,19 @@ async function open(
 }
 
 /** What the login asked for. Errors: Error for a challenge that Login did not write. */
-function wishOf({ payload: { scopes, deviceName } }: ActionToken): SessionWish {
+function wishOf({ payload: { scopes, deviceName, useCookie } }: ActionToken): SessionWish {
   const isText = (value: unknown) => typeof value === 'string';
-  if (Array.isArray(scopes) && scopes.every(isText) && isText(deviceName)) return { scopes, deviceName };
+  if (Array.isArray(scopes) && scopes.every(isText) && isText(deviceName))
+    return { scopes, deviceName, useCookie: useCookie === true };
   throw new Error('a challenge holds no scopes and device name');
+}
+
+// Who could make a stranger's browser answer a challenge would log it into an account of their own (login CSRF, CWE-352).
+function cookieImpossible(): DomainError {
+  return validationFailed([
+    {
+      field: 'mfa_token',
+      description: 'must be answered by a browser at an allowed origin, for its login asked for a cookie',
+    },
+  ]);
 }

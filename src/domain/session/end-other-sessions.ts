@@ -14,15 +14,16 @@ export type EndOtherSessionsInput = {
   readonly userId: string;
   /** The calling session, which lives on. */
   readonly sessionId: string;
-  /** What the person has proved besides, in the calling session (RFC 8176). */
+  /** What the person has proved besides, in the calling session (RFC 8176); may be empty. */
   readonly amr: readonly string[];
   readonly now: number;
 };
 
 /**
  * Ends the sessions, in a transaction of the caller's that holds the user's row, so that no login slips in between. None of them refreshes
- * again; those that may still have an access token in date are revoked one by one, for the caller to announce after the commit. Errors:
- * TOKEN_REVOKED when the calling session has ended meanwhile.
+ * again: one row tells, however many they are. Each that is live or may still have an access token in date is revoked besides, for the caller to
+ * announce after the commit; a live one even if it was not seen for days, because a refresh that began before the commit is noted as seen only
+ * afterwards, and hands out an access token all the same. Errors: TOKEN_REVOKED when the calling session has ended meanwhile.
  */
 export async function endOtherSessions(
   { tokenPolicy }: EndOtherSessionsDeps,

@@ -7,6 +7,7 @@ import type { Clock, NewId } from '../clock.ts';
 import type { AccessTokenSigner, TokenPolicy } from '../token/access-token.ts';
 import type { RefreshTokenCodec } from './refresh-token.ts';
 import type { Session } from './session.ts';
+import { scopesOfSession } from './session.ts';
 
 export type IssueDeps = {
   readonly accessTokenSigner: AccessTokenSigner;
@@ -43,7 +44,7 @@ export async function issueTokens(
   const now = deps.clock.now();
   const { accessTokenTtlMs, audience } = deps.tokenPolicy;
   const granted = deps.roleDirectory.grantedBy(user.role);
-  const ofSession = session.scopes === undefined ? [...granted] : intersectScopes(session.scopes, granted);
+  const ofSession = scopesOfSession(session, granted);
   const scopes = requested.length === 0 ? ofSession : intersectScopes(requested, new Set(ofSession));
   const accessToken = await deps.accessTokenSigner.sign({
     tokenId: deps.newId(),

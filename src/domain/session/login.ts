@@ -1,4 +1,4 @@
-// Login: from identifier and password to a session with its first pair of tokens, or to a challenge for the second factor.
+// Login: from identifier and password to a session with its first pair of tokens or its cookie, or to a challenge for the second factor.
 
 import type { ActionTokenCodec, ActionTokenStore } from '../action-token/action-token.ts';
 import { ACTION_TOKEN_TTL_MS } from '../action-token/action-token.ts';
@@ -15,8 +15,8 @@ import type { LockoutStore } from '../lockout/lockout-store.ts';
 import type { LockoutStores } from '../lockout/lockout.ts';
 import { accountLocked, countFailure, lockoutKey } from '../lockout/lockout.ts';
 import type { Transact } from '../transactions.ts';
-import type { IssueDeps, TokenSet } from './issue-tokens.ts';
-import { issueTokens } from './issue-tokens.ts';
+import type { HandOut, HandOutDeps } from './hand-out.ts';
+import { handOut } from './hand-out.ts';
 import type { OpenSessionDeps, OpenSessionStores, SessionWish } from './open-session.ts';
 import { openSession } from './open-session.ts';
 import type { Session } from './session.ts';
@@ -37,7 +37,7 @@ export type MfaChallenge = {
   readonly expiresIn: number;
 };
 
-export type LoginOutcome = { readonly tokens: TokenSet } | { readonly challenge: MfaChallenge };
+export type LoginOutcome = HandOut | { readonly challenge: MfaChallenge };
 
 type LoginStores = OpenSessionStores &
   LockoutStores & {
@@ -46,7 +46,7 @@ type LoginStores = OpenSessionStores &
     readonly actionTokens: Pick<ActionTokenStore, 'insert'>;
   };
 
-export type LoginDeps = IssueDeps &
+export type LoginDeps = HandOutDeps &
   OpenSessionDeps & {
     readonly users: Pick<UserStore, 'findByIdentifier'>;
     readonly lockouts: Pick<LockoutStore, 'lockedUntil'>;
@@ -97,7 +97,7 @@ async function logIn(deps: LoginDeps, input: LoginInput): Promise<LoginOutcome> 
   if (opened === undefined) return refuse(deps, attempt, invalidCredentials());
   if (opened instanceof DomainError) return refuse(deps, attempt, opened);
   if ('challenge' in opened) return opened;
-  return { tokens: await issueTokens(deps, opened.user, opened.session, opened.session.generation, []) };
+  return handOut(deps, opened.user, opened.session);
 }
 
 /** The key that an identifier stands for: an e-mail address holds an `@`, a user name never does. */
@@ -158,11 +158,12 @@ async function open(
     : await stores.lockouts.clear(lockKey, mark.now);
   if (lockedUntil !== undefined) return accountLocked(lockedUntil, mark.now);
   if (user.mfaEnabled) return { challenge: await challenge(deps, stores, input, user) };
-  const { scopes, deviceName, origin } = input;
+  const { scopes, deviceName, useCookie, origin } = input;
   const session = await openSession(deps, stores, {
     user,
     scopes,
     deviceName,
+    useCookie,
     origin,
     amr: ['pwd'],
     kind: 'session.login',
@@ -173,14 +174,14 @@ async function open(
 async function challenge(
   deps: LoginDeps,
   stores: LoginStores,
-  { scopes, deviceName, origin }: LoginInput,
+  { scopes, deviceName, useCookie, origin }: LoginInput,
   user: User,
 ): Promise<MfaChallenge> {
   const now = deps.clock.now();
   const id = deps.newId();
   const { text, digest } = deps.actionTokenCodec.create('mfa_challenge', id);
   const expiresIn = ACTION_TOKEN_TTL_MS.mfa_challenge;
-  const payload = { scopes, deviceName };
+  const payload = { scopes, deviceName, useCookie };
   const token = { id, purpose: 'mfa_challenge', userId: user.id, digest, payload } as const;
   await stores.actionTokens.insert({ ...token, createTime: now, expireTime: now + expiresIn });
   await stores.audit.append(

@@ -16,6 +16,8 @@ export type SessionWish = {
   /** Empty for all that the role grants. */
   readonly scopes: readonly string[];
   readonly deviceName: string;
+  /** A cookie in place of tokens. */
+  readonly useCookie: boolean;
 };
 
 export type OpenSessionStores = {
@@ -67,7 +69,7 @@ export async function openSession(
 
 function newSession(
   deps: OpenSessionDeps,
-  { user, amr, scopes, deviceName, origin }: OpenSessionInput,
+  { user, amr, scopes, deviceName, useCookie, origin }: OpenSessionInput,
 ): Session {
   const now = deps.clock.now();
   const { refreshTokenTtlMs, sessionMaxAgeMs } = deps.tokenPolicy;
@@ -75,6 +77,7 @@ function newSession(
     id: deps.newId(),
     userId: user.id,
     generation: 1,
+    usesCookie: useCookie,
     salt: deps.randomBytes(SALT_LENGTH),
     scopes: scopes.length === 0 ? undefined : scopes,
     epoch: user.sessionEpoch,

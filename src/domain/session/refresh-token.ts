@@ -16,9 +16,12 @@ export type RefreshTokenContent = {
 export const SALT_LENGTH = 18;
 
 /**
- * Whether the token was written for this very session row. No comparison in constant time: a MAC has vouched for the token's salt before.
+ * Whether the token or cookie was written for this very session row. No comparison in constant time: a MAC has vouched for its salt before.
  */
-export function isOfSession({ salt }: RefreshTokenContent, session: Pick<Session, 'salt'>): boolean {
+export function isOfSession(
+  { salt }: Pick<RefreshTokenContent, 'salt'>,
+  session: Pick<Session, 'salt'>,
+): boolean {
   return salt.length === session.salt.length && salt.every((byte, index) => byte === session.salt[index]);
 }
 

@@ -16,6 +16,7 @@ import type { RefreshTokenContent } from './refresh-token.ts';
 import { isOfSession } from './refresh-token.ts';
 import type { SessionStore } from './session-store.ts';
 import type { Session } from './session.ts';
+import { endingOf } from './session.ts';
 
 export type RefreshInput = {
   readonly refreshToken: string;
@@ -59,7 +60,8 @@ export async function refresh(deps: RefreshDeps, input: RefreshInput): Promise<T
       return issueTokens(deps, rotated.user, { ...rotated.session, id, salt }, generation + 1, input.scopes);
 
     const found = await deps.sessions.findWithUser(id);
-    if (found === undefined || !isOfSession(content, found.session)) throw invalidToken();
+    if (found === undefined || found.session.usesCookie || !isOfSession(content, found.session))
+      throw invalidToken();
     const { session, user } = found;
     requireLive(session, user, deps.clock.now());
     if (generation > session.generation) throw invalidToken();
@@ -79,11 +81,9 @@ function invalidToken(): DomainError {
 
 /** Refuses a session that has ended, for whatever reason. Errors: TOKEN_REVOKED, TOKEN_EXPIRED. */
 function requireLive(session: Session, user: User, now: number): void {
-  if (session.revokeTime !== undefined || session.epoch !== user.sessionEpoch || user.status !== 'active') {
-    throw new DomainError('TOKEN_REVOKED', 'The session has ended. Log in again.');
-  }
-  if (now < session.expireTime && now < session.maxExpireTime) return;
-  throw new DomainError('TOKEN_EXPIRED', 'The session has expired. Log in again.');
+  const ending = endingOf(session, user, now);
+  if (ending === 'revoked') throw new DomainError('TOKEN_REVOKED', 'The session has ended. Log in again.');
+  if (ending === 'expired') throw new DomainError('TOKEN_EXPIRED', 'The session has expired. Log in again.');
 }
 
 // The clock that wrote rotateTime may be another node's and ahead of ours: then no time has passed.

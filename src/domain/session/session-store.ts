@@ -18,6 +18,16 @@ export type Rotation = {
   readonly userAgent: string;
 };
 
+/** A use of a session by its cookie. Times are epoch milliseconds. */
+export type Touch = {
+  readonly sessionId: string;
+  readonly now: number;
+  /** When the session ends unless used again; its `maxExpireTime` bounds it. */
+  readonly expireTime: number;
+  /** A session that was seen later is left as it is. */
+  readonly seenBefore: number;
+};
+
 /** What a step tells of the session and its owner: as much as new tokens say. */
 export type Rotated = {
   readonly session: Pick<Session, 'scopes' | 'amr' | 'authTime'>;
@@ -38,9 +48,9 @@ export type EndOthers = {
   readonly userId: string;
   /** The session that lives on. */
   readonly keptId: string;
-  /** Added to what the kept session has proved. */
+  /** Added to what the kept session has proved; may be empty. */
   readonly amr: readonly string[];
-  /** Sessions seen later may still have an access token in date. */
+  /** Sessions seen later may still have an access token in date, also those that have expired. */
   readonly seenSince: number;
   readonly now: number;
   /** How long their revocations are kept. */
@@ -52,15 +62,21 @@ export type SessionStore = {
   /** The session with its owner, also when it is dead; undefined when there is none. One round trip. */
   findWithUser(id: string): Promise<{ readonly session: Session; readonly user: User } | undefined>;
   /**
-   * Compare-and-swap of the generation; undefined, and nothing changed, when the generation or the salt is another one, or when the session
-   * or its owner is not alive. One round trip, one commit.
+   * Compare-and-swap of the generation; undefined, and nothing changed, when the generation or the salt is another one, when the session
+   * or its owner is not alive, or when it is a cookie's. One round trip, one commit.
    */
   rotate(rotation: Rotation): Promise<Rotated | undefined>;
+  /**
+   * Moves the ends of a live cookie session on, never back and never beyond its `maxExpireTime`; leaves any other session alone, and one that
+   * somebody holds. One round trip, one commit.
+   */
+  touch(touch: Touch): Promise<void>;
   /** Ends a live session of `userId`; false when there is none such. */
   revoke(id: string, userId: string, now: number): Promise<boolean>;
   /**
-   * Raises the user's epoch, carries `keptId` over to it and ends the others, also one that is being rotated; undefined when `keptId` is not
-   * alive: then the transaction must come to nothing. Writes and answers the revocations of those that may still have an access token in date.
+   * Raises the user's epoch and carries `keptId` over to it; undefined, when that session is not alive: then the transaction must come to
+   * nothing. Writes and answers the revocations of those others that are live or were seen after `seenSince`: a refresh of a live one that began
+   * before the commit may be noted only afterwards, and hands out an access token all the same.
    */
   endOthers(input: EndOthers): Promise<readonly Revocation[] | undefined>;
   listLive(query: SessionPageQuery): Promise<readonly Session[]>;

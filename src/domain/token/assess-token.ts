@@ -11,12 +11,14 @@ import type { MaybePromise } from '../maybe-promise.ts';
 import { after } from '../maybe-promise.ts';
 import { isWithin, parseAddress } from '../network/ip-network.ts';
 import type { RevocationIndex } from '../revocation/revocation-index.ts';
+import type { SessionDirectory } from '../session/session-directory.ts';
 import type { AccessTokenClaims, AccessTokenVerifier, TokenFault, VerifiedToken } from './access-token.ts';
 
 export type AssessDeps = {
   readonly accessTokenVerifier: AccessTokenVerifier;
   readonly apiKeyDirectory: Pick<ApiKeyDirectory, 'find'>;
   readonly apiKeyUsage: Pick<ApiKeyUsage, 'note'>;
+  readonly sessionDirectory: Pick<SessionDirectory, 'find' | 'noteUse'>;
   /** Told of a key that was shown from an address outside its networks: stolen perhaps, or its list is wrong. */
   readonly onKeyOutsideNetworks: (keyId: string, clientAddress: string) => void;
   readonly revocationIndex: Pick<
@@ -30,7 +32,7 @@ export type AssessDeps = {
 
 export type InactiveReason = TokenFault | 'revoked' | 'wrong_audience';
 
-/** `claims` are those of an access token; an API key has none. */
+/** `claims` are those of an access token; other credentials have none. */
 export type ActiveToken = {
   readonly active: true;
   readonly principal: Principal;

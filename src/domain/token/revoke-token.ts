@@ -15,6 +15,8 @@ import type { EndSessionDeps } from '../session/end-session.ts';
 import { endSession } from '../session/end-session.ts';
 import type { RefreshTokenCodec } from '../session/refresh-token.ts';
 import { isOfSession, REFRESH_TOKEN_PREFIX } from '../session/refresh-token.ts';
+import type { SessionCookieCodec, SessionCookieContent } from '../session/session-cookie.ts';
+import { SESSION_COOKIE_PREFIX } from '../session/session-cookie.ts';
 import type { SessionStore } from '../session/session-store.ts';
 import type { Transact } from '../transactions.ts';
 import type { AccessTokenVerifier, TokenPolicy } from './access-token.ts';
@@ -29,7 +31,8 @@ export type RevokeTokenDeps = Stamp &
   AnnounceDeps &
   EndSessionDeps & {
     readonly accessTokenVerifier: AccessTokenVerifier;
-    readonly refreshTokenCodec: RefreshTokenCodec;
+    readonly refreshTokenCodec: Pick<RefreshTokenCodec, 'read'>;
+    readonly sessionCookieCodec: Pick<SessionCookieCodec, 'read'>;
     readonly apiKeyDirectory: Pick<ApiKeyDirectory, 'find'>;
     readonly sessions: Pick<SessionStore, 'findWithUser'>;
     readonly transact: Transact<RevokeStores>;
@@ -39,17 +42,24 @@ export type RevokeTokenDeps = Stamp &
 export type RevokeTokenInput = { readonly token: string; readonly origin: CallOrigin };
 
 /**
- * Revokes an access token alone, a refresh token with its session, or an API key. A text that is no good token does nothing and succeeds
+ * Revokes an access token alone, a refresh token or a session cookie with its session, or an API key. A text that is no good token does nothing and succeeds
  * (RFC 7009, section 2.2): the caller's aim is met, and a stranger learns nothing. Errors: STORAGE_UNAVAILABLE.
  */
 export async function revokeToken(deps: RevokeTokenDeps, input: RevokeTokenInput): Promise<void> {
-  if (input.token.startsWith(REFRESH_TOKEN_PREFIX)) return revokeRefreshToken(deps, input);
-  if (input.token.startsWith(API_KEY_PREFIX)) return revokeApiKey(deps, input);
+  const { token } = input;
+  if (token.startsWith(REFRESH_TOKEN_PREFIX))
+    return revokeSessionOf(deps, deps.refreshTokenCodec.read(token), input.origin);
+  if (token.startsWith(SESSION_COOKIE_PREFIX))
+    return revokeSessionOf(deps, deps.sessionCookieCodec.read(token), input.origin);
+  if (token.startsWith(API_KEY_PREFIX)) return revokeApiKey(deps, input);
   return revokeAccessToken(deps, input);
 }
 
-async function revokeRefreshToken(deps: RevokeTokenDeps, { token, origin }: RevokeTokenInput): Promise<void> {
-  const content = deps.refreshTokenCodec.read(token);
+async function revokeSessionOf(
+  deps: RevokeTokenDeps,
+  content: SessionCookieContent | undefined,
+  origin: CallOrigin,
+): Promise<void> {
   if (content === undefined) return;
   const found = await deps.sessions.findWithUser(content.sessionId);
   if (found === undefined || !isOfSession(content, found.session)) return;

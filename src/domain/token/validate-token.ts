@@ -4,6 +4,8 @@ import type { Principal } from '../access/principal.ts';
 import { API_KEY_PREFIX } from '../api-key/api-key.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import { after } from '../maybe-promise.ts';
+import { SESSION_COOKIE_PREFIX } from '../session/session-cookie.ts';
+import { assessSessionCookie } from './assess-session-cookie.ts';
 import type { ActiveToken, AssessDeps, InactiveReason, TokenVerdict } from './assess-token.ts';
 import { assessAccessToken, assessApiKey } from './assess-token.ts';
 
@@ -24,7 +26,7 @@ export type ValidateTokenResult =
       readonly missingScopes: readonly string[];
     };
 
-/** The verdict; an inactive token is a result. Errors: REVOCATIONS_STALE, STORAGE_UNAVAILABLE (API keys alone). */
+/** The verdict; an inactive token is a result. Errors: REVOCATIONS_STALE, STORAGE_UNAVAILABLE (API keys and session cookies alone). */
 export function validateToken(
   deps: AssessDeps,
   input: ValidateTokenInput,
@@ -44,9 +46,11 @@ function requireScopes(verdict: TokenVerdict, requiredScopes: readonly string[])
 }
 
 function assess(deps: AssessDeps, token: string, audience: string): MaybePromise<TokenVerdict> {
-  if (!token.startsWith(API_KEY_PREFIX)) return assessAccessToken(deps, token, audience);
-  // A key speaks to this service alone.
+  const isCookie = token.startsWith(SESSION_COOKIE_PREFIX);
+  if (!isCookie && !token.startsWith(API_KEY_PREFIX)) return assessAccessToken(deps, token, audience);
+  // A key or a cookie speaks to this service alone.
   if (audience !== deps.audience) return { active: false, reason: 'wrong_audience' };
+  if (isCookie) return assessSessionCookie(deps, token);
   // The address of whoever asks is not that of whoever showed the key to them.
   return assessApiKey(deps, token, undefined);
 }

@@ -99,12 +99,15 @@ export function authServiceHandlers(
         password: reader.password('password', request.password),
         scopes: readScopes(reader, 'scopes', request.scopes),
         deviceName: reader.text(request.deviceName, { field: 'device_name', max: 100 }),
+        useCookie: request.useCookie,
         origin: call.origin,
         signal: call.signal,
       };
-      if (request.useCookie) reader.add('use_cookie', 'must be false: this server keeps no cookie sessions');
+      const obstacle = request.useCookie ? call.cookieObstacle : undefined;
+      if (obstacle !== undefined) reader.add('use_cookie', obstacle);
       reader.finish();
       const outcome = await login({ ...deps, rateLimiter: call.noting(deps.rateLimiter) }, input);
+      if ('cookie' in outcome) call.giveCookie(outcome.cookie);
       return create(LoginResponseSchema, encodeLoginOutcome(outcome));
     },
 
@@ -122,6 +125,7 @@ export function authServiceHandlers(
       if (sessionId !== undefined) {
         await endSession(deps, { userId: subjectId, sessionId, kind: 'session.logout', origin: call.origin });
       }
+      call.clearOwnCookie();
       return create(LogoutResponseSchema);
     },
 
@@ -129,6 +133,7 @@ export function authServiceHandlers(
       const principal = call.requirePrincipal();
       requireLogin(principal);
       await logoutAll(deps, { userId: principal.subjectId, origin: call.origin });
+      call.clearOwnCookie();
       return create(LogoutAllResponseSchema);
     },
 

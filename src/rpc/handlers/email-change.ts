@@ -26,7 +26,8 @@ export function emailChangeHandlers(
       const reader = new RequestReader();
       const newEmail = reader.email(deps.parseAddress, 'new_email', request.newEmail);
       reader.finish();
-      await startEmailChange(deps, { userId, newEmail, origin: call.origin });
+      const limited = { ...deps, rateLimiter: call.noting(deps.rateLimiter) };
+      await startEmailChange(limited, { userId, newEmail, origin: call.origin });
       return create(StartEmailChangeResponseSchema);
     },
 

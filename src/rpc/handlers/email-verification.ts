@@ -26,7 +26,8 @@ export function emailVerificationHandlers(
       const reader = new RequestReader();
       const email = reader.email(deps.parseAddress, 'email', request.email);
       reader.finish();
-      await requestLetter(deps, { template: 'verify_email', email, origin: call.origin });
+      const limited = { ...deps, rateLimiter: call.noting(deps.rateLimiter) };
+      await requestLetter(limited, { template: 'verify_email', email, origin: call.origin });
       return create(SendEmailVerificationResponseSchema);
     },
 

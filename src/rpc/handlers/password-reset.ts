@@ -26,7 +26,8 @@ export function passwordResetHandlers(
       const reader = new RequestReader();
       const email = reader.email(deps.parseAddress, 'email', request.email);
       reader.finish();
-      await requestLetter(deps, { template: 'password_reset', email, origin: call.origin });
+      const limited = { ...deps, rateLimiter: call.noting(deps.rateLimiter) };
+      await requestLetter(limited, { template: 'password_reset', email, origin: call.origin });
       return create(RequestPasswordResetResponseSchema);
     },
 

@@ -36,6 +36,7 @@ export function profileHandlers(
 
     async deleteMe(_request, call) {
       await deleteAccount(deps, { userId: call.requirePrincipal().subjectId, origin: call.origin });
+      call.clearOwnCookie();
       return create(DeleteMeResponseSchema);
     },
 

@@ -8,7 +8,7 @@ import { verifyMfa } from '../../domain/mfa/verify-mfa.ts';
 import type { AuthService, VerifyMfaRequest } from '../../../gen/latchkey/v1/auth_service_pb.ts';
 import { VerifyMfaResponseSchema } from '../../../gen/latchkey/v1/auth_service_pb.ts';
 import { RequestReader } from '../decode.ts';
-import { encodeTokenSet } from '../encode.ts';
+import { encodeHandOut } from '../encode.ts';
 import type { ServiceHandlers } from './handlers.ts';
 
 export type VerifyMfaHandlersDeps = VerifyMfaDeps;
@@ -23,8 +23,10 @@ export function verifyMfaHandlers(
       const mfaToken = reader.token('mfa_token', request.mfaToken);
       const factor = readFactor(reader, request.factor);
       reader.finish();
-      const tokens = await verifyMfa(deps, { mfaToken, factor, origin: call.origin });
-      return create(VerifyMfaResponseSchema, { tokens: encodeTokenSet(tokens) });
+      const mayUseCookie = call.cookieObstacle === undefined;
+      const handOut = await verifyMfa(deps, { mfaToken, factor, mayUseCookie, origin: call.origin });
+      if ('cookie' in handOut) call.giveCookie(handOut.cookie);
+      return create(VerifyMfaResponseSchema, { tokens: encodeHandOut(handOut) });
     },
   };
 }

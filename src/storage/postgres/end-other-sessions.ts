@@ -1,4 +1,4 @@
-// Ends all sessions of a user but one, with a revocation for each that has access tokens about.
+// Ends all sessions of a user but one: an epoch for all of them, a revocation for each that may have an access token, or get one.
 
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
@@ -46,17 +46,18 @@ function withoutThose(amr: readonly string[]) {
   return sql`array(select m from unnest(array[${added}]::text[]) with ordinality as a (m, place) where m <> all(sessions.amr) order by place)`;
 }
 
-// The epoch alone would let a refresh through that has read it before the commit: it waits for its session's row, and finds that ended.
+// One that is live counts although it was not seen for long: a refresh that began before this commits is noted as seen only afterwards, and
+// hands out an access token all the same. One that has expired counts while the last token that it gave may be in date.
 async function revokeOthers(tables: Kysely<Tables>, input: EndOthers, epoch: number) {
   const { userId, keptId, seenSince, now: revokeTime, expireTime } = input;
   const { rows } = await sql<{ readonly target_id: string }>`
     with ended as (
       update sessions set revoke_time = ${date(revokeTime)}
       where user_id = ${userId} and id <> ${keptId} and epoch = ${epoch} and revoke_time is null
-      returning id, last_seen_time)
+      returning id, last_seen_time, expire_time)
     insert into revocations as r (form, target_id, min_version, revoke_time, expire_time)
     select 'session', id::text, 0, ${date(revokeTime)}::timestamptz, ${date(expireTime)}::timestamptz
-    from ended where last_seen_time > ${date(seenSince)}
+    from ended where expire_time > ${date(revokeTime)} or last_seen_time > ${date(seenSince)}
     on conflict (form, target_id) do update
     set expire_time = greatest(r.expire_time, excluded.expire_time), written_by = excluded.written_by
     returning target_id`.execute(tables);

@@ -33,6 +33,7 @@ const SessionRow = defineEntity({
     id: p.uuid().primary(),
     user_id: p.uuid(),
     generation: p.integer(),
+    uses_cookie: p.boolean(),
     salt: p.blob(),
     scopes: p.array().nullable(),
     epoch: p.integer(),

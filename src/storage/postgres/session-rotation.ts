@@ -16,7 +16,7 @@ type RotatedRow = {
 };
 
 const RETURNED = 's.id, s.user_id, s.scopes, s.amr, s.auth_time, u.role, u.token_version';
-const IS_LIVE = `s.revoke_time is null and u.status = 'active' and u.session_epoch = s.epoch`;
+const IS_LIVE = `not s.uses_cookie and s.revoke_time is null and u.status = 'active' and u.session_epoch = s.epoch`;
 
 /** One step. Waits for whoever holds the row. */
 export const ROTATE: Statement<RotatedRow> = {

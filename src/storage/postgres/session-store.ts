@@ -7,6 +7,7 @@ import type { Session } from '../../domain/session/session.ts';
 import { endingOthers } from './end-other-sessions.ts';
 import { date, optionalTime, time } from './row-values.ts';
 import { rotation } from './session-rotation.ts';
+import { touching } from './session-touch.ts';
 import type { Tables } from './rows.ts';
 import type { RunStatement, Statement } from './statement.ts';
 import type { UserRow } from './user-store.ts';
@@ -35,7 +36,7 @@ type JoinedRow = SessionRow &
 export const FIND_WITH_USER: Statement<JoinedRow> = {
   name: 'session_find_with_user',
   text: `
-    select s.id, s.user_id, s.generation, s.salt, s.scopes, s.epoch, s.device_name, s.ip_address, s.user_agent, s.amr, s.auth_time,
+    select s.id, s.user_id, s.generation, s.uses_cookie, s.salt, s.scopes, s.epoch, s.device_name, s.ip_address, s.user_agent, s.amr, s.auth_time,
       s.create_time, s.last_seen_time, s.rotate_time, s.expire_time, s.max_expire_time, s.revoke_time,
       u.email, u.username, u.full_name, u.role, u.status, u.email_verified, u.mfa_enabled, u.token_version, u.session_epoch,
       u.create_time as user_create_time, u.update_time as user_update_time, u.last_login_time as user_last_login_time
@@ -48,6 +49,7 @@ function toSession(row: SessionRow): Session {
     id: row.id,
     userId: row.user_id,
     generation: row.generation,
+    usesCookie: row.uses_cookie,
     salt: row.salt,
     scopes: row.scopes ?? undefined,
     epoch: row.epoch,
@@ -75,6 +77,7 @@ export function sessionStore(tables: Kysely<Tables>, run: RunStatement): Session
           id: session.id,
           user_id: session.userId,
           generation: session.generation,
+          uses_cookie: session.usesCookie,
           salt: Buffer.from(session.salt),
           scopes: session.scopes === undefined ? null : [...session.scopes],
           epoch: session.epoch,
@@ -108,6 +111,8 @@ export function sessionStore(tables: Kysely<Tables>, run: RunStatement): Session
     },
 
     rotate: rotation(run),
+
+    touch: touching(run),
 
     async revoke(id, userId, now) {
       const { numUpdatedRows } = await tables

@@ -17,7 +17,6 @@ import { knownDevices } from './known-devices.ts';
 import { lockoutStore } from './lockout-store.ts';
 import { outbox, outboxQueue } from './outbox-store.ts';
 import { ownApiKeyStore } from './own-api-key-store.ts';
-import { passwordChangeStore } from './password-change-store.ts';
 import { profileStore } from './profile-store.ts';
 import { revocationStore } from './revocation-store.ts';
 import type { Database } from './connection.ts';
@@ -53,7 +52,6 @@ function bareStores(tables: Kysely<Tables>, run: RunStatement) {
     lockouts: lockoutStore(tables),
     totpFactors: totpStore(tables),
     knownDevices: knownDevices(tables),
-    passwordChanges: passwordChangeStore(tables),
     profiles: profileStore(tables),
     accountDeletions: accountDeletionStore(tables),
     accountArchive: accountArchive(tables),
@@ -83,7 +81,6 @@ export function openStores({ tables, run }: Pick<Database, 'tables' | 'run'>): S
     lockouts: translating(stores.lockouts),
     totpFactors: translating(stores.totpFactors),
     knownDevices: translating(stores.knownDevices),
-    passwordChanges: translating(stores.passwordChanges),
     profiles: translating(stores.profiles),
     accountDeletions: translating(stores.accountDeletions),
     accountArchive: translating(stores.accountArchive),

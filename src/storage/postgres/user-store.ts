@@ -2,8 +2,8 @@
 
 import type { Kysely, Selectable } from 'kysely';
 import { sql } from 'kysely';
-import type { UserStore } from '../../domain/account/user-store.ts';
-import type { User, UserStatus } from '../../domain/account/user.ts';
+import type { NewUser, UserStore } from '../../domain/account/user-store.ts';
+import type { User, UserStatus, UserWithPassword } from '../../domain/account/user.ts';
 import { date, optionalTime, time } from './row-values.ts';
 import type { Tables } from './rows.ts';
 
@@ -31,41 +31,72 @@ export function toUser(row: Omit<UserRow, 'email_key' | 'username_key' | 'passwo
   };
 }
 
+/**
+ * One statement whatever is taken, so that its time does not tell (CWE-208). `try_again` when what was in the way came with another call
+ * meanwhile: the next look sees it.
+ */
+async function tryInsert(tables: Kysely<Tables>, user: NewUser) {
+  const row = await tables
+    .with('inserted', (query) =>
+      query
+        .insertInto('users')
+        .values(newRow(user))
+        .onConflict((conflict) => conflict.doNothing())
+        .returning('id'),
+    )
+    .selectNoFrom((query) => [
+      query.exists(query.selectFrom('inserted').select('id')).as('is_inserted'),
+      query
+        .exists(
+          query
+            .selectFrom('users')
+            .select('id')
+            .where('username_key', '=', user.username?.key ?? null),
+        )
+        .as('has_namesake'),
+      query
+        .exists(query.selectFrom('users').select('id').where('email_key', '=', user.email.key))
+        .as('has_mailbox'),
+    ])
+    .executeTakeFirstOrThrow();
+  if (row.is_inserted === true) return 'inserted';
+  if (row.has_namesake === true) return 'username_taken';
+  return row.has_mailbox === true ? 'email_taken' : 'try_again';
+}
+
+function newRow(user: NewUser) {
+  return {
+    id: user.id,
+    email: user.email.text,
+    email_key: user.email.key,
+    username: user.username?.text ?? null,
+    username_key: user.username?.key ?? null,
+    full_name: user.fullName,
+    password_hash: user.passwordHash ?? null,
+    role: user.role,
+    status: 'active',
+    email_verified: user.emailVerified,
+    mfa_enabled: false,
+    token_version: 1,
+    session_epoch: 1,
+    create_time: date(user.createTime),
+    update_time: date(user.createTime),
+    last_login_time: null,
+  };
+}
+
+function toUserWithPassword(row: UserRow): UserWithPassword {
+  return { ...toUser(row), passwordHash: row.password_hash ?? undefined };
+}
+
 /** The store over a connection or a transaction. */
 export function userStore(tables: Kysely<Tables>): UserStore {
   return {
     async insert(user) {
-      const inserted = await tables
-        .insertInto('users')
-        .values({
-          id: user.id,
-          email: user.email.text,
-          email_key: user.email.key,
-          username: user.username?.text ?? null,
-          username_key: user.username?.key ?? null,
-          full_name: user.fullName,
-          password_hash: user.passwordHash ?? null,
-          role: user.role,
-          status: 'active',
-          email_verified: user.emailVerified,
-          mfa_enabled: false,
-          token_version: 1,
-          session_epoch: 1,
-          create_time: date(user.createTime),
-          update_time: date(user.createTime),
-          last_login_time: null,
-        })
-        .onConflict((conflict) => conflict.doNothing())
-        .returning('id')
-        .executeTakeFirst();
-      if (inserted !== undefined) return 'inserted';
-      if (user.username === undefined) return 'email_taken';
-      const namesake = await tables
-        .selectFrom('users')
-        .select('id')
-        .where('username_key', '=', user.username.key)
-        .executeTakeFirst();
-      return namesake === undefined ? 'email_taken' : 'username_taken';
+      for (;;) {
+        const outcome = await tryInsert(tables, user);
+        if (outcome !== 'try_again') return outcome;
+      }
     },
 
     async findById(id) {
@@ -78,6 +109,16 @@ export function userStore(tables: Kysely<Tables>): UserStore {
       return row === undefined ? undefined : toUser(row);
     },
 
+    async findWithPassword(id) {
+      const row = await tables
+        .selectFrom('users')
+        .selectAll()
+        .where('id', '=', id)
+        .where('status', '<>', 'deleted')
+        .executeTakeFirst();
+      return row === undefined ? undefined : toUserWithPassword(row);
+    },
+
     async findByIdentifier(key) {
       const column = key.includes('@') ? 'email_key' : 'username_key';
       const row = await tables
@@ -86,7 +127,7 @@ export function userStore(tables: Kysely<Tables>): UserStore {
         .where(column, '=', key)
         .where('status', '<>', 'deleted')
         .executeTakeFirst();
-      return row === undefined ? undefined : { ...toUser(row), passwordHash: row.password_hash ?? undefined };
+      return row === undefined ? undefined : toUserWithPassword(row);
     },
 
     async markLogin(mark) {
