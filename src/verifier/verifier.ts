@@ -42,7 +42,7 @@ export type Verdict =
 
 /** A verifier at work. */
 export type Verifier = {
-  /** The verdict on an access token as it stands behind `Bearer `. Never rejects. */
+  /** The verdict on an access token as it stands behind `Bearer `. Rejects for a bug of ours, and for nothing that a token holds. */
   verify(token: string): Promise<Verdict>;
   /** Resolves when the keys and the revocations are there for the first time. */
   ready(): Promise<void>;

@@ -29,6 +29,16 @@ function world() {
   revocationIndex.markFresh(clock.now());
   revocationIndex.markRead({ position: '1', time: clock.now() });
   const stored: Revocation[] = [];
+  const listeners = { count: 0 };
+  const subscribe = revocationIndex.subscribe.bind(revocationIndex);
+  vi.spyOn(revocationIndex, 'subscribe').mockImplementation((listener) => {
+    listeners.count += 1;
+    const end = subscribe(listener);
+    return () => {
+      listeners.count -= 1;
+      end();
+    };
+  });
   const asked: string[] = [];
   const since = async (cursor: string) => {
     asked.push(cursor);
@@ -43,7 +53,7 @@ function world() {
     });
   const revoke = (...ids: readonly string[]) =>
     revocationIndex.apply(ids.map((id) => revocation({ form: 'token', id }, clock.now(), 900_000)));
-  return { clock, revocationIndex, stored, asked, deps, gone, start, revoke };
+  return { clock, revocationIndex, stored, asked, deps, gone, start, revoke, listeners };
 }
 
 async function next(watching: AsyncGenerator<WatchNews, void, undefined>): Promise<WatchNews> {
@@ -199,16 +209,20 @@ describe('a watch', () => {
   });
 
   it('ends when it is told to, wherever it waits, and leaves no timer and no listener', async () => {
-    const { gone, revocationIndex, start } = world();
-    const spy = vi.spyOn(revocationIndex, 'subscribe');
+    const { gone, listeners, start } = world();
     const watching = start();
     await readSnapshot(watching);
     await next(watching);
     const waiting = watching.next();
+    expect(listeners.count).toBe(1);
     gone.abort();
     expect((await waiting).done).toBe(true);
+    const left = start();
+    gone.abort();
+    await left.next();
+    await left.return();
     expect(vi.getTimerCount()).toBe(0);
-    expect(spy).toHaveBeenCalledOnce();
+    expect(listeners.count).toBe(0);
   });
 
   it('misses nothing, whatever came before, while and after it read', async () => {

@@ -94,6 +94,31 @@ it('takes nothing that lay in a buffer for fresh', async () => {
   expect(index.isFresh()).toBe(false);
 });
 
+it('is fresh for weeks on one stream when the clocks part slowly', async () => {
+  const start = Date.now();
+  const next = { current: Promise.withResolvers<void>() };
+  let seconds = 0;
+  const { clock, index, feed, requests } = feedFrom(async function* serve() {
+    for (;;) {
+      // This service's clock is slow by 50 ppm.
+      yield beat(start + seconds * 1_000 * 0.99995);
+      await next.current.promise;
+    }
+  });
+  await feed.firstFresh;
+  for (let step = 0; step < 200; step += 1) {
+    seconds += 3_600;
+    clock.advance(3_600_000);
+    const waiting = next.current;
+    next.current = Promise.withResolvers<void>();
+    waiting.resolve();
+    await eventually(() => index.isFresh(), { intervalMs: 0 });
+  }
+  clock.advance(STALE_MS - 1_000);
+  expect(index.isFresh()).toBe(true);
+  expect(requests).toHaveLength(1);
+});
+
 it('begins a new stream when a clock was set, and is fresh again by that', async () => {
   const first = Date.now();
   const set = Promise.withResolvers<void>();

@@ -174,8 +174,9 @@ describe('a verifier', () => {
 
 describe('a verifier that lost the service', () => {
   it('goes on for as long as it may, then says that it cannot know, and never accepts', async () => {
-    const clock = new FakeClock(Date.now());
     const mortal = await startTestService();
+    // Not before: its tokens would be of the future.
+    const clock = new FakeClock(Date.now());
     const faults: Error[] = [];
     const options = { ...optionsFor(mortal), clock, onFault: (error: Error) => faults.push(error) };
     const here = await makeVerifier(options);
