@@ -2,7 +2,7 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 
 // Folders whose tests touch neither a database nor Redis.
-const unit = ['architecture', 'breach', 'console', 'crypto', 'domain', 'mail', 'rpc', 'verifier'].map(
+const unit = ['architecture', 'breach', 'cli', 'console', 'crypto', 'domain', 'mail', 'rpc', 'verifier'].map(
   (folder) => `test/${folder}/**/*.test.ts`,
 );
 const exclude = [...configDefaults.exclude, 'test/bench/**'];

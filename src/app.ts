@@ -8,19 +8,24 @@ import { apiKeyCodec } from './crypto/api-key-codec.ts';
 import { backupCodes } from './crypto/backup-codes.ts';
 import { commonPasswords } from './crypto/common-passwords.ts';
 import { newId, newPassword, randomBytes } from './crypto/ids.ts';
+import { isKnownHash } from './crypto/legacy-hashes.ts';
+import { openInstance } from './crypto/instance-secrets.ts';
+import { Keyring } from './crypto/keyring.ts';
 import { Keyset } from './crypto/keyset.ts';
-import { checkMasterKey } from './crypto/master-key-check.ts';
 import { MasterKey } from './crypto/master-key.ts';
 import { pageTokenCodec } from './crypto/page-token-codec.ts';
 import { refreshTokenCodec } from './crypto/refresh-token-codec.ts';
+import { sealHash } from './crypto/seal-hash.ts';
 import { sessionCookieCodec } from './crypto/session-cookie-codec.ts';
 import { signingKeyMaker } from './crypto/signing-keys.ts';
 import { totp, totpSecrets } from './crypto/totp.ts';
-import { watchCursorCodec } from './crypto/watch-cursor-codec.ts';
+import { auditCursorCodec, watchCursorCodec } from './crypto/cursor-codecs.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './config.ts';
 import type { DataDir } from './data-dir.ts';
 import { openDataDir } from './data-dir.ts';
+import { AccessRefusals } from './domain/audit/access-refusals.ts';
+import { AuditTail } from './domain/audit/audit-tail.ts';
 import { RoleDirectory } from './domain/access/role.ts';
 import type { BreachedPasswords } from './domain/account/breached-passwords.ts';
 import { nobodyAsked } from './domain/account/breached-passwords.ts';
@@ -37,6 +42,7 @@ import type { RevocationChannel } from './domain/revocation/revocation-channel.t
 import { RevocationIndex } from './domain/revocation/revocation-index.ts';
 import { prepareMail } from './domain/mail/prepare-mail.ts';
 import { SessionDirectory } from './domain/session/session-directory.ts';
+import { AuditSealer } from './jobs/audit-sealer.ts';
 import { Cleanup } from './jobs/cleanup.ts';
 import { MailSender } from './jobs/mail-sender.ts';
 import { parseAddress } from './mail/address-parser.ts';
@@ -57,23 +63,34 @@ export type Overrides = { readonly clock?: Clock };
 /** Everything that the service is made of, open and ready to be served. */
 export type App = Awaited<ReturnType<typeof openApp>>;
 
-/** The database with what opens it: the URL's, or the data directory's. */
+/** The database with what opens what is sealed in it: the URL's, or the data directory's. */
 export type OpenStorage = {
   readonly database: Database;
   readonly dataDir: DataDir | undefined;
-  readonly masterKey: MasterKey;
+  readonly keyring: Keyring;
 };
 
-/** Opens the database and the master key. Errors: ConfigError, the driver's. */
+/** Opens the database and the master keys. Errors: ConfigError, the driver's. */
 export async function openStorage(config: Config): Promise<OpenStorage> {
   if (config.DATABASE_URL !== undefined && config.MASTER_KEY !== undefined) {
     const { DATABASE_URL: url, DATABASE_POOL_SIZE: poolSize, DATABASE_TIMEOUT: statementTimeoutMs } = config;
     const database = await openDatabase({ url, poolSize, statementTimeoutMs });
-    return { database, dataDir: undefined, masterKey: new MasterKey(config.MASTER_KEY) };
+    return { database, dataDir: undefined, keyring: keyringOf(config.MASTER_KEY, config.MASTER_KEY_SECOND) };
   }
   const dataDir = await openDataDir(config.DATA_DIR);
-  const masterKey = new MasterKey(config.MASTER_KEY ?? (await dataDir.masterKey()));
-  return { database: await openDatabase({ dataDir: dataDir.databaseDir }), dataDir, masterKey };
+  const keyring = await embeddedKeyring(config, dataDir);
+  return { database: await openDatabase({ dataDir: dataDir.databaseDir }), dataDir, keyring };
+}
+
+function keyringOf(primary: Uint8Array, second: Uint8Array | undefined): Keyring {
+  return new Keyring(new MasterKey(primary), second === undefined ? undefined : new MasterKey(second));
+}
+
+// While one file is taking the place of the other, the next one seals.
+async function embeddedKeyring(config: Config, dataDir: DataDir): Promise<Keyring> {
+  if (config.MASTER_KEY !== undefined) return keyringOf(config.MASTER_KEY, config.MASTER_KEY_SECOND);
+  const { current, next } = await dataDir.masterKeys();
+  return next === undefined ? keyringOf(current, undefined) : keyringOf(next, current);
 }
 
 /**
@@ -86,11 +103,11 @@ export async function openApp(
   storage: OpenStorage,
   overrides: Overrides = {},
 ) {
-  const { database, dataDir, masterKey } = storage;
+  const { database, dataDir, keyring } = storage;
   const clock = overrides.clock ?? { now: () => Date.now() };
   const stores = openStores(database);
   const transact = openTransactions(database.tables);
-  await checkMasterKey(masterKey, stores.instance);
+  const secrets = await openInstance(keyring, { instance: stores.instance, transact });
 
   const passwordHasher = await argon2Hasher({
     memoryCost: config.ARGON2_MEMORY_KIB,
@@ -99,9 +116,9 @@ export async function openApp(
     slots: config.HASHING_SLOTS,
     maxWaiting: config.HASHING_QUEUE,
   });
-  const keyset = new Keyset({ signingKeys: stores.signingKeys, masterKey, clock });
+  const keyset = new Keyset({ signingKeys: stores.signingKeys, sealer: keyring, clock });
   const revocationChannel = openChannel(config, logger);
-  const cookieCodec = sessionCookieCodec(masterKey.derive('session-cookie'));
+  const cookieCodec = sessionCookieCodec(secrets['session-cookie']);
   const tokenPolicy = {
     audience: config.AUDIENCE,
     accessTokenTtlMs: config.ACCESS_TOKEN_TTL,
@@ -123,20 +140,21 @@ export async function openApp(
     newId,
     randomBytes,
     newPassword,
-    masterKey,
+    keyring,
     keyset,
     accessTokenSigner: accessTokenSigner({ keyset, issuer: config.ISSUER }),
     accessTokenVerifier: new RememberingVerifier({ keyset, clock, issuer: config.ISSUER }),
-    refreshTokenCodec: refreshTokenCodec(masterKey.derive('refresh-token')),
+    refreshTokenCodec: refreshTokenCodec(secrets['refresh-token']),
     sessionCookieCodec: cookieCodec,
-    pageTokenCodec: pageTokenCodec(masterKey),
-    watchCursorCodec: watchCursorCodec(masterKey),
+    pageTokenCodec: pageTokenCodec(keyring),
+    watchCursorCodec: watchCursorCodec(keyring),
+    auditCursorCodec: auditCursorCodec(keyring),
     apiKeyCodec,
     actionTokenCodec,
     totp,
-    totpSecrets: totpSecrets(masterKey),
+    totpSecrets: totpSecrets(keyring),
     totpIssuer: new URL(config.ISSUER).hostname,
-    backupCodes: backupCodes(masterKey),
+    backupCodes: backupCodes(secrets['backup-code']),
     apiKeyDirectory: new ApiKeyDirectory({ apiKeys: stores.apiKeys, apiKeyCodec, clock }),
     apiKeyUsage: new ApiKeyUsage({ apiKeys: stores.apiKeys, clock }),
     sessionDirectory: new SessionDirectory({
@@ -149,10 +167,13 @@ export async function openApp(
     }),
     onKeyOutsideNetworks: (apiKey: string, ip: string) =>
       logger.warn({ apiKey, ip }, 'API key refused: shown from outside its networks'),
-    newSigningKey: signingKeyMaker(masterKey),
+    onKeysetFailure: (error: unknown) =>
+      logger.warn({ err: error }, 'changed signing keys not read yet; the next look is a second away'),
+    newSigningKey: signingKeyMaker(keyring),
     signingAlgorithm: config.SIGNING_ALGORITHM,
     rotationMs: config.SIGNING_KEY_ROTATION,
     passwordHasher,
+    isKnownHash,
     passwordPolicy: config.PASSWORD_POLICY,
     commonPasswords: commonPasswords(),
     breachedPasswords: openBreachCheck(config, logger, clock),
@@ -165,6 +186,15 @@ export async function openApp(
       logger.warn({ err: error }, 'revocation not published; other nodes learn it from the database'),
     rateLimiter: openRateLimiter(config, logger, clock),
     roleDirectory: new RoleDirectory(),
+    onRolesUnread: (error: unknown) =>
+      logger.warn({ err: error }, 'changed roles not read; the next poll brings them'),
+    auditTail: new AuditTail({ auditTrail: stores.auditTrail }),
+    accessRefusals: new AccessRefusals({
+      audit: stores.audit,
+      clock,
+      newId,
+      onFailure: (error) => logger.warn({ err: error }, 'a refusal was not written to the audit log'),
+    }),
     publicUrl,
     mailTransport,
     mailSender: new MailSender({
@@ -183,6 +213,15 @@ export async function openApp(
       clock,
       onCleaned: (deleted) => logger.debug({ deleted }, 'rows taken away that had ended'),
     }),
+    auditSealer: new AuditSealer({
+      transact,
+      sealingQueue: stores.sealingQueue,
+      sealHash: sealHash(secrets['audit-chain']),
+      clock,
+      onLost: (lost) =>
+        logger.warn({ lost }, 'audit events vanished before they were sealed; somebody changed the log'),
+    }),
+    auditRetention: config.AUDIT_RETENTION,
     audience: config.AUDIENCE,
     tokenPolicy,
   };

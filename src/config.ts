@@ -28,7 +28,7 @@ const durationOrOff = (min: string, max: string) =>
   z
     .string()
     .regex(/^(?:off|\d{1,9}(?:ms|s|m|h|d))$/, 'must be off, or a number with a unit, like 10s, 5m or 12h')
-    .transform((text) => (text === 'off' ? text : parseDuration(text)))
+    .transform((text): number | 'off' => (text === 'off' ? text : parseDuration(text)))
     .refine(
       (value) => value === 'off' || (value >= parseDuration(min) && value <= parseDuration(max)),
       `must be off, or between ${min} and ${max}`,
@@ -90,6 +90,7 @@ const Environment = z.object({
   ISSUER: httpUrl.optional(),
   AUDIENCE: z.string().min(1).max(300).default('latchkey'),
   MASTER_KEY: base64Key.optional(),
+  MASTER_KEY_SECOND: base64Key.optional(),
   ACCESS_TOKEN_TTL: duration('10s', '24h').default(15 * 60_000),
   REFRESH_TOKEN_TTL: duration('10s', '365d').default(7 * 86_400_000),
   SESSION_MAX_AGE: duration('10s', '3650d').default(30 * 86_400_000),
@@ -120,6 +121,7 @@ const Environment = z.object({
   MAX_CALL_TIME: duration('100ms', '10m').default(30_000),
   SHUTDOWN_GRACE: duration('0s', '10m').default(10_000),
   CLEANUP_INTERVAL: durationOrOff('10s', '1d').default(5 * 60_000),
+  AUDIT_RETENTION: durationOrOff('30d', '36500d').default('off'),
   LOG_LEVEL: z
     .enum(
       ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
@@ -195,6 +197,12 @@ function complete(values: Values): Config {
     throw new ConfigError(
       `${PREFIX}MASTER_KEY: is required with ${PREFIX}DATABASE_URL; make one with: openssl rand -base64 32`,
     );
+  }
+  if (rest.MASTER_KEY_SECOND !== undefined && rest.MASTER_KEY === undefined) {
+    throw new ConfigError(`${PREFIX}MASTER_KEY_SECOND: makes sense only with ${PREFIX}MASTER_KEY`);
+  }
+  if (rest.MASTER_KEY_SECOND?.equals(rest.MASTER_KEY ?? Buffer.of()) === true) {
+    throw new ConfigError(`${PREFIX}MASTER_KEY_SECOND: is the same key as ${PREFIX}MASTER_KEY`);
   }
   if (rest.DATABASE_URL === undefined && rest.REDIS_URL !== undefined) {
     throw new ConfigError(

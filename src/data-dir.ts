@@ -3,10 +3,10 @@
 import { hash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, open, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ConfigError } from './config.ts';
 import { MASTER_KEY_LENGTH } from './crypto/master-key.ts';
 import { randomBytes } from './crypto/ids.ts';
@@ -17,8 +17,12 @@ export type DataDir = {
   readonly databaseDir: string;
   readonly mailDir: string;
   readonly bootstrapFile: string;
-  /** The master key; made when there is none. */
-  masterKey(): Promise<Buffer>;
+  /** The master key, made when there is none, and the one that is taking its place. */
+  masterKeys(): Promise<{ readonly current: Buffer; readonly next: Buffer | undefined }>;
+  /** Makes the key that is to take the place of the master key, unless there is one already. */
+  beginMasterKey(): Promise<void>;
+  /** Puts the next key in the place of the master key, which is gone then. */
+  adoptMasterKey(): Promise<void>;
   /** Writes bootstrap.json, mode 0600. */
   writeBootstrap(secrets: BootstrapSecrets): Promise<void>;
   release(): Promise<void>;
@@ -36,11 +40,26 @@ export async function openDataDir(path: string): Promise<DataDir> {
     throw error;
   });
   const bootstrapFile = join(path, 'bootstrap.json');
+  const databaseDir = join(path, 'postgres');
+  const keyFile = join(path, 'master.key');
+  const nextKeyFile = join(path, 'master.key.next');
   return {
-    databaseDir: join(path, 'postgres'),
+    databaseDir,
     mailDir: join(path, 'mail'),
     bootstrapFile,
-    masterKey: () => readOrMakeMasterKey(join(path, 'master.key'), join(path, 'postgres')),
+    async masterKeys() {
+      const current = await readOrMakeMasterKey(keyFile, databaseDir);
+      const next = existsSync(nextKeyFile) ? await readMasterKey(nextKeyFile) : undefined;
+      return { current, next };
+    },
+    async beginMasterKey() {
+      await readOrMakeMasterKey(keyFile, databaseDir);
+      if (!existsSync(nextKeyFile)) await writeMasterKey(nextKeyFile);
+    },
+    async adoptMasterKey() {
+      await rename(nextKeyFile, keyFile);
+      await syncFolder(path);
+    },
     writeBootstrap: (secrets) => writePrivate(bootstrapFile, `${JSON.stringify(secrets, null, 2)}\n`),
     async release() {
       await rm(lockFile, { force: true });
@@ -69,7 +88,7 @@ async function holdName(path: string, lockFile: string): Promise<Server | undefi
 
 function inUse(path: string, holder: string, cause?: unknown): ConfigError {
   const [pid = ''] = holder.split(' ');
-  return new ConfigError(`LATCHKEY_DATA_DIR: ${path} is in use by process ${pid}`, { cause });
+  return new ConfigError(`LATCHKEY_DATA_DIR: ${path} is in use by process ${pid}; stop it first`, { cause });
 }
 
 async function takeLock(path: string, lockFile: string): Promise<void> {
@@ -106,7 +125,10 @@ async function startTimeOf(pid: number): Promise<string> {
 }
 
 async function readOrMakeMasterKey(file: string, databaseDir: string): Promise<Buffer> {
-  if (!existsSync(file)) return makeMasterKey(file, databaseDir);
+  return existsSync(file) ? readMasterKey(file) : makeMasterKey(file, databaseDir);
+}
+
+async function readMasterKey(file: string): Promise<Buffer> {
   const stored = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new ConfigError(`${file}: cannot be read`, { cause: error });
   });
@@ -120,9 +142,26 @@ async function readOrMakeMasterKey(file: string, databaseDir: string): Promise<B
 async function makeMasterKey(file: string, databaseDir: string): Promise<Buffer> {
   if (existsSync(databaseDir))
     throw new ConfigError(`${file}: is missing, and the database beside it was sealed with it; put it back`);
+  return writeMasterKey(file);
+}
+
+// Whole or not at all, whenever the machine stops: what is sealed by a key must never outlive it.
+async function writeMasterKey(file: string): Promise<Buffer> {
   const made = Buffer.from(randomBytes(MASTER_KEY_LENGTH));
-  await writePrivate(file, `${made.toString('base64')}\n`);
+  const unfinished = `${file}.unfinished`;
+  await writePrivate(unfinished, `${made.toString('base64')}\n`);
+  const written = await open(unfinished, 'r');
+  await written.sync();
+  await written.close();
+  await rename(unfinished, file);
+  await syncFolder(dirname(file));
   return made;
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  await folder.sync();
+  await folder.close();
 }
 
 async function writePrivate(file: string, text: string): Promise<void> {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command line: serve | migrate | bootstrap. One clear line and a non-zero exit code for whatever keeps a command from its work.
+// The command line. One clear line and a non-zero exit code for whatever keeps a command from its work.
 
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -7,6 +7,8 @@ import { loadEnvFile } from 'node:process';
 import { Command } from 'commander';
 import type { App } from './app.ts';
 import { bootstrapApp, closeApp, openApp, openStorage } from './app.ts';
+import { openCurrentStorage } from './cli/current-storage.ts';
+import { addOperatorCommands } from './cli/operator-commands.ts';
 import type { Config } from './config.ts';
 import { ConfigError, readConfig, unknownVariables } from './config.ts';
 import { WrongMasterKeyError } from './crypto/master-key-check.ts';
@@ -45,6 +47,8 @@ program
   .action((options: { adminEmail?: string }) =>
     run((config) => bootstrapCommand(config, options.adminEmail)),
   );
+
+addOperatorCommands(program, run);
 
 await program.parseAsync();
 
@@ -100,13 +104,7 @@ async function shutDown(app: App, service: RunningService, signal: string): Prom
 
 /** Embedded: brings the schema up to date and makes the first administrator. External: refuses a schema that is behind. */
 async function openReadyApp(config: Config): Promise<App> {
-  const storage = await openStorage(config);
-  if (storage.dataDir !== undefined) await storage.database.migrate();
-  const pending = await storage.database.pendingMigrations();
-  if (pending.length > 0)
-    throw new ConfigError(
-      `LATCHKEY_DATABASE_URL: the schema is behind (${pending.join(', ')}); run: latchkey migrate`,
-    );
+  const storage = await openCurrentStorage(config);
   const app = await openApp(config, createLogger(config.LOG_LEVEL), storage);
   const { dataDir } = storage;
   if (dataDir !== undefined) {

@@ -4,18 +4,22 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Server as GrpcServer } from '@grpc/grpc-js';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
+import { AdminService } from '../gen/latchkey/v1/admin_service_pb.ts';
 import { AuthService } from '../gen/latchkey/v1/auth_service_pb.ts';
 import { UserService } from '../gen/latchkey/v1/user_service_pb.ts';
 import type { App } from './app.ts';
 import { authenticate } from './domain/access/authenticate.ts';
 import { USAGE_FLUSH_INTERVAL_MS } from './domain/api-key/api-key-usage.ts';
+import { keepMonths } from './domain/audit/retention.ts';
 import { maintainSigningKeys } from './domain/keyset/maintain-signing-keys.ts';
 import type { Readiness, RouteDeps } from './http/routes.ts';
 import { createRoutes } from './http/routes.ts';
 import { startHttpServer } from './http/server.ts';
+import { SEALING_INTERVAL_MS } from './jobs/audit-sealer.ts';
 import type { JobLoop } from './jobs/job-loop.ts';
 import { startJobLoop } from './jobs/job-loop.ts';
 import { POLL_INTERVAL_MS, RevocationFeed } from './jobs/revocation-feed.ts';
+import { keepStats, STATS_INTERVAL_MS } from './jobs/stats-keeper.ts';
 import type { Transport } from './rpc/call.ts';
 import { accessTable } from './rpc/access-table.ts';
 import { ActiveCalls } from './rpc/active-calls.ts';
@@ -24,16 +28,18 @@ import { createConnectHandler } from './rpc/connect-server.ts';
 import { OpenStreams } from './rpc/open-streams.ts';
 import { reflectionOf } from './rpc/grpc-reflection.ts';
 import { createGrpcServer, listenGrpc } from './rpc/grpc-server.ts';
+import { adminServiceHandlers } from './rpc/handlers/admin-service.ts';
 import { authServiceHandlers } from './rpc/handlers/auth-service.ts';
 import type { ServedService } from './rpc/handlers/handlers.ts';
 import { servedService } from './rpc/handlers/handlers.ts';
 import { userServiceHandlers } from './rpc/handlers/user-service.ts';
-import type { StreamPipelineDeps } from './rpc/stream-pipeline.ts';
+import type { StreamPipelineDeps } from './rpc/stream-life.ts';
 import { VerdictMemory } from './rpc/verdict-memory.ts';
 
-const SERVICES = [AuthService, UserService];
+const SERVICES = [AuthService, UserService, AdminService];
 const MAIL_INTERVAL_MS = 1_000;
 const KEY_INTERVAL_MS = 60_000;
+const MONTHS_INTERVAL_MS = 10 * 60_000;
 /** How long an answer may take to leave. */
 const FLUSH_MS = 250;
 const CONNECTION_IDLE_MS = 15 * 60_000;
@@ -52,7 +58,8 @@ export async function startService(app: App): Promise<RunningService> {
   const ready = () => readinessOf(app, feed);
   const pipeline = pipelineOf(app);
   const services = servicesOf(app);
-  await app.keyset.replace(await maintainSigningKeys(app));
+  await maintainSigningKeys(app);
+  await app.keyset.reload();
   await feed.start();
 
   const health = new HealthImplementation({ '': 'NOT_SERVING' });
@@ -74,24 +81,7 @@ export async function startService(app: App): Promise<RunningService> {
     run: (stopping) => app.mailSender.run({ stopping, cut: cutMail.signal }),
     onFailure: onFailure('mail'),
   });
-  const jobs = [
-    startJobLoop({
-      intervalMs: POLL_INTERVAL_MS,
-      run: () => feed.poll().finally(showHealth),
-      onFailure: onFailure('revocation poll'),
-    }),
-    startJobLoop({
-      intervalMs: KEY_INTERVAL_MS,
-      run: async () => app.keyset.replace(await maintainSigningKeys(app)),
-      onFailure: onFailure('signing keys'),
-    }),
-    startJobLoop({
-      intervalMs: USAGE_FLUSH_INTERVAL_MS,
-      run: () => app.apiKeyUsage.flush(),
-      onFailure: onFailure('use of API keys'),
-    }),
-    ...cleanupJob(app, onFailure('cleanup')),
-  ];
+  const jobs = backgroundJobs(app, () => feed.poll().finally(showHealth), onFailure);
 
   return {
     grpcPort,
@@ -107,14 +97,65 @@ export async function startService(app: App): Promise<RunningService> {
       await Promise.all(jobs.map((job) => job.stop()));
       await app.apiKeyUsage.flush().catch(onFailure('use of API keys'));
       await app.sessionDirectory.idle();
+      await app.accessRefusals.idle();
     },
   };
+}
+
+/** What runs beside the servers again and again, mail aside. */
+function backgroundJobs(
+  app: App,
+  pollRevocations: () => Promise<void>,
+  onFailure: (job: string) => (error: unknown) => void,
+): readonly JobLoop[] {
+  return [
+    startJobLoop({
+      intervalMs: POLL_INTERVAL_MS,
+      run: pollRevocations,
+      onFailure: onFailure('revocation poll'),
+    }),
+    startJobLoop({
+      intervalMs: KEY_INTERVAL_MS,
+      run: () => maintainSigningKeys(app),
+      onFailure: onFailure('signing keys'),
+    }),
+    startJobLoop({
+      intervalMs: POLL_INTERVAL_MS,
+      run: () => app.keyset.refresh(),
+      onFailure: onFailure('signing key poll'),
+    }),
+    startJobLoop({
+      intervalMs: USAGE_FLUSH_INTERVAL_MS,
+      run: () => app.apiKeyUsage.flush(),
+      onFailure: onFailure('use of API keys'),
+    }),
+    startJobLoop({
+      intervalMs: SEALING_INTERVAL_MS,
+      run: (stopping) => app.auditSealer.run(stopping),
+      onFailure: onFailure('sealing of the audit log'),
+    }),
+    startJobLoop({
+      intervalMs: STATS_INTERVAL_MS,
+      run: (stopping) => keepStats(app, stopping),
+      onFailure: onFailure('figures'),
+    }),
+    startJobLoop({
+      intervalMs: MONTHS_INTERVAL_MS,
+      run: async () => {
+        const horizon = await keepMonths(app);
+        if (horizon !== undefined)
+          app.logger.info({ before: new Date(horizon) }, 'audit events retired that were older than is kept');
+      },
+      onFailure: onFailure('months of the audit log'),
+    }),
+    ...cleanupJob(app, onFailure('cleanup')),
+  ];
 }
 
 function cleanupJob(app: App, onFailure: (error: unknown) => void): readonly JobLoop[] {
   const { CLEANUP_INTERVAL: intervalMs } = app.config;
   if (intervalMs === 'off') return [];
-  return [startJobLoop({ intervalMs, run: (stopping) => app.cleaner.run(stopping), onFailure })];
+  return [startJobLoop({ intervalMs, run: (stopping) => app.cleaner.catchUp(stopping), onFailure })];
 }
 
 function pipelineOf(app: App): StreamPipelineDeps {
@@ -131,6 +172,8 @@ function pipelineOf(app: App): StreamPipelineDeps {
     openStreams: new OpenStreams(),
     revocationIndex: app.revocationIndex,
     roleDirectory: app.roleDirectory,
+    accessRefusals: app.accessRefusals,
+    keyset: app.keyset,
   };
 }
 
@@ -140,6 +183,7 @@ function servicesOf(app: App): readonly ServedService[] {
   return [
     servedService(AuthService, authServiceHandlers(app, memory), recalls),
     servedService(UserService, userServiceHandlers(app)),
+    servedService(AdminService, adminServiceHandlers(app)),
   ];
 }
 

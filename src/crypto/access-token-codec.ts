@@ -22,12 +22,13 @@ const MAX_TOKEN_LENGTH = 16_384;
 const MAX_REMEMBERED = 20_000;
 
 export type AccessTokenCodecDeps = {
-  readonly keyset: Pick<Keyset, 'signer' | 'find'>;
+  readonly keyset: Pick<Keyset, 'signer' | 'find' | 'has' | 'version'>;
   readonly clock: Clock;
   readonly issuer: string;
 };
 
-const Claims = z.object({
+/** What is read of a token. src/verifier/access-token.ts has its own, for it may not import this one: test/crypto/two-readers.test.ts holds them equal. */
+export const Claims = z.object({
   jti: z.string().min(1),
   sub: z.string().min(1),
   aud: z.union([z.string().transform((audience) => [audience]), z.array(z.string())]),
@@ -43,10 +44,21 @@ const Claims = z.object({
   auth_time: z.number().optional(),
 });
 
+/** A token that proved good, and what it rests on. */
+type Remembered = {
+  readonly verified: { readonly claims: AccessTokenClaims };
+  readonly kid: string;
+  /** The keyset's when the key was last seen to be there. */
+  keysetVersion: number;
+};
+
 const seconds = (milliseconds: number) => Math.floor(milliseconds / 1000);
 
 /** Signs with the key that signs now. Errors: STORAGE_UNAVAILABLE when there is none. */
-export function accessTokenSigner(deps: Pick<AccessTokenCodecDeps, 'keyset' | 'issuer'>): AccessTokenSigner {
+export function accessTokenSigner(deps: {
+  readonly keyset: Pick<Keyset, 'signer'>;
+  readonly issuer: string;
+}): AccessTokenSigner {
   return {
     sign(claims) {
       const key = deps.keyset.signer();
@@ -71,14 +83,12 @@ export function accessTokenSigner(deps: Pick<AccessTokenCodecDeps, 'keyset' | 'i
 }
 
 /**
- * Verifies signature, type, issuer, algorithm and times. A token that proved good is remembered by its SHA-256 until it expires; times are
- * checked on every look. Errors: STORAGE_UNAVAILABLE when an unknown `kid` cannot be looked up.
+ * Verifies signature, type, issuer, algorithm and times. A token that proved good is remembered by its SHA-256 until it expires or its key
+ * leaves the keyset; times are checked on every look. Errors: STORAGE_UNAVAILABLE when an unknown `kid` cannot be looked up.
  */
 export class RememberingVerifier implements AccessTokenVerifier {
   readonly #deps: AccessTokenCodecDeps;
-  readonly #remembered = new LRUCache<string, { readonly claims: AccessTokenClaims }>({
-    max: MAX_REMEMBERED,
-  });
+  readonly #remembered = new LRUCache<string, Remembered>({ max: MAX_REMEMBERED });
 
   constructor(deps: AccessTokenCodecDeps) {
     this.#deps = deps;
@@ -89,33 +99,50 @@ export class RememberingVerifier implements AccessTokenVerifier {
     const fingerprint = hash('sha256', token, 'base64');
     const remembered = this.#remembered.get(fingerprint);
     if (remembered === undefined) return this.#verifyNew(token, fingerprint);
-    const fault = timeFault(remembered.claims, this.#deps.clock.now());
-    if (fault === undefined) return remembered;
+    if (remembered.keysetVersion !== this.#deps.keyset.version && !this.#isKeyThere(remembered)) {
+      this.#remembered.delete(fingerprint);
+      return { fault: 'invalid' };
+    }
+    const fault = timeFault(remembered.verified.claims, this.#deps.clock.now());
+    if (fault === undefined) return remembered.verified;
     this.#remembered.delete(fingerprint);
     return { fault };
   }
 
+  #isKeyThere(remembered: Remembered): boolean {
+    const { keyset } = this.#deps;
+    if (!keyset.has(remembered.kid)) return false;
+    remembered.keysetVersion = keyset.version;
+    return true;
+  }
+
   async #verifyNew(token: string, fingerprint: string): Promise<VerifiedToken> {
-    const verified = await this.#verifySignature(token);
-    if ('fault' in verified) return verified;
-    const fault = timeFault(verified.claims, this.#deps.clock.now());
+    const { clock, keyset } = this.#deps;
+    const signed = await this.#verifySignature(token);
+    // A key may leave while it verifies.
+    if ('fault' in signed || !keyset.has(signed.kid)) return { fault: 'invalid' };
+    const { kid, verified } = signed;
+    const fault = timeFault(verified.claims, clock.now());
     if (fault !== undefined) return { fault };
-    this.#remembered.set(fingerprint, verified);
+    this.#remembered.set(fingerprint, { verified, kid, keysetVersion: keyset.version });
     return verified;
   }
 
-  async #verifySignature(token: string): Promise<VerifiedToken> {
+  async #verifySignature(
+    token: string,
+  ): Promise<Pick<Remembered, 'verified' | 'kid'> | { fault: 'invalid' }> {
     if (!hasOneSpelling(token)) return { fault: 'invalid' };
     try {
       // Times are ours to check, so that one rule serves the first look and every later one: jose is given a moment at which they hold.
-      const { payload } = await jwtVerify(token, (header) => this.#keyFor(header), {
+      const { payload, protectedHeader } = await jwtVerify(token, (header) => this.#keyFor(header), {
         typ: TYPE,
         issuer: this.#deps.issuer,
         currentDate: new Date(0),
         clockTolerance: Number.MAX_SAFE_INTEGER,
       });
       const claims = Claims.safeParse(payload);
-      return claims.success ? { claims: fromWire(claims.data) } : { fault: 'invalid' };
+      if (!claims.success) return { fault: 'invalid' };
+      return { verified: { claims: fromWire(claims.data) }, kid: protectedHeader.kid ?? '' };
     } catch (error) {
       if (error instanceof errors.JOSEError) return { fault: 'invalid' };
       throw error;

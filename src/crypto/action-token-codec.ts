@@ -6,6 +6,7 @@ import { uuidFromBytes, uuidToBytes } from './uuid-bytes.ts';
 
 const PREFIXES: Readonly<Record<ActionPurpose, string>> = {
   password_reset: 'lkpr_',
+  invitation: 'lkin_',
   email_verification: 'lkev_',
   email_change: 'lkec_',
   mfa_challenge: 'lkmf_',

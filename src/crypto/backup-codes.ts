@@ -3,13 +3,11 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { BackupCodes } from '../domain/mfa/backup-code.ts';
 import { BACKUP_CODE_ALPHABET, BACKUP_CODE_LENGTH } from '../domain/mfa/backup-code.ts';
-import type { MasterKey } from './master-key.ts';
 
 const GROUP = /^.{5}/;
 
-/** Codes under this master key: HMAC-SHA-256 over user and code. */
-export function backupCodes(masterKey: MasterKey): BackupCodes {
-  const key = masterKey.derive('backup-code');
+/** Codes under `key`: HMAC-SHA-256 over user and code. */
+export function backupCodes(key: Uint8Array): BackupCodes {
   const digest = (userId: string, code: string) =>
     createHmac('sha256', key).update(`${userId}:${code}`).digest();
   return {

@@ -2,17 +2,17 @@
 
 import type { Clock } from '../domain/clock.ts';
 import { DomainError } from '../domain/errors.ts';
-import type { PublicJwk, SigningKey } from '../domain/keyset/signing-key.ts';
-import type { MasterKey } from './master-key.ts';
+import type { PublicJwk, SigningKeyStore } from '../domain/keyset/signing-key.ts';
+import type { Sealer } from './keyring.ts';
 import type { OpenSigningKey } from './signing-keys.ts';
 import { openSigningKey } from './signing-keys.ts';
 
-/** A `kid` that nobody knows makes us look into the database at most this often, so that forged ones cause no fetch storm. */
+/** After a look for a `kid` that nobody knows, the next such look waits so long: forged ones cause no fetch storm. */
 export const UNKNOWN_KID_RELOAD_MS = 30_000;
 
 export type KeysetDeps = {
-  readonly signingKeys: { list(): Promise<readonly SigningKey[]> };
-  readonly masterKey: MasterKey;
+  readonly signingKeys: Pick<SigningKeyStore, 'list' | 'schedule'>;
+  readonly sealer: Sealer;
   readonly clock: Clock;
 };
 
@@ -20,6 +20,8 @@ export type KeysetDeps = {
 export class Keyset {
   readonly #deps: KeysetDeps;
   #keys: ReadonlyMap<string, OpenSigningKey> = new Map();
+  #version = 0;
+  #lastTurn: Promise<unknown> = Promise.resolve();
   #unknownKidReloadAt = -Infinity;
   #unknownKidReload = Promise.resolve();
 
@@ -27,17 +29,51 @@ export class Keyset {
     this.#deps = deps;
   }
 
-  /** Reads the keys anew. Errors: UnsealError, STORAGE_UNAVAILABLE; the keys from before stay then. */
-  async reload(): Promise<void> {
-    await this.replace(await this.#deps.signingKeys.list());
+  /** Raised whenever a key leaves: whoever remembers what one has verified looks whether that key stays. */
+  get version(): number {
+    return this.#version;
   }
 
-  /** Takes over these keys. Errors: UnsealError; the keys from before stay then. */
-  async replace(stored: readonly SigningKey[]): Promise<void> {
+  /** Whether the key is one of the set as last read. */
+  has(kid: string): boolean {
+    return this.#keys.has(kid);
+  }
+
+  /** Reads the keys anew. Errors: UnsealError, STORAGE_UNAVAILABLE; the keys from before stay then. */
+  reload(): Promise<void> {
+    return this.#inTurn(() => this.#read());
+  }
+
+  /** Looks which keys there are, and reads them where that has changed. Errors: those of `reload`. */
+  refresh(): Promise<void> {
+    return this.#inTurn(async () => {
+      const schedule = await this.#deps.signingKeys.schedule();
+      const isSame = schedule.every(
+        ({ kid, activateTime }) => this.#keys.get(kid)?.activateTime === activateTime,
+      );
+      if (!isSame || schedule.length !== this.#keys.size) await this.#read();
+    });
+  }
+
+  // One after the other, so that what was read earlier never takes the place of what was read later.
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#lastTurn.then(work);
+    this.#lastTurn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #read(): Promise<void> {
+    const { signingKeys, sealer } = this.#deps;
+    const stored = await signingKeys.list();
     const open = await Promise.all(
-      stored.map(async (key) => this.#keys.get(key.kid) ?? openSigningKey(this.#deps.masterKey, key)),
+      stored.map(async (key) => {
+        const opened = this.#keys.get(key.kid) ?? (await openSigningKey(sealer, key));
+        return { ...opened, activateTime: key.activateTime };
+      }),
     );
+    const before = this.#keys;
     this.#keys = new Map(open.map((key) => [key.kid, key]));
+    if ([...before.keys()].some((kid) => !this.#keys.has(kid))) this.#version += 1;
   }
 
   /** The key that signs now. Errors: STORAGE_UNAVAILABLE when no key has been loaded. */
@@ -56,8 +92,8 @@ export class Keyset {
   }
 
   /**
-   * The key with this `kid`; looks into the database for an unknown one, at most once in UNKNOWN_KID_RELOAD_MS. Whoever asks meanwhile
-   * shares the outcome of that look. Errors: those of `reload`.
+   * The key with this `kid`; looks into the database for an unknown one, and after a look in vain not again for UNKNOWN_KID_RELOAD_MS. Whoever
+   * asks meanwhile shares the outcome of that look. Errors: those of `reload`.
    */
   async find(kid: string): Promise<OpenSigningKey | undefined> {
     const known = this.#keys.get(kid);
@@ -68,7 +104,9 @@ export class Keyset {
       this.#unknownKidReload = this.reload();
     }
     await this.#unknownKidReload;
-    return this.#keys.get(kid);
+    const found = this.#keys.get(kid);
+    if (found !== undefined) this.#unknownKidReloadAt = -Infinity;
+    return found;
   }
 
   /** The public keys, oldest first: what signs, what signed, and what will sign soon. */

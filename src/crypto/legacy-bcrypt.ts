@@ -1,5 +1,6 @@
-// bcrypt hashes ($2a$, $2b$, $2y$), as OpenBSD, PHP, Apache, Spring and most libraries write them.
+// bcrypt hashes ($2a$, $2b$, $2y$), as OpenBSD, PHP, Apache, Spring and most libraries write them, and Django's over SHA-256.
 
+import { createHash } from 'node:crypto';
 import { compare } from 'bcrypt';
 import type { VerifyPassword } from './hash-bytes.ts';
 
@@ -19,4 +20,13 @@ export function readBcrypt(text: string): VerifyPassword | undefined {
   const { cost = '', rest = '' } = BCRYPT.exec(text)?.groups ?? {};
   if (rest === '' || Number(cost) < COST.min || Number(cost) > COST.max) return undefined;
   return (password) => compare(Buffer.from(password).subarray(0, MAX_BYTES), `$2b$${cost}${rest}`);
+}
+
+const DJANGO_PREFIX = 'bcrypt_sha256$';
+
+/** The check of Django's `bcrypt_sha256$…`: bcrypt of the password's SHA-256 in hexadecimal, so that all of the password counts. */
+export function readDjangoBcrypt(text: string): VerifyPassword | undefined {
+  const verify = text.startsWith(DJANGO_PREFIX) ? readBcrypt(text.slice(DJANGO_PREFIX.length)) : undefined;
+  if (verify === undefined) return undefined;
+  return (password) => verify(createHash('sha256').update(password).digest('hex'));
 }

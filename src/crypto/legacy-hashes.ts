@@ -2,13 +2,15 @@
 
 import { isArgon2Hash, MAX_IMPORTED_ARGON2 } from './argon2-hash.ts';
 import type { VerifyPassword } from './hash-bytes.ts';
-import { readBcrypt } from './legacy-bcrypt.ts';
+import { readAspNet } from './legacy-aspnet.ts';
+import { readBcrypt, readDjangoBcrypt } from './legacy-bcrypt.ts';
+import { readFirebase } from './legacy-firebase.ts';
 import { readPbkdf2 } from './legacy-pbkdf2.ts';
 import { readScrypt } from './legacy-scrypt.ts';
 
 // None that we know is longer, and nothing longer is worth a look.
 const MAX_LENGTH = 1_024;
-const READERS = [readBcrypt, readScrypt, readPbkdf2];
+const READERS = [readBcrypt, readScrypt, readPbkdf2, readFirebase, readDjangoBcrypt, readAspNet];
 
 /** The check of a hash by bcrypt, scrypt or PBKDF2; undefined for any other text, and for one that would cost more than we spend. */
 export function readLegacyHash(text: string): VerifyPassword | undefined {

@@ -44,14 +44,18 @@ export class MasterKey {
     return new Uint8Array(Buffer.concat([header, body, cipher.getAuthTag()]));
   }
 
+  /** Whether a sealed value says that this key sealed it; `unseal` tells whether that is true. */
+  isNamedBy(sealed: Uint8Array): boolean {
+    return this.id.equals(sealed.subarray(1, 1 + KEY_ID_LENGTH));
+  }
+
   /** Opens what `seal` made. Errors: UnsealError. */
   unseal(purpose: string, context: string, sealed: Uint8Array): Uint8Array {
     const bytes = Buffer.from(sealed);
     const header = bytes.subarray(0, HEADER_LENGTH);
     if (bytes.length < HEADER_LENGTH + TAG_LENGTH || header[0] !== FORMAT)
       throw new UnsealError('not a sealed value');
-    if (!header.subarray(1, 1 + KEY_ID_LENGTH).equals(this.id))
-      throw new UnsealError('sealed by another master key');
+    if (!this.isNamedBy(bytes)) throw new UnsealError('sealed by another master key');
     const decipher = createDecipheriv(
       'aes-256-gcm',
       this.derive(`seal/${purpose}`),

@@ -1,17 +1,18 @@
-// Page tokens, sealed by the master key and bound to their query.
+// Page tokens, sealed and bound to their query.
 
 import type { PageTokenCodec } from '../domain/paging.ts';
-import type { MasterKey } from './master-key.ts';
+import type { Sealer } from './keyring.ts';
 import { UnsealError } from './master-key.ts';
 
 const PURPOSE = 'page-token';
-const MAX_LENGTH = 1_000;
+// The longest position names an e-mail address, whose domain may be long in the DNS's spelling.
+const MAX_LENGTH = 4_000;
 
-/** Tokens that every node with this master key can read. */
-export function pageTokenCodec(masterKey: MasterKey): PageTokenCodec {
+/** Tokens that every node with the same master key can read. */
+export function pageTokenCodec(sealer: Sealer): PageTokenCodec {
   return {
     write(query, position) {
-      return Buffer.from(masterKey.seal(PURPOSE, query, Buffer.from(JSON.stringify(position)))).toString(
+      return Buffer.from(sealer.seal(PURPOSE, query, Buffer.from(JSON.stringify(position)))).toString(
         'base64url',
       );
     },
@@ -21,7 +22,7 @@ export function pageTokenCodec(masterKey: MasterKey): PageTokenCodec {
         return undefined;
       try {
         const position: unknown = JSON.parse(
-          Buffer.from(masterKey.unseal(PURPOSE, query, Buffer.from(token, 'base64url'))).toString(),
+          Buffer.from(sealer.unseal(PURPOSE, query, Buffer.from(token, 'base64url'))).toString(),
         );
         return position;
       } catch (error) {

@@ -9,7 +9,7 @@ const ID_LENGTH = 16;
 const GENERATION_LENGTH = 6;
 const BODY_LENGTH = ID_LENGTH + GENERATION_LENGTH + SALT_LENGTH;
 
-/** Tokens under HMAC-SHA-256 with `key`, a key of their own derived from the master key. */
+/** Tokens under HMAC-SHA-256 with `key`, a key of their own. */
 export function refreshTokenCodec(key: Uint8Array): RefreshTokenCodec {
   const tokens = macToken(REFRESH_TOKEN_PREFIX, BODY_LENGTH, key);
   return {

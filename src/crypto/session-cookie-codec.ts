@@ -8,7 +8,7 @@ import { uuidFromBytes, uuidToBytes } from './uuid-bytes.ts';
 
 const ID_LENGTH = 16;
 
-/** Cookies under HMAC-SHA-256 with `key`, a key of their own derived from the master key. */
+/** Cookies under HMAC-SHA-256 with `key`, a key of their own. */
 export function sessionCookieCodec(key: Uint8Array): SessionCookieCodec {
   const tokens = macToken(SESSION_COOKIE_PREFIX, ID_LENGTH + SALT_LENGTH, key);
   return {

@@ -5,9 +5,10 @@ import type { KeyObject } from 'node:crypto';
 import type { CryptoKey } from 'jose';
 import { calculateJwkThumbprint, exportJWK, exportPKCS8, generateKeyPair, importJWK } from 'jose';
 import type { NewSigningKey, PublicJwk, SigningKey } from '../domain/keyset/signing-key.ts';
-import type { MasterKey } from './master-key.ts';
+import type { Sealer } from './keyring.ts';
 
-const PURPOSE = 'signing-key';
+/** What private halves are sealed for; the context is the `kid`. */
+export const SIGNING_KEY_PURPOSE = 'signing-key';
 
 /** A key that signs and verifies. */
 export type OpenSigningKey = {
@@ -20,7 +21,7 @@ export type OpenSigningKey = {
 };
 
 /** Makes key pairs; `kid` is the JWK thumbprint (RFC 7638), and the private half leaves sealed. */
-export function signingKeyMaker(masterKey: MasterKey): NewSigningKey {
+export function signingKeyMaker(sealer: Sealer): NewSigningKey {
   return async (algorithm, createTime, activateTime) => {
     const pair = await generateKeyPair(algorithm, { extractable: true, modulusLength: 3072 });
     const jwk = await exportJWK(pair.publicKey);
@@ -35,14 +36,18 @@ export function signingKeyMaker(masterKey: MasterKey): NewSigningKey {
       alg: algorithm,
       use: 'sig',
     };
-    const sealedPrivateKey = masterKey.seal(PURPOSE, kid, Buffer.from(await exportPKCS8(pair.privateKey)));
+    const sealedPrivateKey = sealer.seal(
+      SIGNING_KEY_PURPOSE,
+      kid,
+      Buffer.from(await exportPKCS8(pair.privateKey)),
+    );
     return { kid, algorithm, publicJwk, sealedPrivateKey, createTime, activateTime };
   };
 }
 
 /** The key with its private half unsealed. Errors: UnsealError. */
-export async function openSigningKey(masterKey: MasterKey, key: SigningKey): Promise<OpenSigningKey> {
-  const pem = Buffer.from(masterKey.unseal(PURPOSE, key.kid, key.sealedPrivateKey)).toString();
+export async function openSigningKey(sealer: Sealer, key: SigningKey): Promise<OpenSigningKey> {
+  const pem = Buffer.from(sealer.unseal(SIGNING_KEY_PURPOSE, key.kid, key.sealedPrivateKey)).toString();
   const publicKey = await importJWK(key.publicJwk, key.algorithm);
   if (publicKey instanceof Uint8Array) throw new TypeError(`signing key ${key.kid} is not asymmetric`);
   return {

@@ -2,7 +2,7 @@
 
 import { generateSecret, generateURI, verifySync } from 'otplib';
 import type { Totp, TotpSecrets } from '../domain/mfa/totp.ts';
-import type { MasterKey } from './master-key.ts';
+import type { Sealer } from './keyring.ts';
 
 const SECRET_LENGTH = 20;
 const PERIOD_S = 30;
@@ -26,12 +26,13 @@ function withoutColon(name: string): string {
   return name.replaceAll(':', '.');
 }
 
-const PURPOSE = 'totp-secret';
+/** What TOTP secrets are sealed for; the context is the user's id. */
+export const TOTP_SECRET_PURPOSE = 'totp-secret';
 
-/** Secrets sealed by the master key; one moved to another user's row does not open. */
-export function totpSecrets(masterKey: MasterKey): TotpSecrets {
+/** Sealed secrets; one moved to another user's row does not open. */
+export function totpSecrets(sealer: Sealer): TotpSecrets {
   return {
-    seal: (userId, secret) => masterKey.seal(PURPOSE, userId, Buffer.from(secret)),
-    unseal: (userId, sealed) => Buffer.from(masterKey.unseal(PURPOSE, userId, sealed)).toString(),
+    seal: (userId, secret) => sealer.seal(TOTP_SECRET_PURPOSE, userId, Buffer.from(secret)),
+    unseal: (userId, sealed) => Buffer.from(sealer.unseal(TOTP_SECRET_PURPOSE, userId, sealed)).toString(),
   };
 }

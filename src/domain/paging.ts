@@ -11,11 +11,11 @@ export type PageQuery = {
 };
 
 /** The page of `found`, which was asked for one item more than the page holds, and where the next begins (undefined on the last). */
-export function pageOf<Item>(
+export function pageOf<Item, Position = PagePosition>(
   found: readonly Item[],
   pageSize: number,
-  positionOf: (item: Item) => PagePosition,
-): { readonly items: readonly Item[]; readonly next: PagePosition | undefined } {
+  positionOf: (item: Item) => Position,
+): { readonly items: readonly Item[]; readonly next: Position | undefined } {
   const items = found.slice(0, pageSize);
   const last = items.at(-1);
   return { items, next: found.length > pageSize && last !== undefined ? positionOf(last) : undefined };

@@ -5,6 +5,8 @@ import type { FieldViolation } from './errors.ts';
 // C0, DEL and C1 controls, and what reorders or hides text when shown (bidi overrides, zero-width; CVE-2021-42574 class).
 const FORBIDDEN = /[\p{Cc}\u00AD\u061C\u200B-\u200F\u2028-\u202E\u2060-\u2069\uFEFF]/u;
 const FORBIDDEN_IN_SECRETS = /\p{Cc}/u;
+// Most of what comes: in NFC as it stands, a code point a unit, nothing of it forbidden.
+const PLAIN = /^[\x20-\x7E]*$/;
 
 /** Limits of one text field, in Unicode code points. */
 export type TextRule = {
@@ -24,13 +26,15 @@ export function checkText(raw: string, rule: TextRule): { text: string } | { vio
   const min = rule.min ?? 0;
   // A code point takes at most two UTF-16 units, and NFC composes at most three code points into one.
   if (raw.length > rule.max * 6) return refuse(`must have at most ${rule.max} characters`);
-  if (!raw.isWellFormed()) return refuse('must be well-formed Unicode (it holds a lone surrogate)');
-  const text = raw.normalize('NFC');
-  const length = [...text].length;
+  const isPlain = PLAIN.test(raw);
+  if (!isPlain && !raw.isWellFormed())
+    return refuse('must be well-formed Unicode (it holds a lone surrogate)');
+  const text = isPlain ? raw : raw.normalize('NFC');
+  const length = isPlain ? text.length : [...text].length;
   if (length === 0 && min > 0) return refuse('is required');
   if (length < min) return refuse(`must have at least ${min} characters`);
   if (length > rule.max) return refuse(`must have at most ${rule.max} characters`);
-  if ((rule.secret === true ? FORBIDDEN_IN_SECRETS : FORBIDDEN).test(text)) {
+  if (!isPlain && (rule.secret === true ? FORBIDDEN_IN_SECRETS : FORBIDDEN).test(text)) {
     return refuse('must not hold control or invisible formatting characters');
   }
   return { text };

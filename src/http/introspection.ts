@@ -4,6 +4,8 @@ import type { GuardedAccess } from '../domain/access/access-rule.ts';
 import { requireAccess } from '../domain/access/access-rule.ts';
 import type { PresentedCredentials } from '../domain/access/authenticate.ts';
 import type { Principal } from '../domain/access/principal.ts';
+import type { AccessRefusals } from '../domain/audit/access-refusals.ts';
+import type { CallOrigin } from '../domain/audit/audit-event.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { MaybePromise } from '../domain/maybe-promise.ts';
 import { after } from '../domain/maybe-promise.ts';
@@ -22,6 +24,7 @@ export type IntrospectionDeps = AssessDeps & {
   readonly introspectionAccess: IntrospectionAccess;
   readonly authenticate: (presented: PresentedCredentials) => MaybePromise<Principal>;
   readonly clock: Clock;
+  readonly accessRefusals: Pick<AccessRefusals, 'note'>;
   readonly issuer: string;
 };
 
@@ -39,7 +42,7 @@ export function introspectionEndpoint(deps: IntrospectionDeps): OAuthEndpoint {
       if (access.mode !== 'guarded') return undefined;
       const presented = { ...presentedCredentials(request), clientAddress: origin.ipAddress };
       return after(deps.authenticate(presented), (principal) => {
-        requireAccess(access, principal, deps.clock.now());
+        requireMayIntrospect(deps, access, principal, origin);
         return principal;
       });
     },
@@ -50,6 +53,20 @@ export function introspectionEndpoint(deps: IntrospectionDeps): OAuthEndpoint {
       );
     },
   };
+}
+
+function requireMayIntrospect(
+  deps: IntrospectionDeps,
+  access: GuardedAccess,
+  principal: Principal,
+  origin: CallOrigin,
+): void {
+  try {
+    requireAccess(access, principal, deps.clock.now());
+  } catch (error) {
+    deps.accessRefusals.note(error, { principal, call: INTROSPECTION_PATH, origin: () => origin });
+    throw error;
+  }
 }
 
 const seconds = (milliseconds: number) => Math.floor(milliseconds / 1000);

@@ -1,24 +1,50 @@
 // Takes away what has stopped counting, a little at a time, so that nobody who is served notices.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import type { CleanupKind, CleanupProgress, CleanupStore } from '../domain/cleanup/cleanup-store.ts';
+import type {
+  CleanupCounts,
+  CleanupKind,
+  CleanupProgress,
+  CleanupStore,
+} from '../domain/cleanup/cleanup-store.ts';
 import { CLEANUP_KINDS, KEPT_MS } from '../domain/cleanup/cleanup-store.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Transact } from '../domain/transactions.ts';
 
-type Counts = Partial<Record<CleanupKind, number>>;
+/** How a run ended: nothing was left, its time was used up (or it was told to stop), or another node was at it. */
+export type CleanupEnd = 'done' | 'out_of_time' | 'held';
+
+export type CleanupOutcome = { readonly counts: CleanupCounts; readonly end: CleanupEnd };
+
+/** What a run has done so far. */
+type Pass = {
+  readonly left: Set<CleanupKind>;
+  readonly counts: CleanupCounts;
+  readonly failures: unknown[];
+};
+
+export type CleanupRun = {
+  /** Milliseconds. */
+  readonly budgetMs: number;
+  /** When another node is at it: waited for before the next try. Without it the run ends. */
+  readonly whenHeld?: () => Promise<void>;
+};
 
 export type CleanupDeps = {
-  readonly transact: Transact<{ readonly cleanup: CleanupStore }>;
+  readonly transact: Transact<{ readonly cleanup: Pick<CleanupStore, 'tryHold' | 'deleteBatch'> }>;
   readonly clock: Clock;
   /** Told, after a run that took anything away, how many rows of each kind. */
-  readonly onCleaned: (deleted: Counts) => void;
+  readonly onCleaned: (deleted: CleanupCounts) => void;
 };
 
 /** The most rows that one transaction takes away: it is over in milliseconds. */
 export const BATCH_ROWS = 500;
 /** How long a run may go on; what is left waits for the next. */
 export const RUN_MS = 2_000;
+/** Between two runs while there is much to take away: half of the time is the database's own. */
+const REST_MS = RUN_MS;
+/** What a run takes away when it is worth to go on soon, rather than to look through millions of rows for a few. */
+const MUCH = 10 * BATCH_ROWS;
 /** Between two batches, for those who wait for the database. */
 const PAUSE_MS = 5;
 
@@ -38,30 +64,52 @@ export class Cleanup {
    * One batch of each kind in turn, until nothing is left, the time is used up, or another node is found at it. A kind that failed waits for
    * the next run while the others go on. Errors: the first failure's, at the end.
    */
-  async run(stopping?: AbortSignal): Promise<void> {
-    const { clock, onCleaned } = this.#deps;
+  async run(
+    stopping?: AbortSignal,
+    { budgetMs, whenHeld }: CleanupRun = { budgetMs: RUN_MS },
+  ): Promise<CleanupOutcome> {
+    const { clock } = this.#deps;
     const start = clock.now();
-    const left = new Set(CLEANUP_KINDS);
-    const counts: Counts = {};
-    const failures: unknown[] = [];
+    const pass: Pass = { left: new Set(CLEANUP_KINDS), counts: {}, failures: [] };
     // A clock that was set back ends the run too.
-    const hasTime = () => stopping?.aborted !== true && Math.abs(clock.now() - start) < RUN_MS;
+    const hasTime = () => stopping?.aborted !== true && Math.abs(clock.now() - start) < budgetMs;
     while (hasTime()) {
-      const kind = this.#nextOf(left);
-      if (kind === undefined) break;
-      try {
-        const progress = await this.#clean(kind);
-        if (progress === undefined) break;
-        if (progress.isDone) left.delete(kind);
-        if (progress.deleted > 0) counts[kind] = (counts[kind] ?? 0) + progress.deleted;
-      } catch (error) {
-        left.delete(kind);
-        failures.push(error);
-      }
-      await delay(PAUSE_MS);
+      const kind = this.#nextOf(pass.left);
+      if (kind === undefined) return this.#end(pass, 'done');
+      if (await this.#step(pass, kind)) await delay(PAUSE_MS);
+      else if (whenHeld === undefined) return this.#end(pass, 'held');
+      else await whenHeld();
     }
-    if (Object.keys(counts).length > 0) onCleaned(counts);
+    return this.#end(pass, 'out_of_time');
+  }
+
+  /** Runs once; while that takes much away and there is more, runs again after a rest. Errors: as `run`. */
+  async catchUp(stopping: AbortSignal): Promise<void> {
+    while (!stopping.aborted) {
+      const { counts, end } = await this.run(stopping);
+      if (end !== 'out_of_time' || totalOf(counts) < MUCH) return;
+      await delay(REST_MS, undefined, { signal: stopping }).catch(() => undefined);
+    }
+  }
+
+  /** One batch; false when another node is at it. */
+  async #step({ left, counts, failures }: Pass, kind: CleanupKind): Promise<boolean> {
+    try {
+      const progress = await this.#clean(kind);
+      if (progress === undefined) return false;
+      if (progress.isDone) left.delete(kind);
+      if (progress.deleted > 0) counts[kind] = (counts[kind] ?? 0) + progress.deleted;
+    } catch (error) {
+      left.delete(kind);
+      failures.push(error);
+    }
+    return true;
+  }
+
+  #end({ counts, failures }: Pass, end: CleanupEnd): CleanupOutcome {
+    if (Object.keys(counts).length > 0) this.#deps.onCleaned(counts);
     if (failures.length > 0) throw failures[0];
+    return { counts, end };
   }
 
   #nextOf(left: ReadonlySet<CleanupKind>): CleanupKind | undefined {
@@ -82,4 +130,9 @@ export class Cleanup {
     if (progress !== undefined) this.#positions.set(kind, progress.position);
     return progress;
   }
+}
+
+/** How many rows in all. */
+export function totalOf(counts: CleanupCounts): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0);
 }

@@ -60,12 +60,13 @@ export class RevocationFeed {
   async #read(): Promise<void> {
     const { revocations, revocationIndex, roles, roleDirectory, clock } = this.#deps;
     const askedAt = clock.now();
+    const rolesRead = roleDirectory.beginRead();
     const [page, stored] = await Promise.all([
       this.#cursor === undefined ? revocations.snapshot(askedAt) : revocations.since(this.#cursor),
       roles.list(),
     ]);
     revocationIndex.apply(page.revocations);
-    roleDirectory.replace(stored);
+    roleDirectory.replace(stored, rolesRead);
     this.#cursor = page.cursor;
     revocationIndex.markRead({ position: page.cursor, time: askedAt });
     revocationIndex.markFresh(askedAt);

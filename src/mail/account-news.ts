@@ -21,6 +21,14 @@ export function newsWords(letter: NewsLetter): LetterWords {
           TELL_US,
         ],
       };
+    case 'email_changed_by_administrator':
+      return {
+        subject: 'Your e-mail address was changed',
+        before: [
+          `an administrator has given your account another e-mail address: ${maskedAddress(letter.newEmail)}. Letters no longer come here.`,
+          'If you did not ask for that, tell whoever runs this service at once.',
+        ],
+      };
     case 'password_changed':
       return {
         subject: 'Your password was changed',
@@ -61,6 +69,14 @@ export function newsWords(letter: NewsLetter): LetterWords {
         before: [
           `your account no longer asks for a code: the password alone opens it. That was set from ${letter.ipAddress}.`,
           NOT_YOU,
+        ],
+      };
+    case 'mfa_reset':
+      return {
+        subject: 'Your second factor is off',
+        before: [
+          'an administrator has turned off the second factor of your account: the password alone opens it now. Every session and API key has ended. Turn it on again when you have logged in.',
+          'If you did not ask for that, tell whoever runs this service at once.',
         ],
       };
     case 'account_deleted':

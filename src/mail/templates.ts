@@ -36,6 +36,30 @@ function wordsOf(letter: ReadyLetter): LetterWords {
           'If that was not you, ignore this letter: your password stays as it is.',
         ],
       };
+    case 'invitation':
+      return {
+        subject: 'You have an account here',
+        name: personName(letter.fullName),
+        before: ['an administrator has opened an account for you. Choose its password here:'],
+        link: { label: 'Choose a password', url: letter.link },
+        after: [
+          'The link is good for seven days, and once. Later, ask for a new password with this e-mail address.',
+          'If you know nothing of an account, ignore this letter: without the link nobody can use it.',
+        ],
+      };
+    case 'forced_password_reset':
+      return {
+        subject: 'Set a new password',
+        name: personName(letter.fullName),
+        before: [
+          'an administrator asked for a new password for your account. The old one is no good any more, and every session and API key has ended. Choose a new one here:',
+        ],
+        link: { label: 'Choose a new password', url: letter.link },
+        after: [
+          'The link is good for one hour, and once. A newer link ends this one.',
+          'When it has expired, ask for another with this e-mail address.',
+        ],
+      };
     case 'email_change':
       return {
         subject: 'Confirm your new e-mail address',

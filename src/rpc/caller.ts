@@ -1,8 +1,10 @@
 // Who makes a call: reads its credentials, and takes a cookie away that is good no more.
 
+import type { GuardedAccess } from '../domain/access/access-rule.ts';
 import { requireAccess } from '../domain/access/access-rule.ts';
 import type { PresentedCredentials } from '../domain/access/authenticate.ts';
 import type { Principal } from '../domain/access/principal.ts';
+import type { AccessRefusals } from '../domain/audit/access-refusals.ts';
 import type { Clock } from '../domain/clock.ts';
 import { DomainError } from '../domain/errors.ts';
 import type { MaybePromise } from '../domain/maybe-promise.ts';
@@ -13,6 +15,7 @@ import type { Call } from './call.ts';
 export type CallerDeps = {
   readonly authenticate: (presented: PresentedCredentials) => MaybePromise<Principal>;
   readonly clock: Clock;
+  readonly accessRefusals: Pick<AccessRefusals, 'note'>;
 };
 
 /**
@@ -27,9 +30,35 @@ export function callerOf(
   if (rule.mode === 'public') return undefined;
   if (rule.mode === 'optional') return knownOrAnonymous(deps, call);
   return after(authenticated(deps, call), (principal) => {
-    requireAccess(rule, principal, deps.clock.now());
+    requireMayCall(deps, rule, principal, call);
     return principal;
   });
+}
+
+/** Refuses a caller who may not make the call, and notes the refusal for the audit log. Errors: those of `requireAccess`. */
+export function requireMayCall(
+  deps: Pick<CallerDeps, 'clock' | 'accessRefusals'>,
+  rule: GuardedAccess,
+  principal: Principal,
+  call: Call,
+): void {
+  try {
+    requireAccess(rule, principal, deps.clock.now());
+  } catch (error) {
+    noteRefusal(deps, error, principal, call);
+    throw error;
+  }
+}
+
+/** Notes the refusal of a known caller for the audit log. */
+export function noteRefusal(
+  { accessRefusals }: Pick<CallerDeps, 'accessRefusals'>,
+  error: unknown,
+  principal: Principal,
+  call: Call,
+): void {
+  const name = `${call.method.parent.typeName}/${call.method.name}`;
+  accessRefusals.note(error, { principal, call: name, origin: () => call.origin });
 }
 
 async function knownOrAnonymous(deps: CallerDeps, call: Call): Promise<Principal | undefined> {

@@ -12,6 +12,13 @@ const CONTENT_TYPE =
   /^application\/(?<framed>grpc-web|connect)?(?:\+|(?<=\/))?(?<format>proto|json)?(?:\s*;.*)?$/i;
 const ENVELOPE_HEADER_LENGTH = 5;
 
+/** How the messages of a request are written, by its content type; undefined for a type that is none of ours. */
+export function formatOf(header: Headers): SetAsideBody['format'] | undefined {
+  const type = CONTENT_TYPE.exec(header.get('content-type') ?? '')?.groups;
+  if (type === undefined) return undefined;
+  return type['format']?.toLowerCase() === 'json' ? 'json' : 'binary';
+}
+
 /** The handler, with the body of each request set aside under `key`. What is not one plain message goes through as it came. */
 export function settingBodyAside(
   handler: UniversalHandler,
@@ -62,7 +69,8 @@ function isCompressed(header: Headers): boolean {
   return names.some((name) => (header.get(name) ?? 'identity') !== 'identity');
 }
 
-function isStream(body: UniversalServerRequest['body']): body is AsyncIterable<Uint8Array> {
+/** Whether the body is read as it comes. */
+export function isStream(body: UniversalServerRequest['body']): body is AsyncIterable<Uint8Array> {
   return typeof body === 'object' && body !== null && Symbol.asyncIterator in body;
 }
 

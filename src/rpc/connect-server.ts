@@ -1,12 +1,22 @@
 // The connect-node adapter: Connect and gRPC-Web, over HTTP/1.1 and HTTP/2.
 
-import type { DescMethod, DescMethodServerStreaming, DescMethodUnary, Message } from '@bufbuild/protobuf';
+import type {
+  DescMethod,
+  DescMethodClientStreaming,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  Message,
+} from '@bufbuild/protobuf';
 import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
-import { ConnectError, createContextKey, createContextValues } from '@connectrpc/connect';
+import { Code, ConnectError, createContextKey, createContextValues } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Call, Transport } from './call.ts';
+import type { ClientStreamHandler, UndecodedMessage } from './client-stream-pipeline.ts';
+import { serveClientStream } from './client-stream-pipeline.ts';
 import type { SetAsideBody } from './connect-body.ts';
 import { settingBodyAside } from './connect-body.ts';
+import type { RawMessages } from './connect-messages.ts';
+import { settingMessagesAside } from './connect-messages.ts';
 import { decodeBinary, decodeJson } from './decode-message.ts';
 import { DomainError } from '../domain/errors.ts';
 import type { RpcError } from './error-table.ts';
@@ -15,7 +25,8 @@ import { limitHeaders } from './limit-headers.ts';
 import type { ServedService } from './handlers/handlers.ts';
 import type { Handler } from './pipeline.ts';
 import { serveMethod } from './pipeline.ts';
-import type { StreamHandler, StreamPipelineDeps } from './stream-pipeline.ts';
+import type { StreamPipelineDeps } from './stream-life.ts';
+import type { StreamHandler } from './stream-pipeline.ts';
 import { serveStream } from './stream-pipeline.ts';
 
 /** What bounds a call. */
@@ -33,6 +44,10 @@ const requestBody = createContextKey<SetAsideBody | undefined>(undefined, {
   description: 'the request, not yet decoded',
 });
 
+const requestMessages = createContextKey<RawMessages | undefined>(undefined, {
+  description: 'the messages of a client-streaming request, not yet read',
+});
+
 /** Serves every method of `services` behind the pipeline; other paths go to `fallback`. */
 export function createConnectHandler(
   deps: StreamPipelineDeps,
@@ -44,7 +59,9 @@ export function createConnectHandler(
     routes: (router) => {
       for (const served of services) addService(router, deps, served);
       const decodedHere = router.handlers.map((handler) =>
-        settingBodyAside(handler, requestBody, limits.maxMessageBytes),
+        handler.method.methodKind === 'client_streaming'
+          ? settingMessagesAside(handler, requestMessages, limits.maxMessageBytes)
+          : settingBodyAside(handler, requestBody, limits.maxMessageBytes),
       );
       router.handlers.splice(0, router.handlers.length, ...decodedHere);
     },
@@ -63,9 +80,12 @@ function addService(router: ConnectRouter, deps: StreamPipelineDeps, served: Ser
   for (const method of served.service.methods) {
     const handler = served.handlers.get(method.localName);
     const streamHandler = served.streamHandlers.get(method.localName);
+    const clientStreamHandler = served.clientStreamHandlers.get(method.localName);
     if (handler !== undefined && isUnary(method)) addUnary(router, deps, method, handler);
     else if (streamHandler !== undefined && isServerStreaming(method))
       addStreaming(router, deps, method, streamHandler);
+    else if (clientStreamHandler !== undefined && isClientStreaming(method))
+      addClientStreaming(router, deps, method, clientStreamHandler);
     else throw new Error(`${method.parent.typeName}/${method.name} has no handler`);
   }
 }
@@ -76,6 +96,10 @@ function isUnary(method: DescMethod): method is DescMethodUnary {
 
 function isServerStreaming(method: DescMethod): method is DescMethodServerStreaming {
   return method.methodKind === 'server_streaming';
+}
+
+function isClientStreaming(method: DescMethod): method is DescMethodClientStreaming {
+  return method.methodKind === 'client_streaming';
 }
 
 function addUnary(
@@ -107,6 +131,47 @@ function addStreaming(
     for (; 'message' in step; step = await served.next()) yield step.message;
     if (step.end !== undefined) throw connectError(inTime(context, step.end));
   });
+}
+
+function addClientStreaming(
+  router: ConnectRouter,
+  deps: StreamPipelineDeps,
+  method: DescMethodClientStreaming,
+  handler: ClientStreamHandler,
+): void {
+  const serve = serveClientStream(deps, method, handler);
+  router.rpc(method, async (requests, context) => {
+    // Holds no message; what the library finds wrong with the headers it tells when it is read.
+    for await (const _request of requests) break;
+    const raw = context.values.get(requestMessages);
+    if (raw === undefined) throw new Error('the messages of the request are not there');
+    const outcome = await serve(streamTransportOf(context, raw.tooLarge), undecodedMessages(method, raw));
+    setHeaders(context, outcome.call);
+    if (raw.tooLarge.aborted)
+      throw new ConnectError('a message is larger than this server takes', Code.ResourceExhausted);
+    if ('error' in outcome) throw connectError(inTime(context, outcome.error));
+    return outcome.response;
+  });
+}
+
+async function* undecodedMessages(
+  method: DescMethod,
+  { format, messages }: RawMessages,
+): AsyncGenerator<UndecodedMessage> {
+  const decodeOne = format === 'json' ? decodeJson : decodeBinary;
+  for await (const bytes of messages) yield () => decodeOne(method, bytes);
+}
+
+// As grpc-js has it: a message that is too large ends the call as if its caller had gone, and another answer is sent.
+function streamTransportOf(context: HandlerContext, tooLarge: AbortSignal): Transport {
+  const transport = transportOf(context);
+  return {
+    ...transport,
+    onCancelled(listener) {
+      tooLarge.addEventListener('abort', listener, { once: true });
+      transport.onCancelled(listener);
+    },
+  };
 }
 
 function setHeaders(context: HandlerContext, call: Call | undefined): void {

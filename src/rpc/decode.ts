@@ -1,7 +1,6 @@
 // Reading requests: what every handler needs to turn fields into checked values.
 
 import type { Duration, Timestamp } from '@bufbuild/protobuf/wkt';
-import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type { EmailAddress } from '../domain/account/email-address.ts';
 import { emailAddress } from '../domain/account/email-address.ts';
 import type { AddressParser } from '../domain/account/email-address.ts';
@@ -69,7 +68,8 @@ export class RequestReader extends Violations {
   time(field: string, raw: Timestamp | undefined): number | undefined {
     if (raw === undefined) return undefined;
     const isTime = raw.seconds >= FIRST_SECOND && raw.seconds <= LAST_SECOND && isFraction(raw.nanos);
-    if (isTime) return timestampMs(raw);
+    // Never rounded up: the last moment of the year 9999 is not one of the year 10000.
+    if (isTime) return Number(raw.seconds) * 1_000 + Math.floor(raw.nanos / 1_000_000);
     this.add(field, 'must be a time between the years 1 and 9999');
     return undefined;
   }

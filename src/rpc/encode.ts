@@ -3,6 +3,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { CredentialKind as DomainCredentialKind, Principal } from '../domain/access/principal.ts';
+import type { SecurityEvent } from '../domain/audit/security-events.ts';
 import type { User, UserStatus as DomainUserStatus } from '../domain/account/user.ts';
 import type { HandOut } from '../domain/session/hand-out.ts';
 import type { TokenSet } from '../domain/session/issue-tokens.ts';
@@ -17,7 +18,8 @@ import { PrincipalKind } from '../../gen/latchkey/v1/token_pb.ts';
 import type { UserSchema } from '../../gen/latchkey/v1/user_pb.ts';
 import { UserStatus } from '../../gen/latchkey/v1/user_pb.ts';
 
-const USER_STATUS: Readonly<Record<DomainUserStatus, UserStatus>> = {
+/** The status as other programs see it. */
+export const USER_STATUS: Readonly<Record<DomainUserStatus, UserStatus>> = {
   active: UserStatus.ACTIVE,
   suspended: UserStatus.SUSPENDED,
   deleted: UserStatus.DELETED,
@@ -101,4 +103,10 @@ export function encodePrincipal(principal: Principal): MessageInitShape<typeof P
     ...(principal.authTime === undefined ? {} : { authTime: timestampFromMs(principal.authTime) }),
     amr: [...principal.amr],
   };
+}
+
+/** What an event says to its owner and to an operator alike. */
+export function encodeEvent(event: SecurityEvent) {
+  const { id, time, kind, reason = '', actorId = '', targetId = '', origin } = event;
+  return { id, time: timestampFromMs(time), kind, reason, actorId, targetId, ...origin };
 }

@@ -5,10 +5,12 @@ import type { DescMethod, Message } from '@bufbuild/protobuf';
 import { anyPack } from '@bufbuild/protobuf/wkt';
 import { create } from '@bufbuild/protobuf';
 import type {
+  handleClientStreamingCall,
   handleServerStreamingCall,
   handleUnaryCall,
   sendUnaryData,
   ServerCredentials,
+  ServerReadableStream,
   ServerUnaryCall,
   ServerWritableStream,
   ServiceDefinition,
@@ -19,13 +21,16 @@ import { StatusSchema } from '../../gen/google/rpc/status_pb.ts';
 import { after } from '../domain/maybe-promise.ts';
 import type { Transport } from './call.ts';
 import type { LimitState } from '../domain/limits/rate-limiter.ts';
+import type { ServeClientStream, UndecodedMessage } from './client-stream-pipeline.ts';
+import { serveClientStream } from './client-stream-pipeline.ts';
 import { decodeBinary } from './decode-message.ts';
 import type { RpcError } from './error-table.ts';
 import type { ServedService } from './handlers/handlers.ts';
 import { limitHeaders } from './limit-headers.ts';
 import type { Outcome, ServeMethod } from './pipeline.ts';
 import { serveMethod } from './pipeline.ts';
-import type { ServeStream, StreamPipelineDeps } from './stream-pipeline.ts';
+import type { StreamPipelineDeps } from './stream-life.ts';
+import type { ServeStream } from './stream-pipeline.ts';
 import { serveStream } from './stream-pipeline.ts';
 
 /** What bounds a connection and its calls. */
@@ -72,7 +77,9 @@ export function listenGrpc(server: Server, address: string, credentials: ServerC
   });
 }
 
-type GrpcCall = Pick<ServerUnaryCall<Buffer, Buffer>, 'request' | 'metadata' | 'cancelled' | 'getPeer'> & {
+type GrpcCall = Pick<ServerUnaryCall<Buffer, Buffer>, 'metadata' | 'cancelled' | 'getPeer'> & {
+  /** Only where the request is one message. */
+  readonly request?: Buffer;
   on(event: 'cancelled', listener: () => void): unknown;
 };
 
@@ -83,7 +90,7 @@ function definitionOf({ service }: ServedService): ServiceDefinition {
   const entries = service.methods.map((method) => {
     const definition = {
       path: `/${service.typeName}/${method.name}`,
-      requestStream: false,
+      requestStream: method.methodKind === 'client_streaming',
       responseStream: method.methodKind === 'server_streaming',
       requestSerialize: bytesAsTheyAre,
       requestDeserialize: bytesAsTheyAre,
@@ -102,35 +109,64 @@ function implementationOf(deps: StreamPipelineDeps, served: ServedService): Unty
   );
 }
 
-function methodOf(
-  deps: StreamPipelineDeps,
-  { handlers, streamHandlers, recalls }: ServedService,
-  method: DescMethod,
-): handleUnaryCall<Buffer, Buffer> | handleServerStreamingCall<Buffer, Buffer> {
-  const handler = handlers.get(method.localName);
+type Implementation =
+  | handleUnaryCall<Buffer, Buffer>
+  | handleServerStreamingCall<Buffer, Buffer>
+  | handleClientStreamingCall<Buffer, Buffer>;
+
+function methodOf(deps: StreamPipelineDeps, served: ServedService, method: DescMethod): Implementation {
+  const name = method.localName;
+  const handler = served.handlers.get(name);
   if (handler !== undefined)
-    return unary(method, serveMethod(deps, method, handler, recalls.get(method.localName)));
-  const streamHandler = streamHandlers.get(method.localName);
+    return unary(method, serveMethod(deps, method, handler, served.recalls.get(name)));
+  const streamHandler = served.streamHandlers.get(name);
   if (streamHandler !== undefined) return streaming(method, serveStream(deps, method, streamHandler));
+  const clientStreamHandler = served.clientStreamHandlers.get(name);
+  if (clientStreamHandler !== undefined)
+    return clientStreaming(method, serveClientStream(deps, method, clientStreamHandler));
   throw new Error(`${method.parent.typeName}/${method.name} has no handler`);
 }
 
 function unary(method: DescMethod, serve: ServeMethod): handleUnaryCall<Buffer, Buffer> {
-  const serialize = serializer(method);
-  const answer = (
-    outcome: Outcome,
-    call: ServerUnaryCall<Buffer, Buffer>,
-    callback: sendUnaryData<Buffer>,
-  ) => {
-    const limit = outcome.call?.limit;
-    if ('error' in outcome) return callback(statusOf(outcome.error, limit));
-    if (limit !== undefined) call.sendMetadata(withLimit(new Metadata(), limit));
-    callback(null, serialize(outcome.response));
-  };
+  const answer = answering(method);
   return (call, respond) => {
     const outcome = serve(new GrpcTransport(call), () => decodeBinary(method, call.request));
     void after(outcome, (known) => answer(known, call, respond));
   };
+}
+
+function answering(method: DescMethod) {
+  const serialize = serializer(method);
+  return (
+    outcome: Outcome,
+    call: Pick<ServerUnaryCall<Buffer, Buffer>, 'sendMetadata'>,
+    respond: sendUnaryData<Buffer>,
+  ) => {
+    const limit = outcome.call?.limit;
+    if ('error' in outcome) return respond(statusOf(outcome.error, limit));
+    if (limit !== undefined) call.sendMetadata(withLimit(new Metadata(), limit));
+    respond(null, serialize(outcome.response));
+  };
+}
+
+function clientStreaming(
+  method: DescMethod,
+  serve: ServeClientStream,
+): handleClientStreamingCall<Buffer, Buffer> {
+  const answer = answering(method);
+  return (call, respond) => {
+    const served = serve(new GrpcTransport(call), undecodedMessages(method, call));
+    void served.then((outcome) => answer(outcome, call, respond));
+  };
+}
+
+// grpc-js reads ahead as far as Node's streams of objects do, sixteen messages, and stops reading from the connection then.
+async function* undecodedMessages(
+  method: DescMethod,
+  call: ServerReadableStream<Buffer, Buffer>,
+): AsyncGenerator<UndecodedMessage> {
+  const messages: AsyncIterable<Buffer> = call;
+  for await (const bytes of messages) yield () => decodeBinary(method, bytes);
 }
 
 function streaming(method: DescMethod, serve: ServeStream): handleServerStreamingCall<Buffer, Buffer> {
@@ -176,7 +212,7 @@ class GrpcTransport implements Transport {
     this.#call = call;
   }
 
-  get requestBytes(): Buffer {
+  get requestBytes(): Buffer | undefined {
     return this.#call.request;
   }
 

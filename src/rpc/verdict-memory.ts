@@ -20,6 +20,8 @@ const MAX_REMEMBERED = 20_000;
 export type VerdictMemoryDeps = {
   readonly revocationIndex: Pick<RevocationIndex, 'isFresh' | 'isRevoked'>;
   readonly roleDirectory: Pick<RoleDirectory, 'version'>;
+  /** Its version rises whenever a key leaves. */
+  readonly keyset: { readonly version: number };
   readonly apiKeyUsage: Pick<ApiKeyUsage, 'note'>;
   readonly clock: Clock;
 };
@@ -30,12 +32,13 @@ type Remembered = {
   readonly caller: Principal | undefined;
   readonly subject: Principal;
   readonly rolesVersion: number;
+  readonly keysetVersion: number;
   readonly until: number;
 };
 
 /**
  * Answers by the SHA-256 of credential and request together. Expiry, revocation and epoch of the caller and of the token asked about, and what
- * roles grant, are checked on every look; what does not hold any more is forgotten, and the full pipeline answers.
+ * roles grant, and whether a signing key has left, are checked on every look; what does not hold any more is forgotten, and the full pipeline answers.
  */
 export class VerdictMemory {
   readonly #deps: VerdictMemoryDeps;
@@ -70,17 +73,26 @@ export class VerdictMemory {
     if (fingerprint === undefined) return;
     const lastSame = subject.expiresAt === undefined ? Infinity : subject.expiresAt - VERDICT_TTL_MS;
     const until = Math.min(this.#deps.clock.now() + MEMORY_MS, lastSame);
-    const rolesVersion = this.#deps.roleDirectory.version;
+    const { version: rolesVersion } = this.#deps.roleDirectory;
+    const { version: keysetVersion } = this.#deps.keyset;
     if (this.#remembered.size >= MAX_REMEMBERED) this.#forgetOldest();
-    this.#remembered.set(fingerprint, { response, caller: call.principal, subject, rolesVersion, until });
+    this.#remembered.set(fingerprint, {
+      response,
+      caller: call.principal,
+      subject,
+      rolesVersion,
+      keysetVersion,
+      until,
+    });
   }
 
-  #holds({ caller, subject, rolesVersion, until }: Remembered): boolean {
-    const { clock, revocationIndex, roleDirectory } = this.#deps;
+  #holds({ caller, subject, rolesVersion, keysetVersion, until }: Remembered): boolean {
+    const { clock, revocationIndex, roleDirectory, keyset } = this.#deps;
     const now = clock.now();
     return (
       now < until &&
       rolesVersion === roleDirectory.version &&
+      keysetVersion === keyset.version &&
       revocationIndex.isFresh() &&
       (caller === undefined || isStillGood(revocationIndex, caller, now)) &&
       isStillGood(revocationIndex, subject, now)

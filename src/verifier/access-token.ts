@@ -33,10 +33,14 @@ export type AccessToken = {
 };
 
 const TYPE = 'at+jwt';
-/** How far another machine's clock may be off. */
-const CLOCK_SKEW_MS = 5_000;
+/** How far another machine's clock may be off, as the service counts it. */
+export const CLOCK_SKEW_MS = 5_000;
 
-const Claims = z.object({
+/**
+ * What is read of a token: the Claims of src/crypto/access-token-codec.ts, written down again because other programs import this folder and
+ * nothing beside it. test/crypto/two-readers.test.ts holds them equal.
+ */
+export const Claims = z.object({
   jti: z.string().min(1),
   sub: z.string().min(1),
   aud: z.union([z.string().transform((audience) => [audience]), z.array(z.string())]),

@@ -10,6 +10,7 @@ import { NOW, sampleUser } from '../support/samples.ts';
 
 const PURPOSES: readonly ActionPurpose[] = [
   'password_reset',
+  'invitation',
   'email_verification',
   'email_change',
   'mfa_challenge',
@@ -100,6 +101,7 @@ describeOnEveryDatabase('ActionTokenStore', (open) => {
     const left = await Promise.all(own.map((token) => db.stores.actionTokens.find(token.purpose, token)));
     expect(left.map((token) => token?.purpose)).toEqual([
       undefined,
+      'invitation',
       'email_verification',
       undefined,
       'mfa_challenge',

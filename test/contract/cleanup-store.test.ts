@@ -244,6 +244,8 @@ describeOnEveryDatabase('CleanupStore', (open: OpenStores) => {
     const limit = now - KEPT_MS[kind];
     const kept = await make(db, limit + 1);
     const gone = await make(db, limit);
+    const none = Object.fromEntries(CLEANUP_KINDS.map((each) => [each, 0]));
+    expect(await db.stores.cleanup.countEnded(now)).toEqual({ ...none, [kind]: 1 });
     for (const each of CLEANUP_KINDS)
       expect(await cleanAll(db, batchOf(each, now))).toEqual([each === kind ? 1 : 0]);
     expect([await isThere(db, kind, kept), await isThere(db, kind, gone)]).toEqual([true, false]);
@@ -251,6 +253,7 @@ describeOnEveryDatabase('CleanupStore', (open: OpenStores) => {
 
   it.each(LASTING)('keeps one of %s %s', async (kind, _which, make) => {
     const made = await make(db);
+    expect((await db.stores.cleanup.countEnded(NOW + 10_000 * DAY_MS))[kind]).toBe(0);
     expect(await cleanAll(db, batchOf(kind, NOW + 10_000 * DAY_MS))).toEqual([0]);
     expect(await isThere(db, kind, made)).toBe(true);
   });

@@ -69,14 +69,22 @@ describeOnEveryDatabase('InstanceStore, RoleStore and AuditLog', (open) => {
     db = await open();
   });
 
-  it('keep the first check of the master key', async () => {
+  it('keep the first fact of a name, and change it for who has seen it last', async () => {
     const { instance } = db.stores;
-    expect(await instance.findMasterKeyCheck()).toBeUndefined();
     const outcomes = await Promise.all(
-      Array.from({ length: 10 }, (_, index) => instance.insertMasterKeyCheck(`check ${index}`)),
+      Array.from({ length: 10 }, (_, index) => instance.insertFact('test', `value ${index}`)),
     );
     expect(outcomes.filter(Boolean)).toHaveLength(1);
-    expect(await instance.findMasterKeyCheck()).toBe(`check ${outcomes.indexOf(true)}`);
+    const first = `value ${outcomes.indexOf(true)}`;
+    expect((await instance.listFacts()).get('test')).toBe(first);
+    const changes = await Promise.all(
+      Array.from({ length: 10 }, (_, index) => instance.replaceFact('test', first, `later ${index}`)),
+    );
+    expect(changes.filter(Boolean)).toHaveLength(1);
+    expect(await instance.removeFact('test', first)).toBe(false);
+    expect(await instance.removeFact('test', `later ${changes.indexOf(true)}`)).toBe(true);
+    expect((await instance.listFacts()).has('test')).toBe(false);
+    expect(await instance.replaceFact('test', first, 'none')).toBe(false);
   });
 
   it('begin with the built-in roles', async () => {

@@ -127,7 +127,7 @@ describeOnEveryDatabase('SigningKeyStore', (open) => {
     expect(listed.map(plain)).toEqual([plain(sooner), plain(later)]);
     const keyset = new Keyset({
       signingKeys: stores.signingKeys,
-      masterKey,
+      sealer: masterKey,
       clock: new FakeClock(NOW + 1_500),
     });
     await keyset.reload();
@@ -141,9 +141,8 @@ describeOnEveryDatabase('SigningKeyStore', (open) => {
     const clock = new FakeClock(NOW);
     const round = () =>
       Promise.all(Array.from({ length: 8 }, () => maintainSigningKeys(maintaining(db, clock))));
-    const first = await round();
-    const [key] = await db.stores.signingKeys.list();
-    for (const keys of first) expect(keys.map(({ kid }) => kid)).toEqual([key?.kid]);
+    await round();
+    expect(await db.stores.signingKeys.list()).toHaveLength(1);
     clock.advance(30 * DAY_MS);
     await round();
     expect(await db.stores.signingKeys.list()).toHaveLength(2);

@@ -1,5 +1,10 @@
 // Holds migrations: a rerun does nothing, concurrent migrators queue, and no time limit of ordinary statements ends them.
 
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PGlite } from '@electric-sql/pglite';
+import { sql } from 'kysely';
 import { afterAll, describe, expect, it } from 'vitest';
 
 import { openDatabase, type Database } from '../../src/storage/postgres/connection.ts';
@@ -20,6 +25,26 @@ describe('migrations on PGlite', () => {
     expect(await database.pendingMigrations()).toEqual([]);
     expect(await database.migrate()).toEqual([]);
     await database.close();
+  });
+});
+
+describe('a data directory of PGlite', () => {
+  it('that was made without the extension for searches opens, and gets it', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'latchkey-data-'));
+    const before = await PGlite.create({ dataDir });
+    await before.exec('create table kept (value text); insert into kept values (1)');
+    await before.close();
+    for (let opening = 0; opening < 2; opening += 1) {
+      const database = await openDatabase({ dataDir });
+      await database.migrate();
+      const { rows } = await sql<{ count: number }>`
+        select count(*)::int as count from kept, pg_extension where extname = 'pg_trgm'`.execute(
+        database.tables,
+      );
+      expect(rows).toEqual([{ count: 1 }]);
+      await database.close();
+    }
+    await rm(dataDir, { recursive: true });
   });
 });
 
@@ -61,6 +86,50 @@ describeWithPostgres('migrations on Postgres', () => {
       BUILT_IN_ROLES.map(({ name }) => name).toSorted(),
     );
   });
+
+  it('say what is missing where the extension for searches cannot be made', async () => {
+    const { name, url } = await createTestDatabase();
+    const owner = `migrator_${name}`;
+    await withClient(url, (client) =>
+      client.query(`create role ${owner} login; grant all on schema public to ${owner}; set role ${owner}`),
+    );
+    const restricted = new URL(url);
+    restricted.username = owner;
+    const database = await openAt(restricted.href);
+    await expect(database.migrate()).rejects.toThrow(
+      /latchkey needs the extension pg_trgm.*Have a superuser run in this database: create extension pg_trgm/,
+    );
+    // In a schema of its own, as some hosts have it.
+    await withClient(url, (client) =>
+      client.query(
+        'create schema extensions; create extension pg_trgm schema extensions; grant usage on schema extensions to public',
+      ),
+    );
+    expect(await database.migrate()).not.toEqual([]);
+    await database.close();
+    await withClient(url, (client) => client.query(`drop owned by ${owner}; drop role ${owner}`));
+  });
+
+  it.each(['C', 'C.UTF-8'])(
+    'find capitals beyond ASCII where the locale of the database is %s',
+    async (locale) => {
+      const { name, url } = await createTestDatabase();
+      const own = `${name}_locale`;
+      await withClient(url, (client) =>
+        client.query(
+          `create database "${own}" template template0 encoding 'UTF8' lc_collate 'C' lc_ctype '${locale}'`,
+        ),
+      );
+      const database = await openAt(url.replace(name, own));
+      await database.migrate();
+      const { rows } = await sql<{ text: string }>`select directory_text('ÄRGER Жук@b.c') as text`.execute(
+        database.tables,
+      );
+      expect(rows).toEqual([{ text: 'ärgerAжукCbBc' }]);
+      await database.close();
+      await withClient(url, (client) => client.query(`drop database "${own}"`));
+    },
+  );
 
   it('queue when four run at once on an empty database', async () => {
     const { url } = await createTestDatabase();

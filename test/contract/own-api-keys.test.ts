@@ -72,9 +72,9 @@ describeOnEveryDatabase('OwnApiKeyStore', (open) => {
     await db.stores.apiKeys.revoke(key.id, NOW);
   });
 
-  it('names the role of an active owner alone', async () => {
+  it('names the role and the epoch of an active owner alone', async () => {
     const { ownApiKeys, users } = db.stores;
-    expect(await ownApiKeys.holdOwner(ownerId)).toBe('moderator');
+    expect(await ownApiKeys.holdOwner(ownerId)).toEqual({ role: 'moderator', tokenVersion: 1 });
     expect(await ownApiKeys.holdOwner(newId())).toBeUndefined();
     const gone = sampleUser();
     await users.insert(gone);

@@ -79,6 +79,75 @@ describe('rotation', () => {
     expect(world.keyset.publicKeys()).toHaveLength(1);
   });
 
+  it('forgets what a key verified when the key leaves, and nothing else', async () => {
+    const world = await tokenForge();
+    const { clock, keyset, signer, verifier, stored } = world;
+    const next = await world.newKey('ES256', clock.now(), clock.now() + 1);
+    stored.keys = [world.key, next];
+    await keyset.reload();
+    const before = await signer.sign(claimsAt(clock.now()));
+    clock.advance(1);
+    const after = await signer.sign(claimsAt(clock.now()));
+    for (const token of [before, after]) expect(await verifier.verify(token)).toHaveProperty('claims');
+    const { version } = keyset;
+    stored.keys = [next];
+    await keyset.refresh();
+    expect(keyset.version).toBe(version + 1);
+    // Remembered: it is answered without a promise.
+    expect(verifier.verify(after)).toHaveProperty('claims');
+    expect(await verifier.verify(before)).toEqual({ fault: 'invalid' });
+    expect(await verifier.verify(before)).toEqual({ fault: 'invalid' });
+  });
+
+  it('refuses a token whose key leaves while it is being verified', async () => {
+    const { clock, signer, verifier, keyset, stored, newKey, key } = await tokenForge();
+    const token = await signer.sign(claimsAt(clock.now()));
+    const next = await newKey('ES256', clock.now(), clock.now() - 1);
+    const has = keyset.has.bind(keyset);
+    const verifying = Promise.resolve(verifier.verify(token));
+    stored.keys = [next];
+    // Before the verification looks again whether the key is there.
+    keyset.has = (kid) => kid !== key.kid && has(kid);
+    expect(await verifying).toEqual({ fault: 'invalid' });
+    keyset.has = has;
+    await keyset.reload();
+    expect(await verifier.verify(token)).toEqual({ fault: 'invalid' });
+  });
+
+  it('takes over a key that is to sign sooner, and reads keys only when their list has changed', async () => {
+    const { clock, newKey, stored, keyset, key } = await tokenForge();
+    const next = await newKey('ES256', clock.now(), clock.now() + DAY_MS);
+    stored.keys = [key, next];
+    const { reads } = stored;
+    for (let poll = 0; poll < 3; poll += 1) await keyset.refresh();
+    expect(stored.reads).toBe(reads + 1);
+    stored.keys = [key, { ...next, activateTime: clock.now() }];
+    await keyset.refresh();
+    expect(keyset.signer().kid).toBe(key.kid);
+    clock.advance(1);
+    stored.keys = [key, { ...next, activateTime: clock.now() }];
+    await keyset.refresh();
+    expect(keyset.signer().kid).toBe(next.kid);
+    expect(stored.reads).toBe(reads + 3);
+  });
+
+  it('never puts keys that were read earlier in the place of those that were read later', async () => {
+    const { clock, newKey, stored, masterKey, key } = await tokenForge();
+    const next = await newKey('ES256', clock.now(), clock.now());
+    const slow = Promise.withResolvers<void>();
+    const answers = [slow.promise.then(() => [key]), Promise.resolve([next])];
+    const keyset = new Keyset({
+      signingKeys: { list: async () => (await answers.shift()) ?? [], schedule: stored.schedule },
+      sealer: masterKey,
+      clock,
+    });
+    const both = [keyset.reload(), keyset.reload()];
+    slow.resolve();
+    await Promise.all(both);
+    expect(keyset.signer().kid).toBe(next.kid);
+    expect(keyset.has(key.kid)).toBe(false);
+  });
+
   it('keeps the keys from before when a reload fails', async () => {
     const world = await tokenForge();
     const foreign = await (await tokenForge()).newKey('ES256', 0, 0);
@@ -90,7 +159,7 @@ describe('rotation', () => {
   it('signs with nothing rather than with a key of the future', async () => {
     const { clock, newKey, masterKey } = await tokenForge();
     const later = await newKey('ES256', clock.now(), clock.now() + DAY_MS);
-    const keyset = new Keyset({ signingKeys: new StoredKeys([later]), masterKey, clock });
+    const keyset = new Keyset({ signingKeys: new StoredKeys([later]), sealer: masterKey, clock });
     expect(() => keyset.signer()).toThrow(containing({ reason: 'STORAGE_UNAVAILABLE' }));
     await keyset.reload();
     expect(() => keyset.signer()).toThrow(containing({ reason: 'STORAGE_UNAVAILABLE' }));
@@ -113,6 +182,16 @@ describe('an unknown kid', () => {
     expect(stored.reads).toBe(reads + 2);
   });
 
+  it('that another node made is found after a look that found one before', async () => {
+    const { clock, newKey, stored, keyset, key } = await tokenForge();
+    for (const age of [2, 1]) {
+      const made = await newKey('ES256', clock.now(), clock.now() - age);
+      stored.keys = [...stored.keys, made];
+      expect((await keyset.find(made.kid))?.kid).toBe(made.kid);
+    }
+    expect(keyset.has(key.kid)).toBe(true);
+  });
+
   it('is found by everyone who asks while the key that another node made is being read', async () => {
     const world = await tokenForge();
     const fresh = await world.newKey('ES256', world.clock.now(), world.clock.now());
@@ -127,7 +206,8 @@ describe('an unknown kid', () => {
     const away = new Error('away');
     const keyset = new Keyset({
       ...world,
-      signingKeys: { list: () => Promise.reject(away) },
+      sealer: world.masterKey,
+      signingKeys: { list: () => Promise.reject(away), schedule: () => Promise.reject(away) },
     });
     const asked = await Promise.allSettled([keyset.find('a'), keyset.find('b')]);
     expect(asked.map((result) => result.status)).toEqual(['rejected', 'rejected']);

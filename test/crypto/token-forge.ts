@@ -31,6 +31,8 @@ export class StoredKeys {
     this.reads += 1;
     return this.keys;
   };
+
+  readonly schedule = async (): Promise<readonly SigningKey[]> => this.keys;
 }
 
 /** One signing key, a verifier that trusts it, and the private half to forge with. */
@@ -40,7 +42,7 @@ export async function tokenForge(algorithm: SigningAlgorithm = 'ES256') {
   const newKey = signingKeyMaker(masterKey);
   const key = await newKey(algorithm, clock.now(), clock.now());
   const stored = new StoredKeys([key]);
-  const keyset = new Keyset({ signingKeys: stored, masterKey, clock });
+  const keyset = new Keyset({ signingKeys: stored, sealer: masterKey, clock });
   await keyset.reload();
   return {
     clock,

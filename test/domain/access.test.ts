@@ -6,7 +6,6 @@ import { describe, expect, it } from 'vitest';
 import { requireAccess } from '../../src/domain/access/access-rule.ts';
 import { authenticate, type PresentedCredentials } from '../../src/domain/access/authenticate.ts';
 import type { Principal } from '../../src/domain/access/principal.ts';
-import type { User } from '../../src/domain/account/user.ts';
 import { BUILT_IN_ROLES, RoleDirectory, type Role } from '../../src/domain/access/role.ts';
 import type { ApiKeyRecord } from '../../src/domain/api-key/api-key.ts';
 import { parseNetwork } from '../../src/domain/network/ip-network.ts';
@@ -17,7 +16,7 @@ import type { VerifiedToken } from '../../src/domain/token/access-token.ts';
 import { validateToken } from '../../src/domain/token/validate-token.ts';
 import { claimsAt } from '../crypto/token-forge.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { NOW, sampleSession } from '../support/samples.ts';
+import { NOW, sampleOwner, sampleSession } from '../support/samples.ts';
 import { containing, containingAll } from '../support/matchers.ts';
 
 const AUDIENCE = 'https://api.example.com';
@@ -68,6 +67,16 @@ describe('roles', () => {
         }
       }),
     );
+  });
+
+  it('stay as the read that began last has them, whichever ends last', () => {
+    const roles = directory(BUILT_IN_ROLES);
+    const [early, late] = [roles.beginRead(), roles.beginRead()];
+    roles.replace([{ name: 'user', inherits: undefined, scopes: ['new'] }], late);
+    roles.replace(BUILT_IN_ROLES, early);
+    expect(roles.grantedBy('user')).toEqual(new Set(['new']));
+    roles.replace(BUILT_IN_ROLES);
+    expect(roles.grantedBy('admin').has('users:write')).toBe(true);
   });
 
   it('raise the version when some grant changes, and only then', () => {
@@ -139,21 +148,7 @@ describe('authenticating', () => {
     expireTime: undefined,
     revokeTime: undefined,
   };
-  const owner: User = {
-    id: 'user-2',
-    email: 'ada@example.com',
-    username: undefined,
-    fullName: 'Ada Lovelace',
-    role: 'user',
-    status: 'active',
-    emailVerified: true,
-    mfaEnabled: false,
-    tokenVersion: 1,
-    sessionEpoch: 1,
-    createTime: NOW,
-    updateTime: NOW,
-    lastLoginTime: undefined,
-  };
+  const owner = sampleOwner('user-2');
   const session = sampleSession(owner.id, { usesCookie: true, scopes: ['account:read', 'users:write'] });
   const faults = new Map<string, VerifiedToken>([
     ['good', { claims: { ...claimsAt(NOW), audience: [AUDIENCE] } }],

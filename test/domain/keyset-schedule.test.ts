@@ -53,8 +53,10 @@ function keyring(algorithm: SigningAlgorithm = 'ES256') {
     rotationMs: ROTATION_MS,
     tokenPolicy: { accessTokenTtlMs: TOKEN_TTL_MS },
   };
-  const maintain = (change: Partial<Pick<typeof deps, 'signingAlgorithm'>> = {}) =>
-    maintainSigningKeys({ ...deps, ...change });
+  const maintain = async (change: Partial<Pick<typeof deps, 'signingAlgorithm'>> = {}) => {
+    await maintainSigningKeys({ ...deps, ...change });
+    return keys;
+  };
   return { clock, maintain, made: () => made };
 }
 

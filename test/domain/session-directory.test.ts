@@ -12,23 +12,9 @@ import type { Session } from '../../src/domain/session/session.ts';
 import { assessSessionCookie } from '../../src/domain/token/assess-session-cookie.ts';
 import type { AssessDeps } from '../../src/domain/token/assess-token.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { DAY_MS, MINUTE_MS, NOW, sampleSession } from '../support/samples.ts';
+import { DAY_MS, MINUTE_MS, NOW, sampleOwner, sampleSession } from '../support/samples.ts';
 
-const OWNER: User = {
-  id: 'user-1',
-  email: 'ada@example.com',
-  username: undefined,
-  fullName: 'Ada Lovelace',
-  role: 'user',
-  status: 'active',
-  emailVerified: true,
-  mfaEnabled: false,
-  tokenVersion: 1,
-  sessionEpoch: 1,
-  createTime: NOW,
-  updateTime: NOW,
-  lastLoginTime: undefined,
-};
+const OWNER = sampleOwner('user-1');
 
 function world(ttlMs = 7 * DAY_MS) {
   const clock = new FakeClock(NOW);

@@ -175,6 +175,36 @@ describe('an e-mail address', () => {
     );
   });
 
+  it('of a plain address is what the parsers make of it', () => {
+    const atom = fc.string({
+      unit: fc.constantFrom('a', 'Z', '0', '9', '_', '+', '-', '.', 'x'),
+      minLength: 1,
+      maxLength: 12,
+    });
+    const label = fc.string({
+      unit: fc.constantFrom('a', 'X', 'n', '0', '-', '9'),
+      minLength: 1,
+      maxLength: 8,
+    });
+    const top = fc.oneof(fc.constantFrom('com', 'Museum', '0x10', '1', 'x'), label);
+    fc.assert(
+      fc.property(atom, fc.array(label, { maxLength: 3 }), top, (local, labels, last) => {
+        const raw = `${local}@${[...labels, last].join('.')}`;
+        const found = emailAddress(parseAddress, 'email', raw);
+        const byParsers = parseAddress(raw);
+        if ('address' in found) {
+          expect(found.address).toEqual({ text: raw, key: emailKey(raw) });
+          expect(byParsers).toEqual({ local, domain: [...labels, last].join('.') });
+        } else if (
+          byParsers !== undefined &&
+          /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/i.test(byParsers.domain)
+        )
+          expect(raw).toBe('taken');
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
   it('is refused or kept as it is, never mended', () => {
     fc.assert(
       fc.property(fc.oneof(fc.emailAddress(), fc.string({ unit: 'binary' })), (raw) => {

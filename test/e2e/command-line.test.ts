@@ -33,23 +33,26 @@ describe('latchkey', () => {
   it('--help names every command', async () => {
     const { code, stdout } = await run(['--help']);
     expect(code).toBe(0);
-    for (const command of ['serve', 'migrate', 'bootstrap']) expect(stdout).toContain(command);
+    for (const command of ['serve', 'migrate', 'bootstrap', 'user']) expect(stdout).toContain(command);
   });
 
   it('says its version', async () => {
     expect(await run(['--version'])).toMatchObject({ code: 0, stdout: '0.1.0\n' });
   });
 
-  it.each([['no-such-command'], ['serve', '--no-such-option'], ['bootstrap', '--admin-email']])(
-    'refuses %s %s and shows how it is used',
-    async (...args) => {
-      const { code, stdout, stderr } = await run(args);
-      expect(code).toBe(1);
-      expect(stdout).toBe('');
-      expect(stderr).toMatch(/^error: /);
-      expect(stderr).toContain('Usage: latchkey');
-    },
-  );
+  it.each([
+    ['no-such-command'],
+    ['serve', '--no-such-option'],
+    ['bootstrap', '--admin-email'],
+    ['user', 'no-such-command'],
+    ['user', 'grant-super-admin'],
+  ])('refuses %s %s and shows how it is used', async (...args) => {
+    const { code, stdout, stderr } = await run(args);
+    expect(code).toBe(1);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^error: /);
+    expect(stderr).toContain('Usage: latchkey');
+  });
 
   it('without a command shows how it is used', async () => {
     const { code, stderr } = await run([]);

@@ -40,13 +40,13 @@ it('is free again when it has been released', async () => {
 it('a master key that cannot be read is told, not replaced', async () => {
   await mkdir(join(folder.path, 'master.key'));
   const dataDir = await open();
-  await expect(dataDir.masterKey()).rejects.toThrow('master.key: cannot be read');
+  await expect(dataDir.masterKeys()).rejects.toThrow('master.key: cannot be read');
 });
 
 it('a database without its master key gets no new one', async () => {
   await mkdir(join(folder.path, 'postgres'));
   const dataDir = await open();
-  await expect(dataDir.masterKey()).rejects.toThrow('master.key: is missing');
+  await expect(dataDir.masterKeys()).rejects.toThrow('master.key: is missing');
   expect(await readdir(folder.path)).not.toContain('master.key');
 });
 
@@ -55,4 +55,17 @@ it('nodes on different ports have one issuer', () => {
     (address) => readConfig({ LATCHKEY_HTTP_ADDRESS: address }).ISSUER,
   );
   expect(issuers).toEqual(['http://localhost:8080', 'http://localhost:8080']);
+});
+
+it('a second master key makes sense beside another first one', () => {
+  const [key, other] = [1, 2].map((byte) => Buffer.alloc(32, byte).toString('base64'));
+  expect(() => readConfig({ LATCHKEY_MASTER_KEY_SECOND: key })).toThrow('makes sense only with');
+  expect(() => readConfig({ LATCHKEY_MASTER_KEY: key, LATCHKEY_MASTER_KEY_SECOND: key })).toThrow(
+    'is the same key',
+  );
+  expect(() => readConfig({ LATCHKEY_MASTER_KEY: key, LATCHKEY_MASTER_KEY_SECOND: 'AAAA' })).toThrow(
+    'LATCHKEY_MASTER_KEY_SECOND: must be 32 bytes',
+  );
+  const config = readConfig({ LATCHKEY_MASTER_KEY: key, LATCHKEY_MASTER_KEY_SECOND: other });
+  expect(config.MASTER_KEY_SECOND).toEqual(Buffer.alloc(32, 2));
 });

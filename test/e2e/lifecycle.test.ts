@@ -117,7 +117,7 @@ describe('a second start on the same data directory', () => {
     const { code, lines } = await run(folder, ['serve'], { LATCHKEY_DATA_DIR: folder });
     expect(code).toBe(78);
     expect(lines).toEqual([
-      `latchkey: LATCHKEY_DATA_DIR: ${folder} is in use by process ${String(first.pid)}`,
+      `latchkey: LATCHKEY_DATA_DIR: ${folder} is in use by process ${String(first.pid)}; stop it first`,
     ]);
     expect((await fetch(`${first.httpUrl}/readyz`)).status).toBe(200);
   });

@@ -4,6 +4,7 @@ import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { beforeAll, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { firstAdministrator } from '../support/members.ts';
 import { sampleApiKey } from '../support/samples.ts';
 import type { TestService } from '../support/service.ts';
 import { bearer } from '../support/service.ts';
@@ -42,6 +43,38 @@ describeOnEveryBackend('an API key', (openNodes: OpenNodes) => {
     await node.user().revokeApiKey({ apiKeyId: id }, headers);
     expect(await isDeadOn(node, secret, tokens)).toBe(true);
     await eventually(() => isDeadOn(other, secret, tokens));
+  });
+
+  it('of a service that is revoked on one node is refused on the other, with its tokens', async () => {
+    const { options } = await firstAdministrator(node);
+    const account = { name: 'nightly', scopes: ['service_accounts:read'] };
+    const { serviceAccount } = await node.admin().createServiceAccount(account, options);
+    const newKey = (at: TestService) =>
+      at
+        .admin()
+        .createServiceApiKey({ serviceAccountId: serviceAccount?.id ?? '', displayName: 'A' }, options);
+    const { apiKey, secret } = await newKey(node);
+    const tokens = [await exchange(node, secret), await exchange(other, secret)].map(
+      ({ accessToken }) => accessToken,
+    );
+    const listing = (at: TestService, token: string) =>
+      outcomeOf(at.admin().listServiceAccounts({}, bearer(token)));
+    for (const token of tokens) expect(await listing(other, token)).toBe('ok');
+    await node.admin().revokeServiceApiKey({ apiKeyId: apiKey?.id ?? '' }, options);
+    const isDead = async (at: TestService) => {
+      const outcomes = [
+        await outcomeOf(exchange(at, secret)),
+        ...(await Promise.all(tokens.map((token) => listing(at, token)))),
+      ];
+      return outcomes.every((outcome) => outcome === 'TOKEN_REVOKED');
+    };
+    expect(await isDead(node)).toBe(true);
+    await eventually(() => isDead(other));
+
+    const outcomes = await Promise.all(
+      Array.from({ length: 60 }, (_, index) => outcomeOf(newKey(index % 2 === 0 ? node : other))),
+    );
+    expect(tally(outcomes)).toEqual({ ok: 50, API_KEY_LIMIT: 10 });
   });
 
   it('that was rotated on one node dies on the other when its overlap ends, with its tokens', async () => {

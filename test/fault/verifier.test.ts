@@ -72,7 +72,10 @@ describeWithServices('a verifier over two nodes', () => {
       }
     });
     const maintain = async () => {
-      for (const at of [node, other]) await at.app.keyset.replace(await maintainSigningKeys(at.app));
+      for (const at of [node, other]) {
+        await maintainSigningKeys(at.app);
+        await at.app.keyset.reload();
+      }
     };
     const goOn = async () => {
       await becomeFresh(node, other);

@@ -4,7 +4,7 @@ import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
 import type { CleanupBatch, CleanupKind, CleanupProgress } from '../../src/domain/cleanup/cleanup-store.ts';
 import { CLEANUP_KINDS, KEPT_MS } from '../../src/domain/cleanup/cleanup-store.ts';
-import { BATCH_ROWS, Cleanup, RUN_MS } from '../../src/jobs/cleanup.ts';
+import { BATCH_ROWS, Cleanup, RUN_MS, totalOf } from '../../src/jobs/cleanup.ts';
 import { describeOnEveryDatabase } from '../support/databases.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { DAY_MS, NOW, sampleSession, sampleUser } from '../support/samples.ts';
@@ -93,6 +93,41 @@ describe('a cleanup run', () => {
     held.isFree = true;
     await cleaner.run();
     expect(batches).toHaveLength(CLEANUP_KINDS.length);
+  });
+
+  it('takes turns with another node when it has been told to wait for it', async () => {
+    const { held, batches, cleaner } = world(() => ({ ...NOTHING, deleted: 1 }));
+    held.isFree = false;
+    let waits = 0;
+    const whenHeld = async () => {
+      waits += 1;
+      held.isFree = waits === 3;
+    };
+    const outcome = await cleaner.run(undefined, { budgetMs: Infinity, whenHeld });
+    expect([waits, outcome.end, totalOf(outcome.counts)]).toEqual([3, 'done', CLEANUP_KINDS.length]);
+    expect(batches).toHaveLength(CLEANUP_KINDS.length);
+  });
+
+  it('is followed by another soon while there is much, and not for a little', async () => {
+    const stopping = new AbortController();
+    const { clock, cleaned, cleaner } = world(() => {
+      clock.advance(RUN_MS / 16);
+      if (cleaned.length === 1) return { deleted: 1, isDone: false, position: undefined };
+      return { deleted: BATCH_ROWS, isDone: false, position: undefined };
+    });
+    await cleaner.catchUp(stopping.signal);
+    expect(cleaned.map(totalOf)).toEqual([16 * BATCH_ROWS, 16]);
+  });
+
+  it('is not followed by another when it is told to stop', async () => {
+    const stopping = new AbortController();
+    const { clock, batches, cleaner } = world(() => {
+      clock.advance(RUN_MS / 16);
+      if (batches.length === 16) stopping.abort();
+      return { deleted: BATCH_ROWS, isDone: false, position: undefined };
+    });
+    await cleaner.catchUp(stopping.signal);
+    expect(batches).toHaveLength(16);
   });
 
   it('lets the others go on when one kind fails, and tells', async () => {

@@ -153,6 +153,7 @@ function pipeline(table: ReturnType<typeof accessTable>, principal: Principal | 
     authenticate: async () => principal ?? Promise.reject(new Error('nobody called')),
     clientAddress: () => '',
     cookieOrigins: new Set<string>(),
+    accessRefusals: { note: () => undefined },
     rateLimiter: unlimited,
     clock: { now: () => NOW },
     logger: createLogger('silent'),

@@ -118,7 +118,13 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
         protocol,
       ),
     );
-    expect(fields).toEqual(['display_name', 'allowed_cidrs[0]', 'allowed_cidrs[2]', 'scopes', 'expire_time']);
+    expect(fields.toSorted()).toEqual([
+      'allowed_cidrs[0]',
+      'allowed_cidrs[2]',
+      'display_name',
+      'expire_time',
+      'scopes',
+    ]);
     const user = service.user(protocol);
     for (const overlap of [
       { seconds: -1n, nanos: 0 },

@@ -3,6 +3,7 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { assert, asyncProperty, uint8Array } from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AdminService } from '../../gen/latchkey/v1/admin_service_pb.ts';
 import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { UserService } from '../../gen/latchkey/v1/user_service_pb.ts';
 import { allScopes, issueApiKey } from '../support/forged-tokens.ts';
@@ -14,11 +15,16 @@ import {
   withValue,
   type RequestField,
 } from '../support/request-samples.ts';
+import { firstAdministrator } from '../support/members.ts';
 import { countRows } from '../support/row-counts.ts';
 import { nameOf } from '../support/rpc-calls.ts';
 import { bearer, PROTOCOLS, signUp, startTestService, type TestService } from '../support/service.ts';
 
-const METHODS: readonly DescMethod[] = [...AuthService.methods, ...UserService.methods];
+const METHODS: readonly DescMethod[] = [
+  ...AuthService.methods,
+  ...UserService.methods,
+  ...AdminService.methods,
+];
 const TRUNCATED = Buffer.from([0x0a, 0x05, 0x61]);
 const MAX_BYTES = 65_536;
 /** Would end the session that the other tests call with; their requests have no fields to break. */
@@ -30,6 +36,8 @@ const ACTS = [
   'UserService/DisableTotp',
   'UserService/RegenerateBackupCodes',
   'UserService/ExportMe',
+  'AdminService/ImportUsers',
+  'AdminService/RotateSigningKey',
 ];
 /** Ask for no field. */
 const FREE = [
@@ -40,6 +48,15 @@ const FREE = [
   'ListApiKeys',
   'ListSecurityEvents',
   'WatchRevocations',
+  'ListUsers',
+  'ImportUsers',
+  'ListServiceAccounts',
+  'ListRoles',
+  'ListAuditEvents',
+  'WatchAuditEvents',
+  'GetStats',
+  'ListSigningKeys',
+  'RotateSigningKey',
 ];
 /** Take an API key. */
 const KEYED = ['ValidateToken', 'BatchValidateTokens', 'WatchRevocations', 'ExchangeApiKey'];
@@ -47,17 +64,20 @@ const KEYED = ['ValidateToken', 'BatchValidateTokens', 'WatchRevocations', 'Exch
 let service: TestService;
 let token: string;
 let apiKey: string;
+let operator: string;
 let before: Awaited<ReturnType<typeof countRows>>;
 
 beforeAll(async () => {
   service = await startTestService({ variables: { MAX_MESSAGE_BYTES: String(MAX_BYTES) } });
   token = (await signUp(service, 'victim')).accessToken;
+  operator = (await firstAdministrator(service)).accessToken;
   apiKey = (await issueApiKey(service.app, allScopes(service.app))).text;
   before = await countRows(service);
 });
 afterAll(() => service.stop());
 
 function credentialsFor(method: DescMethod): Record<string, string> {
+  if (method.parent === AdminService) return { ...bearer(operator).headers };
   const takesKey = KEYED.includes(method.name);
   return takesKey ? { 'x-api-key': apiKey } : { ...bearer(token).headers };
 }

@@ -85,6 +85,7 @@ async function serve(
     }),
     clientAddress: () => '192.0.2.1',
     cookieOrigins: new Set<string>(),
+    accessRefusals: { note: () => undefined },
     rateLimiter: unlimited,
     clock: { now: () => 0 },
     logger: createLogger('trace', { write: (line: string) => void lines.push(line) }),

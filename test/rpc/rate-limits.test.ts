@@ -271,6 +271,7 @@ describe('the pipeline', () => {
     },
     clientAddress: () => '192.0.2.1',
     cookieOrigins: new Set<string>(),
+    accessRefusals: { note: () => undefined },
     rateLimiter,
     clock,
     logger: createLogger('silent'),

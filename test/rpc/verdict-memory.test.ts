@@ -35,7 +35,8 @@ function world(lifeMs = 900_000) {
   revocationIndex.markFresh(clock.now());
   const used: string[] = [];
   const apiKeyUsage = { note: (id: string) => used.push(id) };
-  const memory = new VerdictMemory({ clock, revocationIndex, roleDirectory, apiKeyUsage });
+  const keyset = { version: 0 };
+  const memory = new VerdictMemory({ clock, revocationIndex, roleDirectory, keyset, apiKeyUsage });
   const ada: Principal = {
     ...gateway,
     subjectId: 'ada',
@@ -58,7 +59,7 @@ function world(lifeMs = 900_000) {
   };
   const revoke = (target: RevocationTarget) =>
     revocationIndex.apply([revocation(target, clock.now(), 900_000)]);
-  return { clock, revocationIndex, roleDirectory, memory, response, remember, revoke, used };
+  return { clock, revocationIndex, roleDirectory, keyset, memory, response, remember, revoke, used };
 }
 
 function asked(question: string, ...authorization: string[]): Transport {
@@ -88,6 +89,16 @@ describe('the memory of verdicts', () => {
     ];
     for (const other of others) expect(memory.recall(other)).toBeUndefined();
     expect(memory.recall({ ...question, requestBytes: undefined })).toBeUndefined();
+  });
+
+  it('forgets when a signing key has left', () => {
+    const { memory, remember, response, keyset } = world();
+    remember(question);
+    expect(memory.recall(question)).toBe(response);
+    keyset.version += 1;
+    expect(memory.recall(question)).toBeUndefined();
+    keyset.version -= 1;
+    expect(memory.recall(question)).toBeUndefined();
   });
 
   // It was told to whoever asked the same, credential or none.

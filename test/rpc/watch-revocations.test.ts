@@ -9,7 +9,7 @@ import { MAX_PER_MESSAGE } from '../../src/domain/revocation/watch-revocations.t
 import type { Revocation, RevocationTarget } from '../../src/domain/revocation/revocation.ts';
 import { revocation } from '../../src/domain/revocation/revocation.ts';
 import { announce } from '../../src/domain/revocation/announce.ts';
-import { watchCursorCodec } from '../../src/crypto/watch-cursor-codec.ts';
+import { watchCursorCodec } from '../../src/crypto/cursor-codecs.ts';
 import { MasterKey } from '../../src/crypto/master-key.ts';
 import { MAX_STREAMS, OpenStreams } from '../../src/rpc/open-streams.ts';
 import { eventually } from '../support/eventually.ts';
@@ -128,7 +128,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
   });
 
   it('refuses a cursor that is not ours', async () => {
-    const { write } = watchCursorCodec(service.app.masterKey);
+    const { write } = watchCursorCodec(service.app.keyring);
     const good = write({ position: '1', time: clock.now() });
     const foreign = watchCursorCodec(new MasterKey(new Uint8Array(32)));
     const another = service.app.pageTokenCodec.write('revocations', { position: '1', time: clock.now() });

@@ -62,6 +62,40 @@ export const CHEAP_VECTORS: readonly LegacyVector[] = [
 ];
 
 /**
+ * Cheap to check, of other systems. ASP.NET Core Identity's form by Python 3.11 over `hashlib.pbkdf2_hmac(digest, password, bytes(range(16)), 1000, 32)`
+ * and `struct.pack('>III', prf, 1000, 16)`; Django's as its BCryptSHA256PasswordHasher writes it, by perl 5 over libxcrypt.
+ */
+export const CHEAP_FOREIGN_VECTORS: readonly LegacyVector[] = [
+  {
+    by: 'hashlib as ASP.NET',
+    hash: 'AQAAAAAAAAPoAAAAEAABAgMEBQYHCAkKCwwNDg+3rMnYSooORxrcOxBMlNY28PrcHTLilsBCa5bC0vYjmg==',
+    password: P,
+  },
+  {
+    by: 'hashlib as ASP.NET',
+    hash: 'AQAAAAEAAAPoAAAAEAABAgMEBQYHCAkKCwwNDg9C/tMbTALZzWQl1goASWHQamNVMJJhOo2/9S9keH15Dw==',
+    password: P,
+  },
+  {
+    by: 'hashlib as ASP.NET',
+    hash: 'AQAAAAIAAAPoAAAAEAABAgMEBQYHCAkKCwwNDg9U9IMBM3vWX6DR4LDxm9gjgCY5fINC+MWnHLWjWx6jeQ==',
+    password: P,
+  },
+  {
+    by: 'perl crypt as Django',
+    hash: 'bcrypt_sha256$$2b$04$N9qo8uLOickgx2ZMRZoMyeyVKQffakdf96adiQAA3jqm4vsnBGzdm',
+    password: P,
+  },
+];
+
+/** The example of github.com/firebase/scrypt, as one text. */
+export const FIREBASE_VECTOR: LegacyVector = {
+  by: 'firebase/scrypt',
+  hash: '$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk=jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==$42xEC+ixf3L2lw==$lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==',
+  password: 'user1password',
+};
+
+/**
  * As these systems make them by default, at their own cost: `passlib.hash.<scheme>.hash`, `django.contrib.auth.hashers.make_password`,
  * `werkzeug.security.generate_password_hash`, `htpasswd -nbB`, PHP's `password_hash`, perl's `crypt`, Python's `hashlib`; Kratos' from its test suite.
  */

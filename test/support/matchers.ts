@@ -23,3 +23,8 @@ export function containingAll(elements: readonly unknown[]): unknown {
 export function refusal(reason: string): unknown {
   return containing({ name: 'DomainError', reason });
 }
+
+/** A text with this one in it. */
+export function containingText(text: string): unknown {
+  return expect.stringContaining(text);
+}

@@ -46,7 +46,7 @@ export function mfaWorld(db: TestStores) {
     totp,
     totpSecrets: totpSecrets(masterKey),
     totpIssuer: 'latchkey.test',
-    backupCodes: backupCodes(masterKey),
+    backupCodes: backupCodes(randomBytes(32)),
     passwordHasher: {
       admit: <Result>(work: () => Promise<Result>) => work(),
       hash: async (password: string) => password,

@@ -26,7 +26,7 @@ export function rawCall(
 ): Promise<RawAnswer> {
   if (protocol === 'grpc') return overGrpc(service, method, bytes, headers);
   if (protocol === 'grpc-web') return overGrpcWeb(service, method, frame(bytes), headers);
-  if (isStreaming(method)) return overConnectStream(service, method, 'proto', bytes, headers);
+  if (method.methodKind !== 'unary') return overConnectStream(service, method, 'proto', bytes, headers);
   return overConnect(service, method, 'application/proto', bytes, headers);
 }
 
@@ -37,7 +37,8 @@ export function jsonCall(
   text: string,
   headers: RawHeaders = {},
 ): Promise<RawAnswer> {
-  if (isStreaming(method)) return overConnectStream(service, method, 'json', Buffer.from(text), headers);
+  if (method.methodKind !== 'unary')
+    return overConnectStream(service, method, 'json', Buffer.from(text), headers);
   return overConnect(service, method, 'application/json', Buffer.from(text), headers);
 }
 
@@ -70,6 +71,11 @@ function overGrpc(service: TestService, method: DescMethod, bytes: Uint8Array, h
           : answer(error.code, error.metadata?.get('grpc-status-details-bin')[0]),
       );
     };
+    if (method.methodKind === 'client_streaming') {
+      const upload = client.makeClientStreamRequest(pathOf(method), same, same, metadata, done);
+      upload.end(Buffer.from(bytes));
+      return;
+    }
     if (!isStreaming(method)) {
       client.makeUnaryRequest(pathOf(method), same, same, Buffer.from(bytes), metadata, done);
       return;

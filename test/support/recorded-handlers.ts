@@ -7,6 +7,7 @@
 import { create, type DescMethod, type DescService } from '@bufbuild/protobuf';
 import type { Principal } from '../../src/domain/access/principal.ts';
 import { accessTable, type AccessRule } from '../../src/rpc/access-table.ts';
+import type { ClientStreamHandler } from '../../src/rpc/client-stream-pipeline.ts';
 import type { ServedService } from '../../src/rpc/handlers/handlers.ts';
 import type { Handler } from '../../src/rpc/pipeline.ts';
 import type { StreamHandler } from '../../src/rpc/stream-pipeline.ts';
@@ -36,12 +37,17 @@ export function forgetRuns(): void {
 /** Stands in for servedService; notes every service that the server registers. */
 export function recordedService(service: DescService): ServedService {
   services.set(service.typeName, service);
-  const unary = service.methods.filter(({ methodKind }) => methodKind === 'unary');
-  const streaming = service.methods.filter(({ methodKind }) => methodKind === 'server_streaming');
+  const handlersOf = <Handled>(kind: DescMethod['methodKind'], make: (method: DescMethod) => Handled) =>
+    new Map(
+      service.methods
+        .filter(({ methodKind }) => methodKind === kind)
+        .map((method) => [method.localName, make(method)]),
+    );
   return {
     service,
-    handlers: new Map(unary.map((method) => [method.localName, recorder(method)])),
-    streamHandlers: new Map(streaming.map((method) => [method.localName, streamRecorder(method)])),
+    handlers: handlersOf('unary', recorder),
+    streamHandlers: handlersOf('server_streaming', streamRecorder),
+    clientStreamHandlers: handlersOf('client_streaming', clientStreamRecorder),
     recalls: new Map(),
   };
 }
@@ -50,6 +56,14 @@ function streamRecorder(method: DescMethod): StreamHandler {
   const record = recorder(method);
   return async function* stream(request, call) {
     yield await record(request, call);
+  };
+}
+
+function clientStreamRecorder(method: DescMethod): ClientStreamHandler {
+  const record = recorder(method);
+  return async (requests, call) => {
+    for await (const request of requests) await record(request, call);
+    return create(method.output);
   };
 }
 

@@ -65,6 +65,36 @@ const SAMPLES: Readonly<Record<string, JsonRequest>> = {
   ConfirmTotp: { code: '123456' },
   DisableTotp: {},
   RegenerateBackupCodes: {},
+  CreateUser: { email: 'sample@example.com', username: 'sample', fullName: 'A', role: 'user' },
+  GetUser: { userId: ID },
+  ListUsers: { pageSize: 10, query: 'sample', filters: { roles: ['user'] } },
+  UpdateUser: {
+    userId: ID,
+    user: { username: 'sample', fullName: 'A', email: 'sample@example.com' },
+    updateMask: 'username,fullName,email',
+  },
+  DeleteUser: { userId: ID },
+  ImportUsers: { users: [{ externalId: 'A', email: 'sample@example.com' }] },
+  SetUserRole: { userId: ID, role: 'moderator' },
+  SuspendUser: { userId: ID, reason: 'A' },
+  ReactivateUser: { userId: ID, reason: 'A' },
+  UnlockUser: { userId: ID },
+  ForcePasswordReset: { userId: ID, reason: 'A' },
+  ResetUserMfa: { userId: ID, reason: 'A' },
+  ListUserSessions: { userId: ID, pageSize: 10 },
+  RevokeUserSessions: { userId: ID, sessionId: ID },
+  CreateServiceAccount: { name: 'sample', scopes: ['users:read'] },
+  ListServiceAccounts: { pageSize: 10 },
+  CreateServiceApiKey: { serviceAccountId: ID, displayName: 'A', scopes: ['users:read'] },
+  RevokeServiceApiKey: { apiKeyId: ID },
+  ListRoles: {},
+  UpsertRole: { role: { name: 'sample', inherits: 'user', scopes: ['orders:read'] } },
+  DeleteRole: { name: 'sample' },
+  ListAuditEvents: { pageSize: 10, filter: { kinds: ['session.login'] } },
+  WatchAuditEvents: {},
+  GetStats: {},
+  ListSigningKeys: {},
+  RotateSigningKey: {},
   VerifyMfa: { mfaToken: TOKEN, totpCode: '123456' },
 };
 
@@ -82,10 +112,15 @@ export function fieldsOf(method: DescMethod): readonly RequestField[] {
 
 /** Whether the server alone sets the field: it is ignored in whatever form it comes (AIP-203). */
 export function isOutputOnly(method: DescMethod, { name }: RequestField): boolean {
-  return (
-    method.name === 'UpdateMe' && !['user', 'user.username', 'user.full_name', 'update_mask'].includes(name)
-  );
+  const settable = SETTABLE[method.name];
+  return settable !== undefined && /^(?:user|role)\./.test(name) && !settable.includes(name);
 }
+
+const SETTABLE: Readonly<Record<string, readonly string[]>> = {
+  UpdateMe: ['user.username', 'user.full_name'],
+  UpsertRole: ['role.name', 'role.inherits', 'role.scopes'],
+  UpdateUser: ['user.email', 'user.username', 'user.full_name', 'user.email_verified'],
+};
 
 function walk(message: DescMessage, path: readonly string[], prefix: string): RequestField[] {
   return message.fields.flatMap((field) => {

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 
 import { newId } from '../../src/crypto/ids.ts';
 import type { NewUser } from '../../src/domain/account/user-store.ts';
+import type { User } from '../../src/domain/account/user.ts';
 import type { NewApiKey } from '../../src/domain/api-key/api-key.ts';
 import type { CallOrigin } from '../../src/domain/audit/audit-event.ts';
 import type { OutgoingMail } from '../../src/domain/mail/outbox.ts';
@@ -37,6 +38,25 @@ export function sampleUser(change: Partial<NewUser> = {}): NewUser {
     emailVerified: false,
     createTime: NOW,
     ...change,
+  };
+}
+
+/** An active account as it is read back. */
+export function sampleOwner(id: string): User {
+  return {
+    id,
+    email: 'ada@example.com',
+    username: undefined,
+    fullName: 'Ada Lovelace',
+    role: 'user',
+    status: 'active',
+    emailVerified: true,
+    mfaEnabled: false,
+    tokenVersion: 1,
+    sessionEpoch: 1,
+    createTime: NOW,
+    updateTime: NOW,
+    lastLoginTime: undefined,
   };
 }
 

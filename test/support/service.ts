@@ -11,11 +11,13 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from '@connectrpc/connect-node';
+import { AdminService } from '../../gen/latchkey/v1/admin_service_pb.ts';
 import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { UserService } from '../../gen/latchkey/v1/user_service_pb.ts';
 import type { App, Overrides } from '../../src/app.ts';
 import { bootstrapApp, closeApp, openApp, openStorage } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
+import { Keyring } from '../../src/crypto/keyring.ts';
 import { MasterKey } from '../../src/crypto/master-key.ts';
 import type { BootstrapSecrets } from '../../src/domain/instance/bootstrap.ts';
 import type { RunningService } from '../../src/service.ts';
@@ -39,6 +41,7 @@ export type TestService = {
   transport(protocol: Protocol): Transport;
   auth(protocol?: Protocol): Client<typeof AuthService>;
   user(protocol?: Protocol): Client<typeof UserService>;
+  admin(protocol?: Protocol): Client<typeof AdminService>;
   stop(): Promise<void>;
 };
 
@@ -81,7 +84,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
       ? {
           database: await openDatabase({ dataDir: 'memory://' }),
           dataDir: undefined,
-          masterKey: new MasterKey(config.MASTER_KEY ?? randomBytes(32)),
+          keyring: new Keyring(new MasterKey(config.MASTER_KEY ?? randomBytes(32))),
         }
       : await openStorage(config);
   await storage.database.migrate();
@@ -105,6 +108,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     transport,
     auth: (protocol = 'grpc') => createClient(AuthService, transport(protocol)),
     user: (protocol = 'grpc') => createClient(UserService, transport(protocol)),
+    admin: (protocol = 'grpc') => createClient(AdminService, transport(protocol)),
     async stop() {
       await running.stop();
       await closeApp(app);

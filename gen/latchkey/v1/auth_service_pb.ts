@@ -1155,7 +1155,8 @@ export const AuthService: GenService<{
     output: typeof RequestPasswordResetResponseSchema;
   },
   /**
-   * Sets a new password by the token from the mail, good once and for an hour. Ends every session, and logs nobody in: the second factor is still asked.
+   * Sets a new password by the token from the mail, good once and for an hour, or by that of an invitation, good for a week. Ends every session, and
+   * logs nobody in: the second factor is still asked.
    * Errors: TOKEN_INVALID, TOKEN_EXPIRED, PASSWORD_POLICY, PASSWORD_BREACHED, VALIDATION_FAILED, RATE_LIMITED, OVERLOADED.
    *
    * @generated from rpc latchkey.v1.AuthService.ResetPassword

@@ -39,6 +39,8 @@ export type RoleStore = { list(): Promise<readonly Role[]> };
 export class RoleDirectory {
   #grants: ReadonlyMap<string, ReadonlySet<string>> = new Map();
   #version = 0;
+  #begun = 0;
+  #taken = 0;
 
   /** Raised whenever some role grants something else than before. */
   get version(): number {
@@ -50,9 +52,17 @@ export class RoleDirectory {
     return this.#grants.get(role) ?? NOTHING;
   }
 
-  /** Takes over the stored roles. */
-  replace(roles: readonly Role[]): void {
-    const grants = new Map(roles.map((role) => [role.name, new Set(resolve(role, roles))]));
+  /** To be called before the stored roles are read: of two reads the one that began later knows more, whichever ends first. */
+  beginRead(): number {
+    this.#begun += 1;
+    return this.#begun;
+  }
+
+  /** Takes over the stored roles, unless a read that began later has been taken over already. */
+  replace(roles: readonly Role[], read = this.beginRead()): void {
+    if (read < this.#taken) return;
+    this.#taken = read;
+    const grants = new Map(roles.map((role) => [role.name, new Set(effectiveScopes(role, roles))]));
     if (sameGrants(grants, this.#grants)) return;
     this.#grants = grants;
     this.#version += 1;
@@ -61,8 +71,8 @@ export class RoleDirectory {
 
 const NOTHING: ReadonlySet<string> = new Set();
 
-// Walks at most as many steps as there are roles, so that a cycle in the data ends.
-function resolve(role: Role, roles: readonly Role[]): string[] {
+/** All that `role` grants, its own scopes first. Walks at most as many steps as there are roles, so that a cycle in the data ends. */
+export function effectiveScopes(role: Role, roles: readonly Role[]): readonly string[] {
   const scopes = [...role.scopes];
   let parent = role.inherits;
   for (let step = 0; parent !== undefined && step < roles.length; step += 1) {
@@ -70,7 +80,7 @@ function resolve(role: Role, roles: readonly Role[]): string[] {
     scopes.push(...(next?.scopes ?? []));
     parent = next?.inherits;
   }
-  return scopes;
+  return [...new Set(scopes)];
 }
 
 function sameGrants(

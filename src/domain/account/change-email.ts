@@ -1,6 +1,7 @@
 // StartEmailChange and ConfirmEmailChange: another address, which counts once its mailbox has answered.
 
 import type { ActionTokenStore } from '../action-token/action-token.ts';
+import { MAILED_PURPOSES } from '../action-token/action-token.ts';
 import type { PresentTokenDeps } from '../action-token/present-token.ts';
 import { payloadText, presentToken, refuseToken, tokenInvalid } from '../action-token/present-token.ts';
 import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
@@ -87,7 +88,7 @@ export async function confirmEmailChange(
     if (user?.status !== 'active') throw tokenInvalid();
     if ((await stores.actionTokens.consume('email_change', token)) === undefined) throw tokenInvalid();
     if ((await stores.emails.replace(userId, email, now)) === 'taken') return undefined;
-    await stores.actionTokens.deleteAll(userId, ['password_reset', 'email_verification']);
+    await stores.actionTokens.deleteAll(userId, MAILED_PURPOSES);
     const account = { accountId: userId, actorId: userId, targetId: userId };
     await stores.audit.append(
       auditEvent(deps, { kind: context.kind, outcome: 'success', origin, ...account }),

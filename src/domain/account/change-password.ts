@@ -1,6 +1,7 @@
 // ChangePassword: a new password for who knows the old one.
 
 import type { ActionTokenStore } from '../action-token/action-token.ts';
+import { ENTRY_PURPOSES } from '../action-token/action-token.ts';
 import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
@@ -111,7 +112,7 @@ async function replace(
   const lockedUntil = await stores.lockouts.lockedUntil(lockoutKey(user, ''), now);
   if (lockedUntil !== undefined) throw accountLocked(lockedUntil, now);
   // First the challenges, then the sessions: one that a challenge is opening now is seen, or never opened.
-  await stores.actionTokens.deleteAll(userId, ['password_reset', 'mfa_challenge', 'email_change']);
+  await stores.actionTokens.deleteAll(userId, ENTRY_PURPOSES);
   const revoked = await endOtherSessions(deps, stores, { userId, sessionId, amr: [], now });
   await stores.audit.append(changeEvent(deps, input, { outcome: 'success' }));
   const letter = {

@@ -1,5 +1,7 @@
-// DeleteMe: people take their account away.
+// The end of an account: DeleteMe, and what a deletion by an administrator shares with it.
 
+import { SUPREME_ROLE } from '../access/authority.ts';
+import { ENTRY_PURPOSES } from '../action-token/action-token.ts';
 import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
@@ -7,87 +9,92 @@ import { DomainError } from '../errors.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { AnnounceDeps } from '../revocation/announce.ts';
 import { announce } from '../revocation/announce.ts';
-import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { Revocation } from '../revocation/revocation.ts';
-import { revocation } from '../revocation/revocation.ts';
-import type { TokenPolicy } from '../token/access-token.ts';
+import type { EndCredentialsDeps, EndKeysStores } from '../session/end-credentials.ts';
+import { endCredentialsAndKeys } from '../session/end-credentials.ts';
 import type { Transact } from '../transactions.ts';
 import type { AccountDeletionStore } from './account-deletion-store.ts';
+import type { EmailStore } from './email-store.ts';
 import { getUser } from './get-user.ts';
 import type { UserStore } from './user-store.ts';
 import type { User } from './user.ts';
 
-/** Some active account has this role at any time, or nobody could ever manage the others again. */
-export const PROTECTED_ROLE = 'super_admin';
-
-type DeleteStores = {
-  readonly users: Pick<UserStore, 'findById'>;
-  readonly accountDeletions: AccountDeletionStore;
-  readonly revocations: Pick<RevocationStore, 'insert'>;
+/** What an account is taken out of. */
+export type EraseStores = EndKeysStores & {
+  readonly accountDeletions: Pick<AccountDeletionStore, 'erase'>;
   readonly audit: AuditLog;
   readonly outbox: Outbox;
 };
 
-export type DeleteAccountDeps = Stamp &
-  AnnounceDeps & {
-    readonly transact: Transact<DeleteStores>;
-    readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'>;
-  };
+type DeleteStores = EraseStores & {
+  readonly users: Pick<UserStore, 'findById' | 'raiseEpochs'>;
+  readonly emails: Pick<EmailStore, 'holdById'>;
+  readonly accountDeletions: AccountDeletionStore;
+};
+
+export type EraseDeps = Stamp & EndCredentialsDeps;
+
+export type DeleteAccountDeps = EraseDeps & AnnounceDeps & { readonly transact: Transact<DeleteStores> };
 
 export type DeleteAccountInput = { readonly userId: string; readonly origin: CallOrigin };
 
 /**
- * Deletes the account: every credential of it is dead when this resolves, its address and user name are free, its owner is told. What was
- * audited stays. Errors: ROLE_PROTECTED (the last active super_admin), USER_NOT_FOUND, CONFLICT, STORAGE_UNAVAILABLE.
+ * Deletes the account of the caller: every credential of it is dead when this resolves, its address and user name are free, its owner is told.
+ * What was audited stays. Errors: ROLE_PROTECTED (the last active super_admin), USER_NOT_FOUND, CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function deleteAccount(deps: DeleteAccountDeps, input: DeleteAccountInput): Promise<void> {
+  const { userId, origin } = input;
   const ending = await deps.transact(async (stores) => {
-    const user = await getUser(stores, input.userId);
-    return (await isLastOfItsRole(stores, user))
-      ? refuse(deps, stores, input)
-      : erase(deps, stores, input, user);
+    const { role } = await getUser(stores, userId);
+    if (role === SUPREME_ROLE && (await stores.accountDeletions.countOthersWithRole(userId, role)) === 0)
+      return refuse(deps, stores, input);
+    const user = await stores.emails.holdById(userId);
+    if (user?.status !== 'active' || user.role !== role) throw changedMeanwhile();
+    return eraseAccount(deps, stores, { user, actorId: userId, origin });
   });
   if (ending instanceof DomainError) throw ending;
-  await announce(deps, [ending]);
+  await announce(deps, ending);
 }
 
-async function isLastOfItsRole(stores: DeleteStores, { id, role }: User): Promise<boolean> {
-  return role === PROTECTED_ROLE && (await stores.accountDeletions.countOthersWithRole(id, role)) === 0;
+function changedMeanwhile(): DomainError {
+  return new DomainError('CONFLICT', 'The account was changed meanwhile. Try again.', { retryAfterMs: 100 });
 }
 
-async function refuse(deps: Stamp, stores: DeleteStores, input: DeleteAccountInput): Promise<DomainError> {
+async function refuse(
+  deps: Stamp,
+  stores: DeleteStores,
+  { userId, origin }: DeleteAccountInput,
+): Promise<DomainError> {
   const error = new DomainError(
     'ROLE_PROTECTED',
-    `You are the last active ${PROTECTED_ROLE}. Give the role to somebody else first.`,
+    `You are the last active ${SUPREME_ROLE}. Give the role to somebody else first.`,
   );
-  await stores.audit.append(deletionEvent(deps, input, { outcome: 'refused', reason: error.reason }));
+  const who = { accountId: userId, actorId: userId, targetId: userId };
+  await stores.audit.append(
+    auditEvent(deps, { kind: 'account.delete', outcome: 'refused', reason: error.reason, ...who, origin }),
+  );
   return error;
 }
 
-async function erase(
-  deps: DeleteAccountDeps,
-  stores: DeleteStores,
-  input: DeleteAccountInput,
-  { id, role }: User,
-): Promise<Revocation> {
-  const now = deps.clock.now();
-  const deleted = await stores.accountDeletions.erase(id, role, now);
-  if (deleted === undefined)
-    throw new DomainError('CONFLICT', 'The account was changed meanwhile. Try again.', { retryAfterMs: 100 });
-  const subject = { form: 'subject', id, minVersion: deleted.tokenVersion } as const;
-  const revoked = revocation(subject, now, deps.tokenPolicy.accessTokenTtlMs);
-  await stores.revocations.insert(revoked);
-  await stores.audit.append(deletionEvent(deps, input, { outcome: 'success' }));
-  const letter = { template: 'account_deleted', fullName: deleted.fullName } as const;
-  await stores.outbox.enqueue({ id: deps.newId(), to: deleted.email, letter, createTime: now });
-  return revoked;
-}
+export type EraseInput = {
+  /** Active or suspended; the caller holds the row. */
+  readonly user: User;
+  readonly actorId: string | undefined;
+  readonly origin: CallOrigin;
+};
 
-function deletionEvent(
-  deps: Stamp,
-  { userId, origin }: DeleteAccountInput,
-  ending: { readonly outcome: 'success' | 'refused'; readonly reason?: string },
-) {
-  const who = { accountId: userId, actorId: userId, targetId: userId };
-  return auditEvent(deps, { kind: 'account.delete', ...ending, ...who, origin });
+/** Deletes the account with every credential of it, and tells its owner; the caller announces the answer after the commit. */
+export async function eraseAccount(
+  deps: EraseDeps,
+  stores: EraseStores,
+  { user: { id, email, fullName }, actorId, origin }: EraseInput,
+): Promise<readonly Revocation[]> {
+  const now = deps.clock.now();
+  const ended = await endCredentialsAndKeys(deps, stores, { userId: id, purposes: ENTRY_PURPOSES, now });
+  await stores.accountDeletions.erase(id, now);
+  const who = { accountId: id, targetId: id, ...(actorId === undefined ? {} : { actorId }) };
+  await stores.audit.append(auditEvent(deps, { kind: 'account.delete', outcome: 'success', ...who, origin }));
+  const letter = { template: 'account_deleted', fullName } as const;
+  await stores.outbox.enqueue({ id: deps.newId(), to: email, letter, createTime: now });
+  return ended;
 }

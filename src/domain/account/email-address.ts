@@ -22,6 +22,7 @@ export function emailAddress(
   const checked = checkText(raw, { field, min: 3, max: 254 });
   if ('violation' in checked) return checked;
   const { text } = checked;
+  if (PLAIN_ADDRESS.test(text)) return { address: { text, key: text.toLowerCase() } };
   const refuse = (description: string) => ({ violation: { field, description } });
   // Full-width and small forms of letters and of `@` are homographs: NFKC turns them into the plain ones.
   if (text.normalize('NFKC') !== text)
@@ -43,6 +44,11 @@ export function emailKey(text: string): string {
   const host = DOMAIN.test(domain) ? URL.parse(`http://${domain}`)?.hostname : undefined;
   return host === undefined ? folded : `${folded.slice(0, at)}@${host}`;
 }
+
+// Addresses as nearly everybody has them: what follows would take each, and its key would be the address in lower case. A label that begins like
+// a punycoded one, or a last one that is not all letters, is for the parsers.
+const PLAIN_ADDRESS =
+  /^(?=.{1,64}@)[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:(?![Xx][Nn]--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$/;
 
 const DOMAIN = /^[\p{L}\p{M}\p{N}.-]+$/u;
 const LABEL = /^[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,61}[\p{L}\p{M}\p{N}])?$/u;

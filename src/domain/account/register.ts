@@ -11,6 +11,7 @@ import { requireAcceptablePassword } from './acceptable-password.ts';
 import type { EmailAddress } from './email-address.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 import type { NewUser, UserStore } from './user-store.ts';
+import { openedAccount } from './user-store.ts';
 import type { User } from './user.ts';
 import type { Username } from './username.ts';
 
@@ -85,7 +86,7 @@ async function createAccount(deps: RegisterDeps, input: RegisterInput): Promise<
       field('email'),
     );
   }
-  return asUser(user);
+  return openedAccount(user);
 }
 
 const field = (name: string) => ({ violations: [{ field: name, description: 'is taken' }] });
@@ -117,22 +118,4 @@ async function store(deps: RegisterDeps, stores: RegisterStores, user: NewUser, 
     : { template: 'register_taken', ipAddress: origin.ipAddress };
   await stores.outbox.enqueue({ id: deps.newId(), to: user.email.text, letter, createTime: user.createTime });
   return outcome;
-}
-
-function asUser(user: NewUser): User {
-  return {
-    id: user.id,
-    email: user.email.text,
-    username: user.username?.text,
-    fullName: user.fullName,
-    role: user.role,
-    status: 'active',
-    emailVerified: user.emailVerified,
-    mfaEnabled: false,
-    tokenVersion: 1,
-    sessionEpoch: 1,
-    createTime: user.createTime,
-    updateTime: user.createTime,
-    lastLoginTime: undefined,
-  };
 }

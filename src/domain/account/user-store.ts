@@ -16,6 +16,25 @@ export type NewUser = {
   readonly createTime: number;
 };
 
+/** The account as it is when it has just been inserted. */
+export function openedAccount(user: NewUser): User {
+  return {
+    id: user.id,
+    email: user.email.text,
+    username: user.username?.text,
+    fullName: user.fullName,
+    role: user.role,
+    status: 'active',
+    emailVerified: user.emailVerified,
+    mfaEnabled: false,
+    tokenVersion: 1,
+    sessionEpoch: 1,
+    createTime: user.createTime,
+    updateTime: user.createTime,
+    lastLoginTime: undefined,
+  };
+}
+
 /** A login that is about to succeed. */
 export type LoginMark = {
   readonly userId: string;

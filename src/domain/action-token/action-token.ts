@@ -1,11 +1,26 @@
 // Single-use tokens: what a mail or a login hands out for one act and one act alone.
 
 /** What a token is good for; good for that and nothing else. */
-export type ActionPurpose = 'password_reset' | 'email_verification' | 'email_change' | 'mfa_challenge';
+export type ActionPurpose =
+  | 'password_reset'
+  | 'invitation'
+  | 'email_verification'
+  | 'email_change'
+  | 'mfa_challenge';
+
+/** What sets a password: a newer one of either ends those before it. */
+export const PASSWORD_PURPOSES: readonly ActionPurpose[] = ['password_reset', 'invitation'];
+/** What a session or a login may have begun. */
+export const BEGUN_PURPOSES: readonly ActionPurpose[] = ['email_change', 'mfa_challenge'];
+/** What leads into the account, or takes it over. */
+export const ENTRY_PURPOSES: readonly ActionPurpose[] = [...PASSWORD_PURPOSES, ...BEGUN_PURPOSES];
+/** What was mailed to the account's address. */
+export const MAILED_PURPOSES: readonly ActionPurpose[] = [...PASSWORD_PURPOSES, 'email_verification'];
 
 /** How long each lives, in milliseconds. */
 export const ACTION_TOKEN_TTL_MS: Readonly<Record<ActionPurpose, number>> = {
   password_reset: 60 * 60_000,
+  invitation: 7 * 24 * 60 * 60_000,
   email_verification: 24 * 60 * 60_000,
   email_change: 60 * 60_000,
   mfa_challenge: 5 * 60_000,

@@ -1,7 +1,9 @@
 // API keys: long-lived secrets by which programs call.
 
+import type { User } from '../account/user.ts';
 import type { IpNetwork } from '../network/ip-network.ts';
 import type { PageQuery } from '../paging.ts';
+import type { Revocation } from '../revocation/revocation.ts';
 
 /** What every API key begins with, so that people and secret scanners know one when they see it. */
 export const API_KEY_PREFIX = 'lkak_';
@@ -71,8 +73,11 @@ export type ApiKeyStore = {
 
 /** Port: the keys of people, as their owners deal with them. What is another's, or a service's, is not there. */
 export type OwnApiKeyStore = {
-  /** The role of the active user, whose row it holds until the transaction ends: whoever makes keys for the same user waits. */
-  holdOwner(ownerId: string): Promise<string | undefined>;
+  /**
+   * The role and the epoch of the active user, whose row it holds until the transaction ends: whoever makes keys for the same user waits, and so
+   * does who ends them all.
+   */
+  holdOwner(ownerId: string): Promise<Pick<User, 'role' | 'tokenVersion'> | undefined>;
   /** How many of the user's keys are neither revoked nor expired. */
   countLive(ownerId: string, now: number): Promise<number>;
   /** The user's live key; holds its row until the transaction ends. */
@@ -80,6 +85,11 @@ export type OwnApiKeyStore = {
   setExpiry(id: string, expireTime: number): Promise<void>;
   /** Whether this call revoked it; as `ApiKeyStore.revoke`, but for the user's own keys. */
   revokeOwn(id: string, ownerId: string, now: number): Promise<boolean>;
+  /**
+   * Ends every key of the user, whose row the caller holds, and writes and answers their revocations, which are kept until `expireTime`. In one
+   * statement.
+   */
+  endAll(ownerId: string, now: number, expireTime: number): Promise<readonly Revocation[]>;
   /** Those that are not revoked, newest first. */
   list(query: PageQuery): Promise<readonly ApiKey[]>;
 };

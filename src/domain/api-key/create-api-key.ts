@@ -6,18 +6,17 @@ import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
 import type { Transact } from '../transactions.ts';
-import type { ApiKey, ApiKeyCodec, NewApiKey } from './api-key.ts';
-import type { KeyStores } from './key-rules.ts';
+import type { KeyOwner, KeyStores } from './key-rules.ts';
 import { holdOwner, requireRoom, scopesNotGranted } from './key-rules.ts';
+import type { CreatedApiKey, MakeApiKeyDeps } from './make-api-key.ts';
+import { makeApiKey } from './make-api-key.ts';
 
-export type CreateApiKeyDeps = Stamp & {
+export type CreateApiKeyDeps = MakeApiKeyDeps & {
   readonly transact: Transact<KeyStores>;
   readonly roleDirectory: Pick<RoleDirectory, 'grantedBy'>;
-  readonly apiKeyCodec: Pick<ApiKeyCodec, 'create'>;
 };
 
-export type CreateApiKeyInput = {
-  readonly ownerId: string;
+export type CreateApiKeyInput = KeyOwner & {
   readonly displayName: string;
   readonly scopes: readonly string[];
   readonly allowedCidrs: readonly string[];
@@ -25,59 +24,34 @@ export type CreateApiKeyInput = {
   readonly origin: CallOrigin;
 };
 
-/** A key and its secret, which is kept nowhere. */
-export type CreatedApiKey = { readonly apiKey: ApiKey; readonly secret: string };
-
 /**
  * Makes a key of the user's with scopes that the user's role grants at this moment. Errors: INSUFFICIENT_SCOPE (names what the role does not
- * grant), API_KEY_LIMIT, USER_NOT_FOUND, CONFLICT, STORAGE_UNAVAILABLE.
+ * grant), API_KEY_LIMIT, TOKEN_REVOKED, USER_NOT_FOUND, CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function createApiKey(deps: CreateApiKeyDeps, input: CreateApiKeyInput): Promise<CreatedApiKey> {
   const outcome = await deps.transact(async (stores) => {
-    const granted = deps.roleDirectory.grantedBy(await holdOwner(stores, input.ownerId));
+    const granted = deps.roleDirectory.grantedBy(await holdOwner(stores, input));
     const missing = input.scopes.filter((scope) => !granted.has(scope));
     if (missing.length > 0) return refuse(deps, stores, input, scopesNotGranted(missing));
     const now = deps.clock.now();
     await requireRoom(stores, input.ownerId, now);
-    const { ownerId, displayName, scopes, allowedCidrs, expireTime } = input;
-    const created = newApiKey(deps, {
-      ownerId,
-      displayName,
-      scopes,
-      allowedCidrs,
-      createTime: now,
-      expireTime,
-    });
-    await stores.apiKeys.insert(created.row);
-    await stores.audit.append(
-      auditEvent(deps, {
+    const { ownerId, displayName, scopes, allowedCidrs, expireTime, origin } = input;
+    return makeApiKey(
+      deps,
+      stores,
+      { ownerId, ownerKind: 'user', displayName, scopes, allowedCidrs, createTime: now, expireTime },
+      (targetId) => ({
         kind: 'api_key.create',
-        outcome: 'success',
         accountId: ownerId,
         actorId: ownerId,
-        targetId: created.row.id,
-        origin: input.origin,
+        targetId,
+        origin,
         details: { scopes: scopes.join(' ') },
       }),
     );
-    return created;
   });
   if (outcome instanceof DomainError) throw outcome;
-  return { apiKey: outcome.apiKey, secret: outcome.secret };
-}
-
-/** A key of a person with id and secret: as it is stored, and as its owner sees it. */
-export function newApiKey(
-  deps: { readonly newId: Stamp['newId']; readonly apiKeyCodec: Pick<ApiKeyCodec, 'create'> },
-  content: Omit<NewApiKey, 'id' | 'digest' | 'ownerKind'>,
-): CreatedApiKey & { readonly row: NewApiKey } {
-  const id = deps.newId();
-  const { text, digest } = deps.apiKeyCodec.create(id);
-  return {
-    row: { ...content, id, digest, ownerKind: 'user' },
-    apiKey: { ...content, id, lastUsedTime: undefined, useCount: 0n },
-    secret: text,
-  };
+  return outcome;
 }
 
 // An attempt at more than one may do is worth a line that its transaction keeps.

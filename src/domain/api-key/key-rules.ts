@@ -1,11 +1,11 @@
-// What every new key of a person obeys.
+// What every new key obeys.
 
 import type { AuditLog } from '../audit/audit-event.ts';
 import { DomainError } from '../errors.ts';
 import type { Violations } from '../text.ts';
 import type { ApiKeyStore, OwnApiKeyStore } from './api-key.ts';
 
-/** How many live keys one person may hold. */
+/** How many live keys one person, or one service account, may have. */
 export const MAX_LIVE_KEYS = 50;
 
 const MAX_LIFE_MS = 3_650 * 86_400_000;
@@ -29,14 +29,27 @@ export function checkExpiry(
   else if (expireTime > now + MAX_LIFE_MS) violations.add(field, 'must be at most 10 years from now');
 }
 
+/** Whose key it is to be. */
+export type KeyOwner = {
+  readonly ownerId: string;
+  /** The owner's epoch that the calling credential was made, or last read, under. */
+  readonly ownerVersion: number;
+};
+
 /**
  * The role of the owner, whose row is held from here on: of creates and rotations at once, each sees the keys of those before. Errors:
- * USER_NOT_FOUND, also for a service.
+ * USER_NOT_FOUND, also for a service; TOKEN_REVOKED when every credential of the owner was ended meanwhile, so that none of them leaves a key
+ * behind.
  */
-export async function holdOwner(stores: Pick<KeyStores, 'ownApiKeys'>, ownerId: string): Promise<string> {
-  const role = await stores.ownApiKeys.holdOwner(ownerId);
-  if (role === undefined) throw new DomainError('USER_NOT_FOUND', 'The account does not exist any more.');
-  return role;
+export async function holdOwner(
+  stores: Pick<KeyStores, 'ownApiKeys'>,
+  { ownerId, ownerVersion }: KeyOwner,
+): Promise<string> {
+  const owner = await stores.ownApiKeys.holdOwner(ownerId);
+  if (owner === undefined) throw new DomainError('USER_NOT_FOUND', 'The account does not exist any more.');
+  if (owner.tokenVersion !== ownerVersion)
+    throw new DomainError('TOKEN_REVOKED', 'Your credential was ended meanwhile. Log in again.');
+  return owner.role;
 }
 
 /** Errors: API_KEY_LIMIT. The owner's row must be held. */

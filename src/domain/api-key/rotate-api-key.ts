@@ -2,7 +2,6 @@
 
 import { intersectScopes } from '../access/scope.ts';
 import type { CallOrigin } from '../audit/audit-event.ts';
-import { auditEvent } from '../audit/record.ts';
 import type { AnnounceDeps } from '../revocation/announce.ts';
 import { announce } from '../revocation/announce.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
@@ -11,10 +10,11 @@ import { revocation } from '../revocation/revocation.ts';
 import type { TokenPolicy } from '../token/access-token.ts';
 import type { Transact } from '../transactions.ts';
 import type { ApiKey } from './api-key.ts';
-import type { CreateApiKeyDeps, CreatedApiKey } from './create-api-key.ts';
-import { newApiKey } from './create-api-key.ts';
-import type { KeyStores } from './key-rules.ts';
+import type { CreateApiKeyDeps } from './create-api-key.ts';
+import type { KeyOwner, KeyStores } from './key-rules.ts';
 import { apiKeyNotFound, holdOwner, requireRoom, scopesNotGranted } from './key-rules.ts';
+import type { CreatedApiKey } from './make-api-key.ts';
+import { makeApiKey } from './make-api-key.ts';
 
 type RotateStores = KeyStores & { readonly revocations: Pick<RevocationStore, 'insert'> };
 
@@ -24,8 +24,7 @@ export type RotateApiKeyDeps = Omit<CreateApiKeyDeps, 'transact'> &
     readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'>;
   };
 
-export type RotateApiKeyInput = {
-  readonly ownerId: string;
+export type RotateApiKeyInput = KeyOwner & {
   readonly apiKeyId: string;
   /** How long the old key lives on, in milliseconds; 0 ends it at once. */
   readonly overlapMs: number;
@@ -40,12 +39,12 @@ export const DEFAULT_OVERLAP_MS = 86_400_000;
 /**
  * Makes a key with the name, networks and expiry of the old one, and as many of its scopes as the owner's role grants now. The old one ends
  * after the overlap, on every node and with the tokens exchanged for it. Errors: API_KEY_NOT_FOUND (also for another's key, an expired and
- * a revoked one), INSUFFICIENT_SCOPE (the role grants none of the scopes), API_KEY_LIMIT (with an overlap both keys count), USER_NOT_FOUND,
+ * a revoked one), INSUFFICIENT_SCOPE (the role grants none of the scopes), API_KEY_LIMIT (with an overlap both keys count), TOKEN_REVOKED, USER_NOT_FOUND,
  * CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function rotateApiKey(deps: RotateApiKeyDeps, input: RotateApiKeyInput): Promise<CreatedApiKey> {
   const { created, ended } = await deps.transact(async (stores) => {
-    const granted = deps.roleDirectory.grantedBy(await holdOwner(stores, input.ownerId));
+    const granted = deps.roleDirectory.grantedBy(await holdOwner(stores, input));
     const now = deps.clock.now();
     const old = await stores.ownApiKeys.holdLive(input.apiKeyId, input.ownerId, now);
     if (old === undefined) throw apiKeyNotFound();
@@ -54,30 +53,23 @@ export async function rotateApiKey(deps: RotateApiKeyDeps, input: RotateApiKeyIn
     const ended = await endOld(deps, stores, old, now, now + input.overlapMs);
     await requireRoom(stores, input.ownerId, now);
     const { ownerId, displayName, allowedCidrs, expireTime } = old;
-    const created = newApiKey(deps, {
-      ownerId,
-      displayName,
-      scopes,
-      allowedCidrs,
-      createTime: now,
-      expireTime,
-    });
-    await stores.apiKeys.insert(created.row);
-    await stores.audit.append(
-      auditEvent(deps, {
+    const created = await makeApiKey(
+      deps,
+      stores,
+      { ownerId, ownerKind: 'user', displayName, scopes, allowedCidrs, createTime: now, expireTime },
+      (successor) => ({
         kind: 'api_key.rotate',
-        outcome: 'success',
         accountId: ownerId,
         actorId: ownerId,
         targetId: old.id,
         origin: input.origin,
-        details: { successor: created.row.id },
+        details: { successor },
       }),
     );
     return { created, ended };
   });
   await announce(deps, ended);
-  return { apiKey: created.apiKey, secret: created.secret };
+  return created;
 }
 
 // Nodes remember a key with its expiry for a while, and tokens were exchanged for it that may live longer than the overlap. A revocation

@@ -2,12 +2,21 @@
 
 /** Kinds of event, `<concept>.<what happened>`. */
 export type AuditKind =
+  | 'access.refuse'
   | 'account.register'
   | 'account.register_taken'
   | 'account.locked'
   | 'account.update'
   | 'account.export'
   | 'account.delete'
+  | 'account.create'
+  | 'account.import'
+  | 'account.role_change'
+  | 'account.suspend'
+  | 'account.reactivate'
+  | 'account.unlock'
+  | 'account.force_password_reset'
+  | 'account.invitation'
   | 'account.password_change'
   | 'account.password_reset_request'
   | 'account.password_reset'
@@ -18,6 +27,7 @@ export type AuditKind =
   | 'mfa.enroll'
   | 'mfa.enable'
   | 'mfa.disable'
+  | 'mfa.reset'
   | 'mfa.backup_codes'
   | 'session.mfa_challenge'
   | 'session.verify_mfa'
@@ -31,7 +41,15 @@ export type AuditKind =
   | 'api_key.rotate'
   | 'api_key.exchange'
   | 'api_key.revoke'
+  | 'service_account.create'
+  | 'role.upsert'
+  | 'role.delete'
   | 'signing_key.create'
+  | 'signing_key.rotate'
+  | 'signing_key.retire'
+  | 'master_key.rotate'
+  | 'audit.export'
+  | 'audit.retire'
   | 'instance.bootstrap';
 
 /** Where a call came from. */

@@ -26,6 +26,9 @@ export const KEPT_MS = {
 
 export type CleanupKind = keyof typeof KEPT_MS;
 
+/** How many rows of each kind. */
+export type CleanupCounts = Partial<Record<CleanupKind, number>>;
+
 /** Every kind. */
 export const CLEANUP_KINDS: readonly CleanupKind[] = [
   'sessions',
@@ -60,6 +63,8 @@ export type CleanupProgress = {
 
 /** For use within a transaction, one batch each. */
 export type CleanupStore = {
+  /** How many rows of each kind a cleanup at `now` would take away, all as of one moment. Holds no row, and may take long. */
+  countEnded(now: number): Promise<Readonly<Record<CleanupKind, number>>>;
   /** Whether nobody else, on any node, holds it; held until the transaction ends. */
   tryHold(): Promise<boolean>;
   /** Leaves alone, and waits for, no row that somebody holds. */

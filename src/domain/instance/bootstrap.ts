@@ -4,6 +4,7 @@ import type { EmailAddress } from '../account/email-address.ts';
 import type { PasswordHasher } from '../account/password-hasher.ts';
 import type { UserStore } from '../account/user-store.ts';
 import type { ApiKeyCodec, ApiKeyStore } from '../api-key/api-key.ts';
+import { makeApiKey } from '../api-key/make-api-key.ts';
 import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
@@ -14,7 +15,7 @@ import type { Transact } from '../transactions.ts';
 type BootstrapStores = {
   readonly instance: Pick<InstanceStore, 'markBootstrapped'>;
   readonly users: Pick<UserStore, 'insert'>;
-  readonly serviceAccounts: ServiceAccountStore;
+  readonly serviceAccounts: Pick<ServiceAccountStore, 'insert'>;
   readonly apiKeys: Pick<ApiKeyStore, 'insert'>;
   readonly audit: AuditLog;
 };
@@ -103,21 +104,19 @@ async function createGateway(deps: BootstrapDeps, stores: BootstrapStores, now: 
     scopes: GATEWAY_SCOPES,
     createTime: now,
   });
-  const id = deps.newId();
-  const { text, digest } = deps.apiKeyCodec.create(id);
-  await stores.apiKeys.insert({
-    id,
-    digest,
-    ownerId,
-    ownerKind: 'service',
-    displayName: 'Made at the first start',
-    scopes: GATEWAY_SCOPES,
-    allowedCidrs: [],
-    createTime: now,
-    expireTime: undefined,
-  });
-  await stores.audit.append(
-    auditEvent(deps, { kind: 'api_key.create', outcome: 'success', targetId: id, origin: FROM_COMMAND_LINE }),
+  const { secret } = await makeApiKey(
+    deps,
+    stores,
+    {
+      ownerId,
+      ownerKind: 'service',
+      displayName: 'Made at the first start',
+      scopes: GATEWAY_SCOPES,
+      allowedCidrs: [],
+      createTime: now,
+      expireTime: undefined,
+    },
+    (targetId) => ({ kind: 'api_key.create', targetId, origin: FROM_COMMAND_LINE }),
   );
-  return text;
+  return secret;
 }

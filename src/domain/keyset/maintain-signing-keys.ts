@@ -10,7 +10,10 @@ import { PUBLICATION_LEAD_MS, retiredKeys, signingKeyAt } from './signing-key.ts
 
 export type MaintainKeysDeps = Stamp & {
   readonly signingKeys: Pick<SigningKeyStore, 'list'>;
-  readonly transact: Transact<{ readonly signingKeys: SigningKeyStore; readonly audit: AuditLog }>;
+  readonly transact: Transact<{
+    readonly signingKeys: Pick<SigningKeyStore, 'list' | 'insert' | 'delete' | 'lock'>;
+    readonly audit: AuditLog;
+  }>;
   readonly newSigningKey: NewSigningKey;
   readonly signingAlgorithm: SigningAlgorithm;
   /** How long one key signs. */
@@ -22,12 +25,12 @@ const BY_ITSELF: CallOrigin = { ipAddress: '', userAgent: '', requestId: '' };
 
 /**
  * Publishes the next key when the current one is old (or signs with another algorithm than configured), and drops those that no token in
- * date was signed by. Any number of nodes may call it: one at a time looks and writes. Resolves to the keys as they are now.
+ * date was signed by. Any number of nodes may call it: one at a time looks and writes.
  */
-export async function maintainSigningKeys(deps: MaintainKeysDeps): Promise<readonly SigningKey[]> {
+export async function maintainSigningKeys(deps: MaintainKeysDeps): Promise<void> {
   const keys = await deps.signingKeys.list();
-  if (!needsWork(deps, keys)) return keys;
-  return deps.transact(async (stores) => {
+  if (!needsWork(deps, keys)) return;
+  await deps.transact(async (stores) => {
     await stores.signingKeys.lock();
     const current = await stores.signingKeys.list();
     const next = await nextKey(deps, current);
@@ -43,7 +46,6 @@ export async function maintainSigningKeys(deps: MaintainKeysDeps): Promise<reado
       );
     }
     for (const key of retired(deps, current)) await stores.signingKeys.delete(key.kid);
-    return stores.signingKeys.list();
   });
 }
 

@@ -18,10 +18,16 @@ export type SigningKey = {
   readonly activateTime: number;
 };
 
+/** What a key does now. */
+export type SigningKeyState = 'published' | 'signing' | 'verifying';
+
 /** Port: where keys are kept. */
 export type SigningKeyStore = {
   list(): Promise<readonly SigningKey[]>;
+  /** Which keys there are, without the keys: cheap enough to ask for every second. */
+  schedule(): Promise<ReadonlyArray<Pick<SigningKey, 'kid' | 'activateTime'>>>;
   insert(key: SigningKey): Promise<void>;
+  setActivateTime(kid: string, activateTime: number): Promise<void>;
   delete(kid: string): Promise<void>;
   /** Lets one transaction at a time look and insert; held until the transaction ends. */
   lock(): Promise<void>;
@@ -37,6 +43,9 @@ export type NewSigningKey = (
 /** How long a key is offered before it signs: longer than anybody keeps a fetched set. */
 export const PUBLICATION_LEAD_MS = 10 * 60_000;
 
+/** How long a key that is to sign at once waits until every node has read it: each looks every second. */
+export const SPREAD_MS = 3_000;
+
 /** How long a fetched key set may be kept (Cache-Control of the JWKS). */
 export const JWKS_CACHE_MS = 5 * 60_000;
 
@@ -47,6 +56,24 @@ export function signingKeyAt(keys: readonly SigningKey[], now: number): SigningK
     .toSorted((left, right) => right.activateTime - left.activateTime)[0];
 }
 
+/** What `key`, one of `keys`, does at `now`. */
+export function stateOf(keys: readonly SigningKey[], key: SigningKey, now: number): SigningKeyState {
+  if (key.activateTime > now) return 'published';
+  return signingKeyAt(keys, now) === key ? 'signing' : 'verifying';
+}
+
+/** When no token in date can be signed by `key` any more; undefined while none takes its place. */
+export function retireTimeOf(
+  keys: readonly SigningKey[],
+  key: SigningKey,
+  tokenTtlMs: number,
+): number | undefined {
+  const [successor] = keys
+    .filter((other) => other.activateTime > key.activateTime)
+    .toSorted((left, right) => left.activateTime - right.activateTime);
+  return successor === undefined ? undefined : successor.activateTime + tokenTtlMs + PUBLICATION_LEAD_MS;
+}
+
 /** The keys that no token in date can be signed by: another has signed for longer than a token lives. */
 export function retiredKeys(
   keys: readonly SigningKey[],
@@ -54,9 +81,7 @@ export function retiredKeys(
   tokenTtlMs: number,
 ): readonly SigningKey[] {
   return keys.filter((key) => {
-    const successor = keys
-      .filter((other) => other.activateTime > key.activateTime)
-      .toSorted((left, right) => left.activateTime - right.activateTime)[0];
-    return successor !== undefined && successor.activateTime + tokenTtlMs + PUBLICATION_LEAD_MS < now;
+    const retireTime = retireTimeOf(keys, key, tokenTtlMs);
+    return retireTime !== undefined && retireTime < now;
   });
 }

@@ -25,4 +25,6 @@ export type LockoutStore = {
    * transaction ends, so that a success and the failure that locks are one after the other: for use within one.
    */
   clear(key: string, now: number): Promise<number | undefined>;
+  /** Forgets the failures and the lock that they brought; false when there were none. */
+  forget(key: string): Promise<boolean>;
 };

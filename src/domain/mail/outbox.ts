@@ -11,6 +11,10 @@ export type LinkLetter =
   | { readonly template: 'verify_email'; readonly origin?: CallOrigin }
   /** Carries a link that sets a new password, when the address has an account by the time it is sent. */
   | { readonly template: 'password_reset'; readonly origin: CallOrigin }
+  /** Carries a link that sets the first password of an account that an administrator has opened. */
+  | { readonly template: 'invitation'; readonly userId: string }
+  /** Carries a link that sets a new password in the place of one that an administrator has taken away. */
+  | { readonly template: 'forced_password_reset'; readonly userId: string }
   /** Goes to the new address and carries a link; to an address that is taken goes a word to its owner instead. */
   | { readonly template: 'email_change'; readonly userId: string; readonly origin: CallOrigin };
 
@@ -21,6 +25,11 @@ export type PlainLetter =
       readonly fullName: string;
       readonly newEmail: string;
       readonly ipAddress: string;
+    }
+  | {
+      readonly template: 'email_changed_by_administrator';
+      readonly fullName: string;
+      readonly newEmail: string;
     }
   | { readonly template: 'password_changed'; readonly fullName: string; readonly ipAddress: string }
   | { readonly template: 'account_locked'; readonly fullName: string; readonly ipAddress: string }
@@ -33,6 +42,7 @@ export type PlainLetter =
     }
   | { readonly template: 'mfa_enabled'; readonly fullName: string; readonly ipAddress: string }
   | { readonly template: 'mfa_disabled'; readonly fullName: string; readonly ipAddress: string }
+  | { readonly template: 'mfa_reset'; readonly fullName: string }
   | { readonly template: 'account_deleted'; readonly fullName: string }
   | { readonly template: 'register_taken'; readonly ipAddress: string }
   | {

@@ -1,7 +1,7 @@
 // What a letter says is settled when it is due: whom it goes to, whether it still makes sense, and the link that it carries.
 
 import type { ActionPurpose, ActionTokenCodec, ActionTokenStore } from '../action-token/action-token.ts';
-import { ACTION_TOKEN_TTL_MS } from '../action-token/action-token.ts';
+import { ACTION_TOKEN_TTL_MS, PASSWORD_PURPOSES } from '../action-token/action-token.ts';
 import { emailKey } from '../account/email-address.ts';
 import type { EmailStore } from '../account/email-store.ts';
 import type { User } from '../account/user.ts';
@@ -45,8 +45,16 @@ export async function prepareMail(deps: PrepareMailDeps, mail: LeasedMail): Prom
 }
 
 function carriesLink(letter: LeasedMail['letter']): letter is LinkLetter {
-  return ['verify_email', 'password_reset', 'email_change'].includes(letter.template);
+  return LINK_TEMPLATES.has(letter.template);
 }
+
+const LINK_TEMPLATES: ReadonlySet<string> = new Set<LinkLetter['template']>([
+  'verify_email',
+  'password_reset',
+  'invitation',
+  'forced_password_reset',
+  'email_change',
+]);
 
 function prepareLink(deps: PrepareMailDeps, stores: PrepareStores, mail: LeasedMail, letter: LinkLetter) {
   switch (letter.template) {
@@ -54,6 +62,9 @@ function prepareLink(deps: PrepareMailDeps, stores: PrepareStores, mail: LeasedM
       return prepareVerification(deps, stores, mail, letter);
     case 'password_reset':
       return prepareReset(deps, stores, mail, letter);
+    case 'invitation':
+    case 'forced_password_reset':
+      return prepareOperatorsLink(deps, stores, letter);
     case 'email_change':
       return prepareEmailChange(deps, stores, mail, letter);
   }
@@ -95,6 +106,21 @@ async function prepareReset(
     to: user.email,
     letter: { template: 'password_reset', fullName: user.fullName, ipAddress, link },
   };
+}
+
+const OPERATORS_LINKS = { invitation: 'invitation', forced_password_reset: 'password_reset' } as const;
+
+// To whatever address the account has by now: an administrator may have set a mistyped one right.
+async function prepareOperatorsLink(
+  deps: PrepareMailDeps,
+  stores: PrepareStores,
+  { template, userId }: Letter<'invitation' | 'forced_password_reset'>,
+): Promise<Addressed | undefined> {
+  const user = await stores.emails.holdById(userId);
+  if (user?.status !== 'active') return undefined;
+  const { email, fullName } = user;
+  const link = await newLink(deps, stores, OPERATORS_LINKS[template], userId, { emailKey: emailKey(email) });
+  return { to: email, letter: { template, fullName, link } };
 }
 
 async function prepareEmailChange(
@@ -141,6 +167,7 @@ function requestEvent(
 
 const PATHS: Readonly<Record<Exclude<ActionPurpose, 'mfa_challenge'>, string>> = {
   password_reset: '/reset-password',
+  invitation: '/accept-invitation',
   email_verification: '/verify-email',
   email_change: '/confirm-email',
 };
@@ -152,7 +179,8 @@ async function newLink(
   userId: string,
   payload: Readonly<Record<string, string>>,
 ): Promise<string> {
-  await stores.actionTokens.deleteAll(userId, [purpose]);
+  const replaced = PASSWORD_PURPOSES.includes(purpose) ? PASSWORD_PURPOSES : [purpose];
+  await stores.actionTokens.deleteAll(userId, replaced);
   const id = deps.newId();
   const { text, digest } = deps.actionTokenCodec.create(purpose, id);
   const createTime = deps.clock.now();

@@ -13,6 +13,8 @@ export type ReadyLetter =
       readonly ipAddress: string;
       readonly link: string;
     }
+  | { readonly template: 'invitation'; readonly fullName: string; readonly link: string }
+  | { readonly template: 'forced_password_reset'; readonly fullName: string; readonly link: string }
   | { readonly template: 'email_change'; readonly ipAddress: string; readonly link: string }
   | { readonly template: 'email_change_taken'; readonly ipAddress: string };
 

@@ -3,6 +3,8 @@
 /** A factor as it is kept. Times are epoch milliseconds. */
 export type TotpFactor = {
   readonly userId: string;
+  /** Tells it from any other factor that the user has had, also when its secret has been sealed anew. */
+  readonly enrolment: string;
   /** Sealed by the master key. */
   readonly sealedSecret: Uint8Array;
   /** Undefined while it waits for its first code. */

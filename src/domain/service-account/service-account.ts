@@ -1,15 +1,62 @@
 // Service accounts: programs that hold API keys of their own.
 
-/** A new service account. */
+import type { ApiKey } from '../api-key/api-key.ts';
+import { DomainError } from '../errors.ts';
+import type { PagePosition } from '../paging.ts';
+import type { Violations } from '../text.ts';
+
+/** A new service account. Times are epoch milliseconds. */
 export type NewServiceAccount = {
   readonly id: string;
   readonly name: string;
+  /** The most that a key of it may carry. */
   readonly scopes: readonly string[];
   readonly createTime: number;
+};
+
+/** An account as operators see it. */
+export type ServiceAccount = NewServiceAccount & {
+  /** Those that are neither revoked nor expired, newest first. */
+  readonly apiKeys: readonly ApiKey[];
 };
 
 /** Port: where service accounts are kept. */
 export type ServiceAccountStore = {
   /** False when the name is taken; then nothing is written. */
   insert(account: NewServiceAccount): Promise<boolean>;
+  /**
+   * The scopes of the active account, whose row it holds until the transaction ends: whoever makes keys for the same account waits. Undefined
+   * when there is none.
+   */
+  hold(id: string): Promise<readonly string[] | undefined>;
+  /** Newest first, strictly older than `before`. */
+  list(query: {
+    readonly before: PagePosition | undefined;
+    readonly limit: number;
+  }): Promise<readonly NewServiceAccount[]>;
 };
+
+/** Port: the keys of service accounts, as operators deal with them. What is a person's is not there. */
+export type ServiceApiKeyStore = {
+  /** How many of the account's keys are neither revoked nor expired. */
+  countLive(accountId: string, now: number): Promise<number>;
+  /** The keys of these accounts that are neither revoked nor expired, newest first. */
+  listLive(accountIds: readonly string[], now: number): Promise<readonly ApiKey[]>;
+  /** A service's key that is not revoked; holds its row until the transaction ends. */
+  hold(id: string): Promise<ApiKey | undefined>;
+};
+
+const NAME = /^[a-z][a-z0-9_-]{1,49}$/;
+
+/** The name as it stands; notes the rule when it breaks it. */
+export function readServiceName(violations: Violations, field: string, raw: string): string {
+  if (raw === '') violations.add(field, 'is required');
+  else if (!NAME.test(raw))
+    violations.add(field, 'must be 2 to 50 lower-case letters, digits, `-` and `_`, beginning with a letter');
+  return raw;
+}
+
+/** SERVICE_ACCOUNT_NOT_FOUND. */
+export function serviceAccountNotFound(): DomainError {
+  return new DomainError('SERVICE_ACCOUNT_NOT_FOUND', 'There is no service account with this id.');
+}

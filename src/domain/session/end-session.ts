@@ -1,33 +1,30 @@
 // Logout, revoking one session, and logging out everywhere: at once, on every node.
 
-import type { ActionTokenStore } from '../action-token/action-token.ts';
-import type { UserStore } from '../account/user-store.ts';
+import { BEGUN_PURPOSES } from '../action-token/action-token.ts';
 import type { AuditKind, AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
 import type { AnnounceDeps } from '../revocation/announce.ts';
 import { announce } from '../revocation/announce.ts';
-import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import { revocation } from '../revocation/revocation.ts';
 import type { TokenPolicy } from '../token/access-token.ts';
 import type { Transact } from '../transactions.ts';
+import type { EndCredentialsStores } from './end-credentials.ts';
+import { endCredentials } from './end-credentials.ts';
 import type { SessionStore } from './session-store.ts';
 
-type EndStores = {
-  readonly users: Pick<UserStore, 'raiseEpochs'>;
+/** Where sessions are ended. */
+export type EndSessionStores = EndCredentialsStores & {
   readonly sessions: Pick<SessionStore, 'revoke'>;
-  readonly revocations: Pick<RevocationStore, 'insert'>;
   readonly audit: AuditLog;
-  readonly actionTokens: Pick<ActionTokenStore, 'deleteAll'>;
 };
 
-export type EndSessionDeps = Stamp &
-  AnnounceDeps & {
-    readonly transact: Transact<EndStores>;
-    readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'>;
-  };
+/** What sessions are ended by, in a transaction of the caller's. */
+export type EndWithinDeps = Stamp & { readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'> };
+
+export type EndSessionDeps = EndWithinDeps & AnnounceDeps & { readonly transact: Transact<EndSessionStores> };
 
 export type EndSessionInput = {
   readonly userId: string;
@@ -36,31 +33,31 @@ export type EndSessionInput = {
   readonly origin: CallOrigin;
 };
 
+/** Who ends the sessions: their owner or an administrator. */
+type By = { readonly actorId: string | undefined };
+
 /** Ends one live session of the user; false when there is none such. Errors: STORAGE_UNAVAILABLE. */
 export async function endSession(deps: EndSessionDeps, input: EndSessionInput): Promise<boolean> {
-  const now = deps.clock.now();
-  const revoked = revocation(
-    { form: 'session', id: input.sessionId },
-    now,
-    deps.tokenPolicy.accessTokenTtlMs,
+  const ended = await deps.transact((stores) =>
+    endSessionWithin(deps, stores, { ...input, actorId: input.userId }),
   );
-  const ended = await deps.transact(async (stores) => {
-    if (!(await stores.sessions.revoke(input.sessionId, input.userId, now))) return false;
-    await stores.revocations.insert(revoked);
-    await stores.audit.append(
-      auditEvent(deps, {
-        kind: input.kind,
-        outcome: 'success',
-        accountId: input.userId,
-        actorId: input.userId,
-        targetId: input.sessionId,
-        origin: input.origin,
-      }),
-    );
-    return true;
-  });
-  if (ended) await announce(deps, [revoked]);
-  return ended;
+  await announce(deps, ended);
+  return ended.length > 0;
+}
+
+/** As `endSession`, in a transaction of the caller's, who announces the answer after the commit; it is empty when there is none such. */
+export async function endSessionWithin(
+  deps: EndWithinDeps,
+  stores: EndSessionStores,
+  { userId, sessionId, kind, actorId, origin }: EndSessionInput & By,
+): Promise<readonly Revocation[]> {
+  const now = deps.clock.now();
+  if (!(await stores.sessions.revoke(sessionId, userId, now))) return [];
+  const revoked = revocation({ form: 'session', id: sessionId }, now, deps.tokenPolicy.accessTokenTtlMs);
+  await stores.revocations.insert(revoked);
+  const who = { accountId: userId, targetId: sessionId, ...(actorId === undefined ? {} : { actorId }) };
+  await stores.audit.append(auditEvent(deps, { kind, outcome: 'success', ...who, origin }));
+  return [revoked];
 }
 
 /** Ends one of the user's own sessions. Errors: SESSION_NOT_FOUND, also for another's session and for one that has ended. */
@@ -78,30 +75,26 @@ export async function revokeSession(
  */
 export async function logoutAll(
   deps: EndSessionDeps,
-  input: { userId: string; origin: CallOrigin },
+  input: { readonly userId: string; readonly origin: CallOrigin },
 ): Promise<void> {
-  const revoked = await deps.transact(async (stores): Promise<Revocation | undefined> => {
-    const now = deps.clock.now();
-    const minVersion = await stores.users.raiseEpochs(input.userId, now);
-    if (minVersion === undefined) return undefined;
-    const subject = revocation(
-      { form: 'subject', id: input.userId, minVersion },
-      now,
-      deps.tokenPolicy.accessTokenTtlMs,
-    );
-    await stores.revocations.insert(subject);
-    await stores.actionTokens.deleteAll(input.userId, ['email_change', 'mfa_challenge']);
-    await stores.audit.append(
-      auditEvent(deps, {
-        kind: 'session.logout_all',
-        outcome: 'success',
-        accountId: input.userId,
-        actorId: input.userId,
-        targetId: input.userId,
-        origin: input.origin,
-      }),
-    );
-    return subject;
-  });
-  if (revoked !== undefined) await announce(deps, [revoked]);
+  const ended = await deps.transact((stores) =>
+    logoutAllWithin(deps, stores, { ...input, actorId: input.userId }),
+  );
+  await announce(deps, ended);
+}
+
+/** As `logoutAll`, in a transaction of the caller's, who announces the answer after the commit. */
+export async function logoutAllWithin(
+  deps: EndWithinDeps,
+  stores: EndSessionStores,
+  { userId, actorId, origin }: { readonly userId: string; readonly origin: CallOrigin } & By,
+): Promise<readonly Revocation[]> {
+  const now = deps.clock.now();
+  const ended = await endCredentials(deps, stores, { userId, purposes: BEGUN_PURPOSES, now });
+  if (ended.length === 0) return [];
+  const who = { accountId: userId, targetId: userId, ...(actorId === undefined ? {} : { actorId }) };
+  await stores.audit.append(
+    auditEvent(deps, { kind: 'session.logout_all', outcome: 'success', ...who, origin }),
+  );
+  return ended;
 }

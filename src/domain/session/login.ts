@@ -39,22 +39,26 @@ export type MfaChallenge = {
 
 export type LoginOutcome = HandOut | { readonly challenge: MfaChallenge };
 
-type LoginStores = OpenSessionStores &
+export type LoginStores = OpenSessionStores &
   LockoutStores & {
     readonly users: Pick<UserStore, 'markLogin'>;
     readonly lockouts: Pick<LockoutStore, 'clear' | 'lockedUntil'>;
     readonly actionTokens: Pick<ActionTokenStore, 'insert'>;
+    readonly audit: AuditLog;
   };
 
+export type OpenLoginDeps = OpenSessionDeps & {
+  readonly actionTokenCodec: Pick<ActionTokenCodec, 'create'>;
+};
+
 export type LoginDeps = HandOutDeps &
-  OpenSessionDeps & {
+  OpenLoginDeps & {
     readonly users: Pick<UserStore, 'findByIdentifier'>;
     readonly lockouts: Pick<LockoutStore, 'lockedUntil'>;
     readonly rateLimiter: RateLimiter;
     readonly audit: AuditLog;
     readonly transact: Transact<LoginStores>;
     readonly passwordHasher: PasswordHasher;
-    readonly actionTokenCodec: Pick<ActionTokenCodec, 'create'>;
     readonly requireVerifiedEmail: boolean;
   };
 
@@ -93,7 +97,7 @@ async function logIn(deps: LoginDeps, input: LoginInput): Promise<LoginOutcome> 
     ? await deps.passwordHasher.hash(password)
     : undefined;
   const mark = { userId: user.id, checkedHash, newHash, now: deps.clock.now() };
-  const opened = await deps.transact((stores) => open(deps, stores, input, mark, attempt.lockKey));
+  const opened = await deps.transact((stores) => openLogin(deps, stores, input, mark, attempt.lockKey));
   if (opened === undefined) return refuse(deps, attempt, invalidCredentials());
   if (opened instanceof DomainError) return refuse(deps, attempt, opened);
   if ('challenge' in opened) return opened;
@@ -143,8 +147,12 @@ function refusedLogin(deps: LoginDeps, { user, origin }: Attempt, { reason }: Do
   return auditEvent(deps, { kind: 'session.login', outcome: 'refused', reason, origin, ...account });
 }
 
-async function open(
-  deps: LoginDeps,
+/**
+ * What a login writes once the password is right, in a transaction of the caller's: the session, or the challenge for a second factor.
+ * Resolves to undefined when the account changed meanwhile, and to ACCOUNT_LOCKED when it was locked.
+ */
+export async function openLogin(
+  deps: OpenLoginDeps,
   stores: LoginStores,
   input: LoginInput,
   mark: LoginMark,
@@ -172,7 +180,7 @@ async function open(
 }
 
 async function challenge(
-  deps: LoginDeps,
+  deps: OpenLoginDeps,
   stores: LoginStores,
   { scopes, deviceName, useCookie, origin }: LoginInput,
   user: User,

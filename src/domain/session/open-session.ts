@@ -1,7 +1,7 @@
 // Opens a session: the last step of every login, whatever proved who the person is.
 
 import type { User } from '../account/user.ts';
-import type { AuditKind, AuditLog, CallOrigin } from '../audit/audit-event.ts';
+import type { AuditKind, CallOrigin } from '../audit/audit-event.ts';
 import { auditEvent } from '../audit/record.ts';
 import type { RandomBytes } from '../clock.ts';
 import type { Outbox } from '../mail/outbox.ts';
@@ -23,7 +23,6 @@ export type SessionWish = {
 export type OpenSessionStores = {
   readonly sessions: Pick<SessionStore, 'insert'>;
   readonly knownDevices: KnownDevices;
-  readonly audit: AuditLog;
   readonly outbox: Outbox;
 };
 
@@ -48,10 +47,15 @@ export async function openSession(
   const { user, origin, deviceName, kind } = input;
   const session = newSession(deps, input);
   const { id: targetId, createTime } = session;
-  await stores.sessions.insert(session);
-  await stores.audit.append(
-    auditEvent(deps, { kind, outcome: 'success', accountId: user.id, actorId: user.id, targetId, origin }),
-  );
+  const opened = {
+    kind,
+    outcome: 'success',
+    accountId: user.id,
+    actorId: user.id,
+    targetId,
+    origin,
+  } as const;
+  await stores.sessions.insert(session, auditEvent(deps, opened));
   const device = { userId: user.id, deviceName, userAgent: origin.userAgent, now: createTime };
   if ((await stores.knownDevices.note(device)) === 'another') {
     const { userAgent, ipAddress } = origin;

@@ -1,5 +1,6 @@
 // Port: where sessions are kept. One row each.
 
+import type { AuditEvent } from '../audit/audit-event.ts';
 import type { User } from '../account/user.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { Session } from './session.ts';
@@ -58,7 +59,8 @@ export type EndOthers = {
 };
 
 export type SessionStore = {
-  insert(session: Session): Promise<void>;
+  /** Writes a new session, and with it, in the same round trip, the audit event that tells of it. */
+  insert(session: Session, event?: AuditEvent): Promise<void>;
   /** The session with its owner, also when it is dead; undefined when there is none. One round trip. */
   findWithUser(id: string): Promise<{ readonly session: Session; readonly user: User } | undefined>;
   /**

@@ -1,21 +1,14 @@
 // UserService: the caller's API keys.
 
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { create } from '@bufbuild/protobuf';
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { readScopes } from '../../domain/access/scope.ts';
-import type { ApiKey } from '../../domain/api-key/api-key.ts';
 import { createApiKey } from '../../domain/api-key/create-api-key.ts';
-import { checkExpiry } from '../../domain/api-key/key-rules.ts';
 import type { ListApiKeysDeps } from '../../domain/api-key/list-api-keys.ts';
 import { listApiKeys } from '../../domain/api-key/list-api-keys.ts';
 import type { RevokeApiKeyDeps } from '../../domain/api-key/revoke-api-key.ts';
 import { revokeApiKey } from '../../domain/api-key/revoke-api-key.ts';
 import type { RotateApiKeyDeps } from '../../domain/api-key/rotate-api-key.ts';
 import { DEFAULT_OVERLAP_MS, MAX_OVERLAP_MS, rotateApiKey } from '../../domain/api-key/rotate-api-key.ts';
-import { readNetworks } from '../../domain/network/read-networks.ts';
 import type { PageTokenCodec } from '../../domain/paging.ts';
-import type { ApiKeySchema } from '../../../gen/latchkey/v1/api_key_pb.ts';
 import type { UserService } from '../../../gen/latchkey/v1/user_service_pb.ts';
 import {
   CreateApiKeyResponseSchema,
@@ -25,6 +18,7 @@ import {
 } from '../../../gen/latchkey/v1/user_service_pb.ts';
 import { RequestReader } from '../decode.ts';
 import { PAGE_SIZE, readPosition, writePosition } from '../page-token.ts';
+import { encodeApiKey, readNewKey } from './api-key-fields.ts';
 import type { ServiceHandlers } from './handlers.ts';
 
 export type ApiKeyHandlersDeps = RotateApiKeyDeps &
@@ -41,18 +35,12 @@ export function apiKeyHandlers(
   return {
     async createApiKey(request, call) {
       const reader = new RequestReader();
-      const input = {
-        ownerId: call.requirePrincipal().subjectId,
-        displayName: reader.text(request.displayName.trim(), { field: 'display_name', min: 1, max: 100 }),
-        scopes: readScopes(reader, 'scopes', request.scopes),
-        allowedCidrs: readNetworks(reader, 'allowed_cidrs', request.allowedCidrs),
-        expireTime: reader.time('expire_time', request.expireTime),
-        origin: call.origin,
-      };
+      const newKey = readNewKey(reader, request, deps.clock.now());
       if (request.scopes.length === 0) reader.add('scopes', 'must hold at least one scope');
-      checkExpiry(reader, 'expire_time', input.expireTime, deps.clock.now());
       reader.finish();
-      const { apiKey, secret } = await createApiKey(deps, input);
+      const { subjectId: ownerId, version: ownerVersion } = call.requirePrincipal();
+      const owner = { ownerId, ownerVersion };
+      const { apiKey, secret } = await createApiKey(deps, { ...newKey, ...owner, origin: call.origin });
       return create(CreateApiKeyResponseSchema, { apiKey: encodeApiKey(apiKey), secret });
     },
 
@@ -75,9 +63,10 @@ export function apiKeyHandlers(
       const apiKeyId = reader.uuid('api_key_id', request.apiKeyId);
       const overlapMs = reader.duration('overlap', request.overlap, MAX_OVERLAP_MS) ?? DEFAULT_OVERLAP_MS;
       reader.finish();
-      const ownerId = call.requirePrincipal().subjectId;
+      const { subjectId: ownerId, version: ownerVersion } = call.requirePrincipal();
       const { apiKey, secret } = await rotateApiKey(deps, {
         ownerId,
+        ownerVersion,
         apiKeyId,
         overlapMs,
         origin: call.origin,
@@ -93,19 +82,5 @@ export function apiKeyHandlers(
       await revokeApiKey(deps, { ownerId, apiKeyId, origin: call.origin });
       return create(RevokeApiKeyResponseSchema);
     },
-  };
-}
-
-function encodeApiKey(key: ApiKey): MessageInitShape<typeof ApiKeySchema> {
-  return {
-    id: key.id,
-    ownerId: key.ownerId,
-    displayName: key.displayName,
-    scopes: [...key.scopes],
-    allowedCidrs: [...key.allowedCidrs],
-    createTime: timestampFromMs(key.createTime),
-    ...(key.expireTime === undefined ? {} : { expireTime: timestampFromMs(key.expireTime) }),
-    ...(key.lastUsedTime === undefined ? {} : { lastUsedTime: timestampFromMs(key.lastUsedTime) }),
-    useCount: key.useCount,
   };
 }

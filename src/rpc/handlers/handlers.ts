@@ -3,22 +3,26 @@
 import type { DescMessage, DescMethod, DescService, Message, MessageShape } from '@bufbuild/protobuf';
 import type { MaybePromise } from '../../domain/maybe-promise.ts';
 import type { Call } from '../call.ts';
+import type { ClientStreamHandler } from '../client-stream-pipeline.ts';
 import type { Handler, Recall } from '../pipeline.ts';
 import type { StreamHandler } from '../stream-pipeline.ts';
 
+type Question<Kind, Request> = Kind extends 'client_streaming' ? AsyncIterable<Request> : Request;
 type Answer<Kind, Response> = Kind extends 'server_streaming'
   ? AsyncIterable<Response>
-  : MaybePromise<Response>;
-type AnyHandler = (request: Message, call: Call) => MaybePromise<Message> | AsyncIterable<Message>;
+  : Kind extends 'client_streaming'
+    ? Promise<Response>
+    : MaybePromise<Response>;
+type AnyHandler = (request: never, call: Call) => MaybePromise<Message> | AsyncIterable<Message>;
 
 /** A handler for every method of the service; nothing compiles while one is missing. */
 export type ServiceHandlers<Service extends DescService> = {
   readonly [Name in keyof Service['method']]: Service['method'][Name] extends {
     readonly input: infer Input extends DescMessage;
     readonly output: infer Output extends DescMessage;
-    readonly methodKind: infer Kind extends 'unary' | 'server_streaming';
+    readonly methodKind: infer Kind extends 'unary' | 'server_streaming' | 'client_streaming';
   }
-    ? (request: MessageShape<Input>, call: Call) => Answer<Kind, MessageShape<Output>>
+    ? (request: Question<Kind, MessageShape<Input>>, call: Call) => Answer<Kind, MessageShape<Output>>
     : never;
 };
 
@@ -29,6 +33,8 @@ export type ServedService = {
   readonly handlers: ReadonlyMap<string, Handler>;
   /** Of server-streaming methods. */
   readonly streamHandlers: ReadonlyMap<string, StreamHandler>;
+  /** Of client-streaming methods. */
+  readonly clientStreamHandlers: ReadonlyMap<string, ClientStreamHandler>;
   /** For methods whose answers are remembered. */
   readonly recalls: ReadonlyMap<string, Recall>;
 };
@@ -41,19 +47,33 @@ export function servedService<Service extends DescService>(
 ): ServedService {
   const unary = new Map<string, Handler>();
   const streaming = new Map<string, StreamHandler>();
+  const clientStreaming = new Map<string, ClientStreamHandler>();
   for (const [name, handler] of Object.entries<AnyHandler>(handlers)) {
-    const method = service.method[name];
-    if (isStreaming(method, handler)) streaming.set(name, handler);
-    if (isUnary(method, handler)) unary.set(name, handler);
+    const kind = service.method[name]?.methodKind;
+    if (isUnary(kind, handler)) unary.set(name, handler);
+    if (isStreaming(kind, handler)) streaming.set(name, handler);
+    if (isClientStreaming(kind, handler)) clientStreaming.set(name, handler);
   }
-  return { service, handlers: unary, streamHandlers: streaming, recalls: new Map(Object.entries(recalls)) };
+  return {
+    service,
+    handlers: unary,
+    streamHandlers: streaming,
+    clientStreamHandlers: clientStreaming,
+    recalls: new Map(Object.entries(recalls)),
+  };
 }
+
+type Kind = DescMethod['methodKind'] | undefined;
 
 // Which it is, its type in ServiceHandlers said before that was forgotten.
-function isStreaming(method: DescMethod | undefined, _handler: AnyHandler): _handler is StreamHandler {
-  return method?.methodKind === 'server_streaming';
+function isUnary(kind: Kind, _handler: AnyHandler): _handler is Handler {
+  return kind === 'unary';
 }
 
-function isUnary(method: DescMethod | undefined, _handler: AnyHandler): _handler is Handler {
-  return method?.methodKind === 'unary';
+function isStreaming(kind: Kind, _handler: AnyHandler): _handler is StreamHandler {
+  return kind === 'server_streaming';
+}
+
+function isClientStreaming(kind: Kind, _handler: AnyHandler): _handler is ClientStreamHandler {
+  return kind === 'client_streaming';
 }

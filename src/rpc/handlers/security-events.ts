@@ -2,7 +2,6 @@
 
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { create } from '@bufbuild/protobuf';
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { ListSecurityEventsDeps, SecurityEvent } from '../../domain/audit/security-events.ts';
 import { listSecurityEvents } from '../../domain/audit/security-events.ts';
 import type { PageTokenCodec } from '../../domain/paging.ts';
@@ -11,6 +10,7 @@ import { SecurityEventOutcome } from '../../../gen/latchkey/v1/security_event_pb
 import type { UserService } from '../../../gen/latchkey/v1/user_service_pb.ts';
 import { ListSecurityEventsResponseSchema } from '../../../gen/latchkey/v1/user_service_pb.ts';
 import { RequestReader } from '../decode.ts';
+import { encodeEvent } from '../encode.ts';
 import { PAGE_SIZE, readPosition, writePosition } from '../page-token.ts';
 import type { ServiceHandlers } from './handlers.ts';
 
@@ -43,16 +43,5 @@ export function securityEventHandlers(
 }
 
 function encodeSecurityEvent(event: SecurityEvent): MessageInitShape<typeof SecurityEventSchema> {
-  return {
-    id: event.id,
-    time: timestampFromMs(event.time),
-    kind: event.kind,
-    outcome: OUTCOME[event.outcome],
-    reason: event.reason ?? '',
-    actorId: event.actorId ?? '',
-    targetId: event.targetId ?? '',
-    ipAddress: event.origin.ipAddress,
-    userAgent: event.origin.userAgent,
-    requestId: event.origin.requestId,
-  };
+  return { ...encodeEvent(event), outcome: OUTCOME[event.outcome] };
 }

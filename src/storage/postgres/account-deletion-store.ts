@@ -24,34 +24,21 @@ export function accountDeletionStore(tables: Kysely<Tables>): AccountDeletionSto
       return rows.filter(({ id }) => id !== userId).length;
     },
 
-    async erase(userId, role, now) {
-      const row = await tables
+    async erase(userId, now) {
+      await tables
         .updateTable('users')
         .set({
           status: 'deleted',
+          suspension_reason: null,
           password_hash: null,
           email_key: sql`'deleted:' || id`,
           username_key: null,
           mfa_enabled: false,
-          token_version: sql`token_version + 1`,
-          session_epoch: sql`session_epoch + 1`,
           update_time: date(now),
         })
         .where('id', '=', userId)
-        .where('status', '=', 'active')
-        .where('role', '=', role)
-        .returning(['email', 'full_name', 'token_version'])
-        .executeTakeFirst();
-      if (row === undefined) return undefined;
-      await tables
-        .updateTable('api_keys')
-        .set({ revoke_time: date(now) })
-        .where('owner_id', '=', userId)
-        .where('owner_kind', '=', 'user')
-        .where('revoke_time', 'is', null)
         .execute();
       for (const table of BELONGINGS) await tables.deleteFrom(table).where('user_id', '=', userId).execute();
-      return { email: row.email, fullName: row.full_name, tokenVersion: row.token_version };
     },
   };
 }

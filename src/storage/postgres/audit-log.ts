@@ -2,35 +2,44 @@
 
 import type { Kysely, Selectable } from 'kysely';
 import { sql } from 'kysely';
-import type { AuditLog } from '../../domain/audit/audit-event.ts';
+import type { AuditEvent, AuditLog } from '../../domain/audit/audit-event.ts';
 import type { SecurityEvent, SecurityEventReader } from '../../domain/audit/security-events.ts';
 import { date, time } from './row-values.ts';
 import type { Tables } from './rows.ts';
+import type { RunStatement, Statement } from './statement.ts';
+
+// The event and its place in the queue at once; an event that is there already is not queued again.
+const APPEND: Statement<never> = {
+  name: 'audit_append',
+  text: 'select audit_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)',
+};
 
 /** The log over a connection or a transaction. */
-export function auditLog(tables: Kysely<Tables>): AuditLog {
+export function auditLog(run: RunStatement): AuditLog {
   return {
     async append(event) {
-      await tables
-        .insertInto('audit_events')
-        .values({
-          id: event.id,
-          time: date(event.time),
-          kind: event.kind,
-          outcome: event.outcome,
-          reason: event.reason ?? null,
-          account_id: event.accountId ?? null,
-          actor_id: event.actorId ?? null,
-          target_id: event.targetId ?? null,
-          ip_address: event.origin.ipAddress,
-          user_agent: event.origin.userAgent,
-          request_id: event.origin.requestId,
-          details: event.details === undefined ? null : { ...event.details },
-        })
-        .onConflict((conflict) => conflict.column('id').doNothing())
-        .execute();
+      await run(APPEND, appendParameters(event));
     },
   };
+}
+
+/** What the function audit_append of the database takes, in its order. */
+export function appendParameters(event: AuditEvent): unknown[] {
+  const { origin, details } = event;
+  return [
+    event.id,
+    date(event.time),
+    event.kind,
+    event.outcome,
+    event.reason ?? null,
+    event.accountId ?? null,
+    event.actorId ?? null,
+    event.targetId ?? null,
+    origin.ipAddress,
+    origin.userAgent,
+    origin.requestId,
+    details === undefined ? null : JSON.stringify(details),
+  ];
 }
 
 /** The reader over a connection. */

@@ -8,11 +8,12 @@ import type {
   CleanupProgress,
   CleanupStore,
 } from '../../domain/cleanup/cleanup-store.ts';
+import { CLEANUP_KINDS, KEPT_MS } from '../../domain/cleanup/cleanup-store.ts';
 import { date } from './row-values.ts';
 import type { Tables } from './rows.ts';
 
 /** The name under which cleaners take turns. */
-const CLEANUP_LOCK = 0x1a7c_4e12;
+const CLEANUP_LOCK = 0x1a7c_4e17;
 /** How many rows a walk looks at, for each that it may take away. */
 const LOOKS_PER_DELETION = 4;
 const BEGINNING = '00000000-0000-0000-0000-000000000000';
@@ -76,6 +77,27 @@ export function cleanupStore(tables: Kysely<Tables>): CleanupStore {
         readonly held: boolean;
       }>`select pg_try_advisory_xact_lock(${CLEANUP_LOCK}) as held`.execute(tables);
       return rows[0]?.held === true;
+    },
+
+    async countEnded(now) {
+      const columns = CLEANUP_KINDS.map((kind) => {
+        const { table, age, only = always }: ByAge | ByWalk = { ...WALKED, ...AGED }[kind];
+        const ended = sql`${age} <= ${date(now - KEPT_MS[kind])} and ${only(date(now))}`;
+        return sql`(select count(*) from ${table} where ${ended})::text as ${sql.ref(kind)}`;
+      });
+      const { rows } = await sql<Record<CleanupKind, string>>`select ${sql.join(columns)}`.execute(tables);
+      const [counts] = rows;
+      const numberOf = (kind: CleanupKind) => Number(counts?.[kind] ?? 0);
+      return {
+        sessions: numberOf('sessions'),
+        actionTokens: numberOf('actionTokens'),
+        revocations: numberOf('revocations'),
+        lockouts: numberOf('lockouts'),
+        mails: numberOf('mails'),
+        knownDevices: numberOf('knownDevices'),
+        apiKeys: numberOf('apiKeys'),
+        totpFactors: numberOf('totpFactors'),
+      };
     },
 
     async deleteBatch(batch) {

@@ -1,5 +1,6 @@
 // Opens the database: a Postgres server, or the Postgres that runs inside this process. Everything else here is the same for both.
 
+import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm';
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM as PgliteOrm } from '@mikro-orm/pglite';
 import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql';
@@ -7,7 +8,12 @@ import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 import type { ClientBase, Pool, QueryResultRow } from 'pg';
 import { AccountSchema } from './migrations/account-schema.ts';
+import { AuditReadingSchema } from './migrations/audit-reading-schema.ts';
+import { AuditSchema } from './migrations/audit-schema.ts';
+import { DirectorySchema } from './migrations/directory-schema.ts';
 import { InitialSchema } from './migrations/initial-schema.ts';
+import { KeySchema } from './migrations/key-schema.ts';
+import { StatsSchema } from './migrations/stats-schema.ts';
 import type { Tables } from './rows.ts';
 import { ROWS } from './rows.ts';
 import type { RunStatement, Statement } from './statement.ts';
@@ -33,6 +39,11 @@ export type Database = {
 const MIGRATIONS = [
   { name: '2026-11-initial-schema', class: InitialSchema },
   { name: '2026-11-account-schema', class: AccountSchema },
+  { name: '2026-11-directory-schema', class: DirectorySchema },
+  { name: '2026-11-audit-schema', class: AuditSchema },
+  { name: '2026-11-audit-reading-schema', class: AuditReadingSchema },
+  { name: '2026-11-stats-schema', class: StatsSchema },
+  { name: '2026-11-key-schema', class: KeySchema },
 ];
 
 const ORM_OPTIONS = {
@@ -118,7 +129,11 @@ async function migrateServer(url: string): Promise<readonly string[]> {
 }
 
 async function openEmbedded(location: Extract<DatabaseLocation, { dataDir: string }>): Promise<Database> {
-  const orm = await PgliteOrm.init({ ...ORM_OPTIONS, dbName: location.dataDir });
+  const orm = await PgliteOrm.init({
+    ...ORM_OPTIONS,
+    dbName: location.dataDir,
+    driverOptions: { extensions: { pg_trgm } },
+  });
   const tables: Kysely<Tables> = orm.em.getKysely<Tables>();
   await sql`select 1`.execute(tables);
   const migrator = new Migrator(orm.em);

@@ -6,6 +6,8 @@ import { DomainError } from '../../domain/errors.ts';
 const SERIALIZATION_FAILURE = '40001';
 const DEADLOCK_DETECTED = '40P01';
 const UNIQUE_VIOLATION = '23505';
+const FOREIGN_KEY_VIOLATION = '23503';
+const ROLE_OF_USER = 'users_role_fkey';
 const UNAVAILABLE = /^(08|53|57P0|57014|25P03|55P03|25006)/;
 // Of the driver and of the operating system, which have no SQLSTATE.
 const UNREACHABLE = /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH/;
@@ -27,9 +29,24 @@ export function isUniqueViolation(error: unknown): boolean {
   return codeOf(error) === UNIQUE_VIOLATION;
 }
 
-/** STORAGE_UNAVAILABLE for an error that says the database is away or overloaded; the error itself for any other. */
+/** The name of the constraint that the row breaks; empty when the error names none. */
+export function constraintOf(error: unknown): string {
+  if (!(error instanceof Error) || !('constraint' in error)) return '';
+  return typeof error.constraint === 'string' ? error.constraint : '';
+}
+
+// A role that was taken away while an account was about to get it.
+function isRoleGone(error: Error): boolean {
+  return codeOf(error) === FOREIGN_KEY_VIOLATION && constraintOf(error) === ROLE_OF_USER;
+}
+
+/**
+ * STORAGE_UNAVAILABLE for an error that says the database is away or overloaded, ROLE_NOT_FOUND for an account with a role that is not there; the
+ * error itself for any other.
+ */
 export function translateError(error: unknown): unknown {
   if (error instanceof DomainError || !(error instanceof Error)) return error;
+  if (isRoleGone(error)) return new DomainError('ROLE_NOT_FOUND', 'There is no such role.', { cause: error });
   const code = codeOf(error);
   const isAway = UNAVAILABLE.test(code) || UNREACHABLE.test(code) || DRIVER_GAVE_UP.test(error.message);
   if (!isAway) return error;

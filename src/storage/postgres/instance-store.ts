@@ -6,19 +6,10 @@ import type { InstanceStore } from '../../domain/instance/instance-store.ts';
 import type { Tables } from './rows.ts';
 
 const BOOTSTRAPPED = 'bootstrapped';
-const MASTER_KEY_CHECK = 'master_key_check';
 
 /** The store over a connection or a transaction. */
 export function instanceStore(tables: Kysely<Tables>): InstanceStore {
-  const find = async (name: string) => {
-    const row = await tables
-      .selectFrom('instance_facts')
-      .select('value')
-      .where('name', '=', name)
-      .executeTakeFirst();
-    return row?.value;
-  };
-  const insert = async (name: string, value: string) => {
+  const insertFact = async (name: string, value: string) => {
     const inserted = await tables
       .insertInto('instance_facts')
       .values({ name, value })
@@ -28,10 +19,37 @@ export function instanceStore(tables: Kysely<Tables>): InstanceStore {
     return inserted !== undefined;
   };
   return {
-    isBootstrapped: async () => (await find(BOOTSTRAPPED)) !== undefined,
-    markBootstrapped: (now) => insert(BOOTSTRAPPED, new Date(now).toISOString()),
-    findMasterKeyCheck: () => find(MASTER_KEY_CHECK),
-    insertMasterKeyCheck: (sealed) => insert(MASTER_KEY_CHECK, sealed),
+    async isBootstrapped() {
+      const row = await tables
+        .selectFrom('instance_facts')
+        .select('name')
+        .where('name', '=', BOOTSTRAPPED)
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+    markBootstrapped: (now) => insertFact(BOOTSTRAPPED, new Date(now).toISOString()),
+    async listFacts() {
+      const rows = await tables.selectFrom('instance_facts').selectAll().execute();
+      return new Map(rows.map(({ name, value }) => [name, value]));
+    },
+    insertFact,
+    async replaceFact(name, expected, value) {
+      const { numUpdatedRows } = await tables
+        .updateTable('instance_facts')
+        .set({ value })
+        .where('name', '=', name)
+        .where('value', '=', expected)
+        .executeTakeFirst();
+      return numUpdatedRows === 1n;
+    },
+    async removeFact(name, expected) {
+      const { numDeletedRows } = await tables
+        .deleteFrom('instance_facts')
+        .where('name', '=', name)
+        .where('value', '=', expected)
+        .executeTakeFirst();
+      return numDeletedRows === 1n;
+    },
   };
 }
 

@@ -60,5 +60,13 @@ export function lockoutStore(tables: Kysely<Tables>): LockoutStore {
       if (row !== undefined) await tables.deleteFrom('lockouts').where('key', '=', key).execute();
       return undefined;
     },
+
+    async forget(key) {
+      const { numDeletedRows } = await tables
+        .deleteFrom('lockouts')
+        .where('key', '=', key)
+        .executeTakeFirst();
+      return numDeletedRows === 1n;
+    },
   };
 }

@@ -8,8 +8,6 @@ import type { Tables } from './rows.ts';
 
 /** The store over a connection or a transaction. */
 export function ownApiKeyStore(tables: Kysely<Tables>): OwnApiKeyStore {
-  const isLiveAt = (now: number) =>
-    sql<boolean>`revoke_time is null and (expire_time is null or expire_time > ${date(now)})`;
   const own = (ownerId: string) =>
     tables.selectFrom('api_keys').where('owner_kind', '=', 'user').where('owner_id', '=', ownerId);
 
@@ -17,17 +15,17 @@ export function ownApiKeyStore(tables: Kysely<Tables>): OwnApiKeyStore {
     async holdOwner(ownerId) {
       const owner = await tables
         .selectFrom('users')
-        .select('role')
+        .select(['role', 'token_version'])
         .where('id', '=', ownerId)
         .where('status', '=', 'active')
         .forNoKeyUpdate()
         .executeTakeFirst();
-      return owner?.role;
+      return owner && { role: owner.role, tokenVersion: owner.token_version };
     },
 
     async countLive(ownerId, now) {
       const { count } = await own(ownerId)
-        .where(isLiveAt(now))
+        .where(isLiveKeyAt(now))
         .select((expression) => expression.fn.countAll<string>().as('count'))
         .executeTakeFirstOrThrow();
       return Number(count);
@@ -37,7 +35,7 @@ export function ownApiKeyStore(tables: Kysely<Tables>): OwnApiKeyStore {
       const row = await own(ownerId)
         .selectAll()
         .where('id', '=', id)
-        .where(isLiveAt(now))
+        .where(isLiveKeyAt(now))
         .forUpdate()
         .executeTakeFirst();
       return row === undefined ? undefined : toApiKey(row);
@@ -63,6 +61,22 @@ export function ownApiKeyStore(tables: Kysely<Tables>): OwnApiKeyStore {
       return numUpdatedRows === 1n;
     },
 
+    // The rows are locked in the order in which uses are added to them, so that the two never hold what the other waits for.
+    async endAll(ownerId, now, expireTime) {
+      const { rows } = await sql<{ readonly target_id: string }>`
+        with held as materialized (
+          select id from api_keys
+          where owner_kind = 'user' and owner_id = ${ownerId} and revoke_time is null order by id for update),
+        ended as (
+          update api_keys k set revoke_time = ${date(now)} from held h where k.id = h.id returning k.id)
+        insert into revocations as r (form, target_id, min_version, revoke_time, expire_time)
+        select 'session', id::text, 0, ${date(now)}::timestamptz, ${date(expireTime)}::timestamptz from ended
+        on conflict (form, target_id) do update
+        set expire_time = greatest(r.expire_time, excluded.expire_time), effect_time = null, written_by = excluded.written_by
+        returning target_id`.execute(tables);
+      return rows.map(({ target_id: id }) => ({ form: 'session' as const, id, revokeTime: now, expireTime }));
+    },
+
     async list({ ownerId, before, limit }) {
       const kept = own(ownerId).selectAll().where('revoke_time', 'is', null);
       const page =
@@ -75,7 +89,13 @@ export function ownApiKeyStore(tables: Kysely<Tables>): OwnApiKeyStore {
   };
 }
 
-function toApiKey(row: Selectable<Tables['api_keys']>): ApiKey {
+/** Neither revoked nor expired, as a condition on api_keys. */
+export function isLiveKeyAt(now: number) {
+  return sql<boolean>`revoke_time is null and (expire_time is null or expire_time > ${date(now)})`;
+}
+
+/** The row as owners and operators see it. */
+export function toApiKey(row: Selectable<Tables['api_keys']>): ApiKey {
   return {
     id: row.id,
     ownerId: row.owner_id,

@@ -29,20 +29,22 @@ export function profileStore(tables: Kysely<Tables>): ProfileStore {
   };
 }
 
-type Columns = {
+/** What a change of a profile writes. */
+export type ProfileColumns = {
   readonly update_time: Date;
   readonly full_name?: string;
   readonly username?: string | null;
   readonly username_key?: string | null;
 };
 
-function columnsOf(changes: readonly ProfileChange[], now: number): Columns {
-  return changes.reduce<Columns>((columns, change) => ({ ...columns, ...columnsOfOne(change) }), {
+function columnsOf(changes: readonly ProfileChange[], now: number): ProfileColumns {
+  return changes.reduce<ProfileColumns>((columns, change) => ({ ...columns, ...profileColumns(change) }), {
     update_time: date(now),
   });
 }
 
-function columnsOfOne(change: ProfileChange): Omit<Columns, 'update_time'> {
+/** The columns of one change. */
+export function profileColumns(change: ProfileChange): Omit<ProfileColumns, 'update_time'> {
   if (change.field === 'full_name') return { full_name: change.fullName };
   const { username } = change;
   return { username: username?.text ?? null, username_key: username?.key ?? null };

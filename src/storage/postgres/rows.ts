@@ -23,6 +23,8 @@ const UserRow = defineEntity({
     create_time: p.datetime(),
     update_time: p.datetime(),
     last_login_time: p.datetime().nullable(),
+    external_id: p.text().unique().nullable(),
+    suspension_reason: p.text().nullable(),
   },
 });
 
@@ -125,7 +127,7 @@ const AuditEventRow = defineEntity({
   tableName: 'audit_events',
   properties: {
     id: p.uuid().primary(),
-    time: p.datetime(),
+    time: p.datetime().primary(),
     kind: p.text(),
     outcome: p.text(),
     reason: p.text().nullable(),
@@ -136,6 +138,39 @@ const AuditEventRow = defineEntity({
     user_agent: p.text(),
     request_id: p.text(),
     details: p.json<Record<string, string>>().nullable(),
+  },
+});
+
+const AuditQueueRow = defineEntity({
+  name: 'AuditQueueRow',
+  tableName: 'audit_queue',
+  properties: { event_time: p.datetime().primary(), event_id: p.uuid().primary() },
+});
+
+const AuditSealRow = defineEntity({
+  name: 'AuditSealRow',
+  tableName: 'audit_seals',
+  properties: {
+    first_number: p.bigint('string').primary(),
+    event_count: p.integer(),
+    event_ids: p.array(),
+    event_times: p.array(),
+    digests: p.blob(),
+    previous_hash: p.blob(),
+    hash: p.blob(),
+    seal_time: p.datetime(),
+    reach: p.datetime(),
+  },
+});
+
+const AuditRetirementRow = defineEntity({
+  name: 'AuditRetirementRow',
+  tableName: 'audit_retirements',
+  properties: {
+    retire_time: p.datetime().primary(),
+    horizon: p.datetime(),
+    last_number: p.bigint('string'),
+    last_hash: p.blob(),
   },
 });
 
@@ -185,6 +220,7 @@ const TotpFactorRow = defineEntity({
   tableName: 'totp_factors',
   properties: {
     user_id: p.uuid().primary(),
+    enrolment: p.uuid(),
     sealed_secret: p.blob(),
     confirm_time: p.datetime().nullable(),
     create_time: p.datetime(),
@@ -212,6 +248,28 @@ const KnownDeviceRow = defineEntity({
   },
 });
 
+const AuditCountRow = defineEntity({
+  name: 'AuditCountRow',
+  tableName: 'audit_counts',
+  properties: {
+    hour: p.datetime().primary(),
+    kind: p.text().primary(),
+    outcome: p.text().primary(),
+    events: p.bigint('string'),
+  },
+});
+
+const SessionCensusRow = defineEntity({
+  name: 'SessionCensusRow',
+  tableName: 'session_census',
+  properties: {
+    is_only: p.boolean().primary(),
+    active_sessions: p.bigint('string'),
+    time: p.datetime(),
+    took_ms: p.integer(),
+  },
+});
+
 const InstanceFactRow = defineEntity({
   name: 'InstanceFactRow',
   tableName: 'instance_facts',
@@ -228,12 +286,17 @@ export const ROWS = [
   RevocationRow,
   SigningKeyRow,
   AuditEventRow,
+  AuditQueueRow,
+  AuditSealRow,
+  AuditRetirementRow,
   OutboxMailRow,
   ActionTokenRow,
   LockoutRow,
   TotpFactorRow,
   BackupCodeRow,
   KnownDeviceRow,
+  AuditCountRow,
+  SessionCensusRow,
   InstanceFactRow,
 ] as const;
 

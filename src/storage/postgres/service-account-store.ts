@@ -1,8 +1,13 @@
-// Service accounts in Postgres.
+// Service accounts in Postgres, and their keys as operators deal with them.
 
 import type { Kysely } from 'kysely';
-import type { ServiceAccountStore } from '../../domain/service-account/service-account.ts';
-import { date } from './row-values.ts';
+import { sql } from 'kysely';
+import type {
+  ServiceAccountStore,
+  ServiceApiKeyStore,
+} from '../../domain/service-account/service-account.ts';
+import { isLiveKeyAt, toApiKey } from './own-api-key-store.ts';
+import { date, time } from './row-values.ts';
 import type { Tables } from './rows.ts';
 
 /** The store over a connection or a transaction. */
@@ -23,6 +28,72 @@ export function serviceAccountStore(tables: Kysely<Tables>): ServiceAccountStore
         .returning('id')
         .executeTakeFirst();
       return inserted !== undefined;
+    },
+
+    async hold(id) {
+      const row = await tables
+        .selectFrom('service_accounts')
+        .select('scopes')
+        .where('id', '=', id)
+        .where('status', '=', 'active')
+        .forNoKeyUpdate()
+        .executeTakeFirst();
+      return row?.scopes;
+    },
+
+    async list({ before, limit }) {
+      const all = tables
+        .selectFrom('service_accounts')
+        .select(['id', 'name', 'scopes', 'create_time'])
+        .where('status', '<>', 'deleted');
+      const page =
+        before === undefined
+          ? all
+          : all.where(sql<boolean>`(create_time, id) < (${date(before.createTime)}, ${before.id}::uuid)`);
+      const rows = await page.orderBy('create_time', 'desc').orderBy('id', 'desc').limit(limit).execute();
+      return rows.map(({ id, name, scopes, create_time: createTime }) => ({
+        id,
+        name,
+        scopes,
+        createTime: time(createTime),
+      }));
+    },
+  };
+}
+
+/** The store over a connection or a transaction. */
+export function serviceApiKeyStore(tables: Kysely<Tables>): ServiceApiKeyStore {
+  const ofServices = () => tables.selectFrom('api_keys').where('owner_kind', '=', 'service');
+
+  return {
+    async countLive(accountId, now) {
+      const { count } = await ofServices()
+        .where('owner_id', '=', accountId)
+        .where(isLiveKeyAt(now))
+        .select((expression) => expression.fn.countAll<string>().as('count'))
+        .executeTakeFirstOrThrow();
+      return Number(count);
+    },
+
+    async listLive(accountIds, now) {
+      const rows = await ofServices()
+        .selectAll()
+        .where('owner_id', 'in', [...accountIds])
+        .where(isLiveKeyAt(now))
+        .orderBy('create_time', 'desc')
+        .orderBy('id', 'desc')
+        .execute();
+      return rows.map(toApiKey);
+    },
+
+    async hold(id) {
+      const row = await ofServices()
+        .selectAll()
+        .where('id', '=', id)
+        .where('revoke_time', 'is', null)
+        .forUpdate()
+        .executeTakeFirst();
+      return row === undefined ? undefined : toApiKey(row);
     },
   };
 }

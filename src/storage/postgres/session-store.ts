@@ -4,6 +4,7 @@ import type { Kysely, Selectable } from 'kysely';
 import { sql } from 'kysely';
 import type { SessionStore } from '../../domain/session/session-store.ts';
 import type { Session } from '../../domain/session/session.ts';
+import { appendParameters } from './audit-log.ts';
 import { endingOthers } from './end-other-sessions.ts';
 import { date, optionalTime, time } from './row-values.ts';
 import { rotation } from './session-rotation.ts';
@@ -31,6 +32,20 @@ type JoinedRow = SessionRow &
     readonly user_update_time: UserRow['update_time'];
     readonly user_last_login_time: UserRow['last_login_time'];
   };
+
+const INSERT_TEXT = `
+    insert into sessions (id, user_id, generation, uses_cookie, salt, scopes, epoch, device_name, ip_address, user_agent, amr, auth_time, create_time,
+      last_seen_time, expire_time, max_expire_time)
+    select $1::uuid, $2::uuid, $3::int, $4::boolean, $5::bytea, $6::text[], $7::int, $8::text, $9::text, $10::text, $11::text[], $12::timestamptz,
+      $13::timestamptz, $14::timestamptz, $15::timestamptz, $16::timestamptz`;
+
+const INSERT: Statement<never> = { name: 'session_insert', text: INSERT_TEXT };
+
+/** With its audit event, in one round trip. */
+const INSERT_WITH_EVENT: Statement<never> = {
+  name: 'session_insert_with_event',
+  text: `${INSERT_TEXT} from audit_append($17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)`,
+};
 
 /** The session with its owner. */
 export const FIND_WITH_USER: Statement<JoinedRow> = {
@@ -67,33 +82,33 @@ function toSession(row: SessionRow): Session {
   };
 }
 
+function columnsOf(session: Session): unknown[] {
+  return [
+    session.id,
+    session.userId,
+    session.generation,
+    session.usesCookie,
+    Buffer.from(session.salt),
+    session.scopes === undefined ? null : [...session.scopes],
+    session.epoch,
+    session.deviceName,
+    session.ipAddress,
+    session.userAgent,
+    [...session.amr],
+    date(session.authTime),
+    date(session.createTime),
+    date(session.lastSeenTime),
+    date(session.expireTime),
+    date(session.maxExpireTime),
+  ];
+}
+
 /** The store over a connection or a transaction. */
 export function sessionStore(tables: Kysely<Tables>, run: RunStatement): SessionStore {
   return {
-    async insert(session) {
-      await tables
-        .insertInto('sessions')
-        .values({
-          id: session.id,
-          user_id: session.userId,
-          generation: session.generation,
-          uses_cookie: session.usesCookie,
-          salt: Buffer.from(session.salt),
-          scopes: session.scopes === undefined ? null : [...session.scopes],
-          epoch: session.epoch,
-          device_name: session.deviceName,
-          ip_address: session.ipAddress,
-          user_agent: session.userAgent,
-          amr: [...session.amr],
-          auth_time: date(session.authTime),
-          create_time: date(session.createTime),
-          last_seen_time: date(session.lastSeenTime),
-          rotate_time: null,
-          expire_time: date(session.expireTime),
-          max_expire_time: date(session.maxExpireTime),
-          revoke_time: null,
-        })
-        .execute();
+    async insert(session, event) {
+      if (event === undefined) await run(INSERT, columnsOf(session));
+      else await run(INSERT_WITH_EVENT, [...columnsOf(session), ...appendParameters(event)]);
     },
 
     async findWithUser(id) {

@@ -7,7 +7,7 @@ import { date, time } from './row-values.ts';
 import type { Tables } from './rows.ts';
 
 const ALGORITHMS: readonly SigningAlgorithm[] = ['ES256', 'EdDSA', 'RS256'];
-const ROTATION_LOCK = 0x1a7c_4e12;
+const ROTATION_LOCK = 0x1a7c_4e20;
 
 /** The store over a connection or a transaction. */
 export function signingKeyStore(tables: Kysely<Tables>): SigningKeyStore {
@@ -23,11 +23,22 @@ export function signingKeyStore(tables: Kysely<Tables>): SigningKeyStore {
         activateTime: time(row.activate_time),
       }));
     },
+    async schedule() {
+      const rows = await tables.selectFrom('signing_keys').select(['kid', 'activate_time']).execute();
+      return rows.map((row) => ({ kid: row.kid, activateTime: time(row.activate_time) }));
+    },
     async insert(key) {
       await sql`
         insert into signing_keys (kid, algorithm, public_jwk, sealed_private_key, create_time, activate_time)
         values (${key.kid}, ${key.algorithm}, ${JSON.stringify(key.publicJwk)}::text::jsonb, ${Buffer.from(key.sealedPrivateKey)},
           ${date(key.createTime)}, ${date(key.activateTime)})`.execute(tables);
+    },
+    async setActivateTime(kid, activateTime) {
+      await tables
+        .updateTable('signing_keys')
+        .set({ activate_time: date(activateTime) })
+        .where('kid', '=', kid)
+        .execute();
     },
     async delete(kid) {
       await tables.deleteFrom('signing_keys').where('kid', '=', kid).execute();

@@ -9,6 +9,9 @@ import { accountDeletionStore } from './account-deletion-store.ts';
 import { actionTokenStore } from './action-token-store.ts';
 import { apiKeyStore } from './api-key-store.ts';
 import { auditLog, securityEventReader } from './audit-log.ts';
+import { auditNumbers } from './audit-numbers.ts';
+import { auditSearcher } from './audit-searcher.ts';
+import { auditTrail } from './audit-trail-store.ts';
 import { cleanupStore } from './cleanup-store.ts';
 import { credentialStore } from './credential-store.ts';
 import { emailStore } from './email-store.ts';
@@ -16,18 +19,26 @@ import { isRetryable, translateError } from './errors.ts';
 import { instanceStore, roleStore } from './instance-store.ts';
 import { knownDevices } from './known-devices.ts';
 import { lockoutStore } from './lockout-store.ts';
+import { managedUserStore } from './managed-user-store.ts';
 import { outbox, outboxQueue } from './outbox-store.ts';
 import { ownApiKeyStore } from './own-api-key-store.ts';
 import { profileStore } from './profile-store.ts';
+import { retentionStore } from './retention-store.ts';
 import { revocationStore } from './revocation-store.ts';
+import { roleEditor } from './role-editor.ts';
 import type { Database } from './connection.ts';
 import type { Tables } from './rows.ts';
 import type { RunStatement } from './statement.ts';
 import { statementsOver } from './statement.ts';
-import { serviceAccountStore } from './service-account-store.ts';
+import { sealingQueue, sealingStore } from './sealing-store.ts';
+import { sealedValueStore } from './sealed-value-store.ts';
+import { serviceAccountStore, serviceApiKeyStore } from './service-account-store.ts';
 import { sessionStore } from './session-store.ts';
 import { signingKeyStore } from './signing-key-store.ts';
+import { statsKeeper, statsStore } from './stats-store.ts';
 import { totpStore } from './totp-store.ts';
+import { userImportStore } from './user-import-store.ts';
+import { userDirectory } from './user-directory.ts';
 import { userStore } from './user-store.ts';
 
 /** Every store. */
@@ -38,15 +49,25 @@ const MAX_ATTEMPTS = 5;
 function bareStores(tables: Kysely<Tables>, run: RunStatement) {
   return {
     users: userStore(tables),
+    userImports: userImportStore(tables),
+    userDirectory: userDirectory(tables),
     sessions: sessionStore(tables, run),
     revocations: revocationStore(tables),
     roles: roleStore(tables),
+    roleEditor: roleEditor(tables),
     apiKeys: apiKeyStore(tables),
     ownApiKeys: ownApiKeyStore(tables),
     serviceAccounts: serviceAccountStore(tables),
+    serviceApiKeys: serviceApiKeyStore(tables),
     signingKeys: signingKeyStore(tables),
-    audit: auditLog(tables),
+    audit: auditLog(run),
     securityEvents: securityEventReader(tables),
+    auditSearcher: auditSearcher(tables),
+    auditNumbers: auditNumbers(tables),
+    sealing: sealingStore(tables),
+    sealingQueue: sealingQueue(tables),
+    retention: retentionStore(tables),
+    auditTrail: auditTrail(tables),
     actionTokens: actionTokenStore(tables),
     credentials: credentialStore(tables),
     emails: emailStore(tables),
@@ -54,12 +75,16 @@ function bareStores(tables: Kysely<Tables>, run: RunStatement) {
     totpFactors: totpStore(tables),
     knownDevices: knownDevices(tables),
     profiles: profileStore(tables),
+    managedUsers: managedUserStore(tables),
     accountDeletions: accountDeletionStore(tables),
     accountArchive: accountArchive(tables),
     outbox: outbox(tables),
     outboxQueue: outboxQueue(tables),
     cleanup: cleanupStore(tables),
+    stats: statsStore(tables),
+    statsKeeper: statsKeeper(tables),
     instance: instanceStore(tables),
+    sealedValues: sealedValueStore(tables),
   };
 }
 
@@ -68,15 +93,25 @@ export function openStores({ tables, run }: Pick<Database, 'tables' | 'run'>): S
   const stores = bareStores(tables, run);
   return {
     users: translating(stores.users),
+    userImports: translating(stores.userImports),
+    userDirectory: translating(stores.userDirectory),
     sessions: translating(stores.sessions),
     revocations: translating(stores.revocations),
     roles: translating(stores.roles),
+    roleEditor: translating(stores.roleEditor),
     apiKeys: translating(stores.apiKeys),
     ownApiKeys: translating(stores.ownApiKeys),
     serviceAccounts: translating(stores.serviceAccounts),
+    serviceApiKeys: translating(stores.serviceApiKeys),
     signingKeys: translating(stores.signingKeys),
     audit: translating(stores.audit),
     securityEvents: translating(stores.securityEvents),
+    auditSearcher: translating(stores.auditSearcher),
+    auditNumbers: translating(stores.auditNumbers),
+    sealing: translating(stores.sealing),
+    sealingQueue: translating(stores.sealingQueue),
+    retention: translating(stores.retention),
+    auditTrail: translating(stores.auditTrail),
     actionTokens: translating(stores.actionTokens),
     credentials: translating(stores.credentials),
     emails: translating(stores.emails),
@@ -84,12 +119,16 @@ export function openStores({ tables, run }: Pick<Database, 'tables' | 'run'>): S
     totpFactors: translating(stores.totpFactors),
     knownDevices: translating(stores.knownDevices),
     profiles: translating(stores.profiles),
+    managedUsers: translating(stores.managedUsers),
     accountDeletions: translating(stores.accountDeletions),
     accountArchive: translating(stores.accountArchive),
     outbox: translating(stores.outbox),
     outboxQueue: translating(stores.outboxQueue),
     cleanup: translating(stores.cleanup),
+    stats: translating(stores.stats),
+    statsKeeper: translating(stores.statsKeeper),
     instance: translating(stores.instance),
+    sealedValues: translating(stores.sealedValues),
   };
 }
 

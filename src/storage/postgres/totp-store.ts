@@ -10,6 +10,7 @@ import type { Tables } from './rows.ts';
 function toFactor(row: Selectable<Tables['totp_factors']>): TotpFactor {
   return {
     userId: row.user_id,
+    enrolment: row.enrolment,
     sealedSecret: row.sealed_secret,
     confirmTime: optionalTime(row.confirm_time),
     createTime: time(row.create_time),
@@ -19,12 +20,8 @@ function toFactor(row: Selectable<Tables['totp_factors']>): TotpFactor {
 
 /** The store over a connection or a transaction. */
 export function totpStore(tables: Kysely<Tables>): TotpStore {
-  // The secret is sealed with a nonce of its own: it tells this factor from one enrolled later.
-  const thisFactor = ({ userId, sealedSecret }: TotpFactor) =>
-    tables
-      .updateTable('totp_factors')
-      .where('user_id', '=', userId)
-      .where('sealed_secret', '=', Buffer.from(sealedSecret));
+  const thisFactor = ({ userId, enrolment }: TotpFactor) =>
+    tables.updateTable('totp_factors').where('user_id', '=', userId).where('enrolment', '=', enrolment);
 
   return {
     async find(userId) {
@@ -38,9 +35,9 @@ export function totpStore(tables: Kysely<Tables>): TotpStore {
 
     async insertPending({ userId, sealedSecret, createTime }) {
       const { rows } = await sql`
-        insert into totp_factors as f (user_id, sealed_secret, create_time)
-        values (${userId}, ${Buffer.from(sealedSecret)}, ${date(createTime)})
-        on conflict (user_id) do update set sealed_secret = excluded.sealed_secret, create_time = excluded.create_time
+        insert into totp_factors as f (user_id, enrolment, sealed_secret, create_time)
+        values (${userId}, gen_random_uuid(), ${Buffer.from(sealedSecret)}, ${date(createTime)})
+        on conflict (user_id) do update set enrolment = excluded.enrolment, sealed_secret = excluded.sealed_secret, create_time = excluded.create_time
         where f.confirm_time is null
         returning user_id`.execute(tables);
       return rows.length === 1;

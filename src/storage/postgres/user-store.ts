@@ -13,7 +13,9 @@ export type UserRow = Selectable<Tables['users']>;
 const STATUSES: readonly UserStatus[] = ['active', 'suspended', 'deleted'];
 
 /** The account of a row. An unknown status counts as suspended (fail closed). */
-export function toUser(row: Omit<UserRow, 'email_key' | 'username_key' | 'password_hash'>): User {
+export function toUser(
+  row: Omit<UserRow, 'email_key' | 'username_key' | 'password_hash' | 'external_id' | 'suspension_reason'>,
+): User {
   return {
     id: row.id,
     email: row.email,

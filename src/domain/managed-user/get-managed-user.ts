@@ -1,0 +1,26 @@
+// GetUser: an account as administrators see it.
+
+import type { Clock } from '../clock.ts';
+import { DomainError } from '../errors.ts';
+import type { LockoutStore } from '../lockout/lockout-store.ts';
+import { lockoutKey } from '../lockout/lockout.ts';
+import type { ManagedUser, ManagedUserStore } from './managed-user-store.ts';
+
+export type GetManagedUserDeps = {
+  readonly managedUsers: Pick<ManagedUserStore, 'find'>;
+  readonly lockouts: Pick<LockoutStore, 'lockedUntil'>;
+  readonly clock: Clock;
+};
+
+/** The account, and until when failed logins lock it. Errors: USER_NOT_FOUND, also for a deleted one; STORAGE_UNAVAILABLE. */
+export async function getManagedUser(
+  deps: GetManagedUserDeps,
+  id: string,
+): Promise<ManagedUser & { readonly lockedUntil: number | undefined }> {
+  const [found, lockedUntil] = await Promise.all([
+    deps.managedUsers.find(id),
+    deps.lockouts.lockedUntil(lockoutKey({ id }, ''), deps.clock.now()),
+  ]);
+  if (found === undefined) throw new DomainError('USER_NOT_FOUND', 'There is no such account.');
+  return { ...found, lockedUntil };
+}

@@ -1,0 +1,49 @@
+// CreateServiceAccount: makes a program known.
+
+import type { Actor } from '../access/authority.ts';
+import { requireHolds } from '../access/authority.ts';
+import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
+import type { AuditedDeps } from '../audit/audited.ts';
+import { audited } from '../audit/audited.ts';
+import { auditEvent } from '../audit/record.ts';
+import { DomainError } from '../errors.ts';
+import { holdActor } from '../managed-user/act-upon.ts';
+import type { ManagedUserStore } from '../managed-user/managed-user-store.ts';
+import type { ServiceAccount, ServiceAccountStore } from './service-account.ts';
+
+export type CreateServiceAccountDeps = AuditedDeps<{
+  readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
+  readonly serviceAccounts: Pick<ServiceAccountStore, 'insert'>;
+  readonly audit: AuditLog;
+}>;
+
+export type CreateServiceAccountInput = {
+  readonly actor: Actor;
+  readonly name: string;
+  readonly scopes: readonly string[];
+  readonly origin: CallOrigin;
+};
+
+/** A new account, without keys. Errors: INSUFFICIENT_SCOPE (a scope that the actor lacks), NAME_TAKEN, CONFLICT, STORAGE_UNAVAILABLE. */
+export function createServiceAccount(
+  deps: CreateServiceAccountDeps,
+  input: CreateServiceAccountInput,
+): Promise<ServiceAccount> {
+  const { actor, name, scopes, origin } = input;
+  const act = {
+    kind: 'service_account.create',
+    ...(actor.id === undefined ? {} : { actorId: actor.id }),
+    origin,
+    details: { name, scopes: scopes.join(' ') },
+  } as const;
+  return audited(deps, act, async (stores) => {
+    await holdActor(stores, actor);
+    requireHolds(actor, scopes);
+    const account = { id: deps.newId(), name, scopes, createTime: deps.clock.now() };
+    if (!(await stores.serviceAccounts.insert(account))) {
+      throw new DomainError('NAME_TAKEN', 'Another service account has this name.');
+    }
+    await stores.audit.append(auditEvent(deps, { ...act, outcome: 'success', targetId: account.id }));
+    return { ...account, apiKeys: [] };
+  });
+}

@@ -1,0 +1,150 @@
+// What the fields of other systems are here, beyond what the samples show.
+
+import { describe, expect, it } from 'vitest';
+import { fromAuth0 } from '../../src/cli/import/from-auth0.ts';
+import { fromFirebase, readHashConfig } from '../../src/cli/import/from-firebase.ts';
+import { fromKeycloak } from '../../src/cli/import/from-keycloak.ts';
+import { fromLatchkey } from '../../src/cli/import/from-latchkey.ts';
+import { fromSupabase } from '../../src/cli/import/from-supabase.ts';
+import type { ReadUser } from '../../src/cli/import/mapping.ts';
+
+function userBy(read: ReadUser, json: unknown) {
+  const found = read(json);
+  if ('violations' in found) throw new Error(JSON.stringify(found.violations));
+  return found.user;
+}
+
+function fieldsRefused(read: ReadUser, json: unknown): readonly string[] {
+  const found = read(json);
+  return 'violations' in found ? found.violations.map(({ field }) => field) : [];
+}
+
+const ALL = [fromLatchkey, fromKeycloak, fromAuth0, fromFirebase(undefined), fromSupabase];
+
+it.each(ALL)('what is no object of theirs is refused (%#)', (read) => {
+  for (const json of [null, 1, 'x', [], true]) expect(read(json)).toHaveProperty('violations');
+});
+
+describe('our own form', () => {
+  it('has its fields in either spelling, and null for absent', () => {
+    const named = {
+      externalId: 'a',
+      email: 'a@example.com',
+      fullName: 'A',
+      createTime: '2020-01-01T00:00:00Z',
+    };
+    const snake = {
+      external_id: 'a',
+      email: 'a@example.com',
+      full_name: 'A',
+      create_time: '2020-01-01T00:00:00Z',
+    };
+    expect(userBy(fromLatchkey, named)).toEqual(
+      userBy(fromLatchkey, { ...snake, role: null, suspended: null }),
+    );
+    expect(userBy(fromLatchkey, named)).toMatchObject({ createTime: Date.UTC(2020, 0, 1), role: '' });
+  });
+  it('refuses what it does not know', () => {
+    expect(fieldsRefused(fromLatchkey, { externalId: 'a', email: 'b', password: 'c' })).toHaveLength(1);
+    expect(fieldsRefused(fromLatchkey, { externalId: 1, email: null })).toEqual(['externalId', 'email']);
+  });
+  it('leaves a time that is none for the check', () => {
+    expect(userBy(fromLatchkey, { externalId: 'a', email: 'b', createTime: 'soon' }).createTime).toBeNaN();
+  });
+});
+
+describe('Keycloak', () => {
+  const credential = (algorithm: string) => ({
+    type: 'password',
+    secretData: JSON.stringify({ value: 'a2V5', salt: 'c2FsdA==' }),
+    credentialData: JSON.stringify({ algorithm, hashIterations: 5, additionalParameters: {} }),
+  });
+  const hashOf = (...credentials: readonly unknown[]) =>
+    userBy(fromKeycloak, { id: 'a', credentials }).passwordHash;
+  it('names an algorithm that is none of ours, for the check to refuse', () => {
+    expect(hashOf(credential('hmac-md5'))).toBe('hmac-md5');
+    expect(hashOf(credential('pbkdf2-md5'))).toBe('pbkdf2-md5');
+  });
+  it('takes the password among other credentials', () => {
+    expect(hashOf({ type: 'otp' }, credential('pbkdf2'))).toBe('$pbkdf2$i=5,l=3$c2FsdA$a2V5');
+    expect(hashOf(credential('argon2'))).toBe('$argon2id$v=19$m=7168,t=5,p=1$c2FsdA$a2V5');
+  });
+  it('refuses the accounts of services, and credentials that it cannot read', () => {
+    expect(fieldsRefused(fromKeycloak, { id: 'a', serviceAccountClientId: 'b' })).toEqual([
+      'serviceAccountClientId',
+    ]);
+    const broken = [{ type: 'password', secretData: '{', credentialData: '{}' }];
+    expect(fieldsRefused(fromKeycloak, { id: 'a', credentials: broken })).toEqual(['credentials']);
+  });
+  it('leaves out a user name that is none here', () => {
+    expect(userBy(fromKeycloak, { id: 'a', username: 'a@example.com' }).username).toBe('');
+    expect(userBy(fromKeycloak, { id: 'a', username: 'ada' }).username).toBe('ada');
+  });
+});
+
+describe('Auth0', () => {
+  it('knows a person by one id in both exports', () => {
+    expect(userBy(fromAuth0, { _id: { $oid: '5f' } }).externalId).toBe('auth0|5f');
+    expect(userBy(fromAuth0, { user_id: 'auth0|5f' }).externalId).toBe('auth0|5f');
+    expect(userBy(fromAuth0, {}).externalId).toBe('');
+  });
+  it('names a custom hash that is none of ours, for the check to refuse', () => {
+    const custom = { algorithm: 'md5', hash: { value: '5f4dcc3b5aa765d61d8327deb882cf99' } };
+    expect(userBy(fromAuth0, { user_id: 'a', custom_password_hash: custom }).passwordHash).toBe('md5');
+  });
+  it('reads times in either form', () => {
+    expect(userBy(fromAuth0, { created_at: { $date: '2020-01-01T00:00:00Z' } }).createTime).toBe(
+      userBy(fromAuth0, { created_at: '2020-01-01T00:00:00Z' }).createTime,
+    );
+  });
+});
+
+describe('Firebase', () => {
+  const TEXT =
+    'hash_config {\n  algorithm: SCRYPT,\n  base64_signer_key: YS1i_w==,\n  base64_salt_separator: Bw==,\n  rounds: 8,\n  mem_cost: 14,\n}';
+  const JSON_TEXT =
+    '{"base64_signer_key":"YS1i/w==","base64_salt_separator":"Bw==","rounds":8,"mem_cost":14}';
+  it('reads the parameters as the console shows them, and as JSON', () => {
+    expect(readHashConfig(TEXT)).toEqual(readHashConfig(JSON_TEXT));
+    expect(readHashConfig(TEXT).base64_signer_key).toBe('YS1i/w==');
+  });
+  it('says which parameter is missing or wrong, and not what it is', () => {
+    const change = (from: string, to: string) => () => readHashConfig(TEXT.replace(from, to));
+    expect(change('rounds: 8', '')).toThrow(/rounds/);
+    expect(change('mem_cost: 14', 'mem_cost: many')).toThrow(/mem_cost/);
+    expect(change('YS1i_w==', 'my$ecret')).toThrow(/^(?!.*ecret).*base64_signer_key/);
+  });
+  it('refuses a hash without parameters, and nobody else', () => {
+    const read = fromFirebase(undefined);
+    expect(fieldsRefused(read, { localId: 'a', passwordHash: 'YQ==' })).toEqual(['passwordHash']);
+    expect(userBy(read, { localId: 'a', email: 'a@example.com', createdAt: '1580000000000' })).toMatchObject({
+      passwordHash: '',
+      createTime: 1_580_000_000_000,
+    });
+  });
+});
+
+describe('Supabase', () => {
+  it('refuses whoever was deleted there', () => {
+    expect(fieldsRefused(fromSupabase, { id: 'a', deleted_at: '2024-01-01T00:00:00Z' })).toEqual([
+      'deleted_at',
+    ]);
+  });
+  it('lets in again whose ban has passed', () => {
+    const suspended = (until: string | null) =>
+      userBy(fromSupabase, { id: 'a', banned_until: until }).suspended;
+    expect([
+      suspended(null),
+      suspended('2001-01-01T00:00:00+00:00'),
+      suspended('2999-01-01T00:00:00+00:00'),
+    ]).toEqual([false, false, true]);
+  });
+  it('takes a name that is a text, and no other', () => {
+    const name = (data: unknown) => userBy(fromSupabase, { id: 'a', raw_user_meta_data: data }).fullName;
+    expect([name({ full_name: 5, name: 'A' }), name({ full_name: 'B', name: 'A' }), name(null)]).toEqual([
+      'A',
+      'B',
+      '',
+    ]);
+  });
+});
