@@ -1,13 +1,18 @@
 // `npm run bench [-- --json] [-- name …]`: measures ratios in one run, and prints them. Benchmarks are not tests: nothing here fails.
 
+import { benchAudit } from './audit.ts';
+import { benchCleanup } from './cleanup.ts';
+import { benchDirectory } from './directory.ts';
 import { benchEnumeration } from './enumeration.ts';
 import { benchFlood } from './flood.ts';
+import { benchImport } from './import.ts';
 import { benchLogin } from './login.ts';
 import { benchScale } from './scale.ts';
 import { benchSessions } from './sessions.ts';
 import { benchRefresh } from './refresh.ts';
 import type { Figure } from './report.ts';
 import { print } from './report.ts';
+import { benchStats } from './stats.ts';
 import { benchStart } from './start.ts';
 import { benchValidate } from './validate.ts';
 
@@ -20,6 +25,11 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   scale: benchScale,
   sessions: benchSessions,
   flood: benchFlood,
+  stats: benchStats,
+  cleanup: benchCleanup,
+  audit: benchAudit,
+  directory: benchDirectory,
+  import: benchImport,
 };
 
 const asJson = process.argv.includes('--json');

@@ -23,14 +23,15 @@ const CONCURRENCY = 128;
 const ROUNDS = 40;
 const WARM_UP_ROUNDS = 5;
 
-type Chain = { readonly sessionId: string; refreshToken: string };
+/** A session by its current refresh token. */
+export type Chain = { readonly sessionId: string; refreshToken: string };
 
 export async function benchRefresh(): Promise<Figure[]> {
   const postgres = await startPrivatePostgres({ durable: true });
   const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url });
   try {
-    const ours = await openChains(node);
-    const bareIds = (await openChains(node)).map((chain) => chain.sessionId);
+    const ours = await openChains(node, SESSIONS);
+    const bareIds = (await openChains(node, SESSIONS)).map((chain) => chain.sessionId);
     const caller = openCaller(node.grpc);
     const refreshRates: number[] = [];
     const bareRates: number[] = [];
@@ -72,12 +73,13 @@ export async function benchRefresh(): Promise<Figure[]> {
   }
 }
 
-async function openChains(node: NodeUnderLoad): Promise<Chain[]> {
+/** Logs somebody new in, so many times. */
+export async function openChains(node: NodeUnderLoad, count: number): Promise<Chain[]> {
   const auth = createClient(AuthService, createGrpcTransport({ baseUrl: `http://${node.grpc}` }));
   const identifier = `${crypto.randomUUID()}@example.com`;
   await auth.register({ email: identifier, password: GOOD_PASSWORD, fullName: 'Bench' });
   const chains: Chain[] = [];
-  await inParallel(SESSIONS, CONCURRENCY, async () => {
+  await inParallel(count, CONCURRENCY, async () => {
     const { outcome } = await auth.login({ identifier, password: GOOD_PASSWORD });
     if (outcome.case === 'tokens')
       chains.push({ sessionId: outcome.value.sessionId, refreshToken: outcome.value.refreshToken });
@@ -85,7 +87,8 @@ async function openChains(node: NodeUnderLoad): Promise<Chain[]> {
   return chains;
 }
 
-async function refresh(caller: Caller, chain: Chain | undefined): Promise<void> {
+/** Refreshes the session. */
+export async function refresh(caller: Caller, chain: Chain | undefined): Promise<void> {
   if (chain === undefined) throw new Error('a session is missing');
   const request = toBinary(
     RefreshTokenRequestSchema,

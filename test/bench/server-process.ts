@@ -6,6 +6,7 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { hash } from 'argon2';
 import { Pool } from 'pg';
 import { z } from 'zod';
+import { totalOf } from '../../src/jobs/cleanup.ts';
 import { ROTATE } from '../../src/storage/postgres/session-rotation.ts';
 import { GOOD_PASSWORD, startTestService } from '../support/service.ts';
 import { inParallel } from './load.ts';
@@ -15,6 +16,8 @@ export type Question =
   | { readonly ask: 'cpu' }
   /** The most memory that was resident since the last time that this was asked, in bytes. */
   | { readonly ask: 'peak-rss' }
+  /** One run of the cleanup job; how many rows it took away. */
+  | { readonly ask: 'clean' }
   | { readonly ask: 'hash'; readonly total: number; readonly concurrency: number }
   | {
       readonly ask: 'statements';
@@ -23,7 +26,7 @@ export type Question =
       readonly isPrepared: boolean;
     };
 
-/** CPU microseconds so far, bytes, or the seconds that the work took. */
+/** CPU microseconds so far, bytes, rows, or the seconds that the work took. */
 export type Answer = { readonly value: number };
 
 const variables = z.record(z.string(), z.string()).parse(JSON.parse(process.argv[2] ?? '{}'));
@@ -51,6 +54,7 @@ async function answer(question: Question): Promise<number> {
     return user + system;
   }
   if (question.ask === 'peak-rss') return peakRss();
+  if (question.ask === 'clean') return totalOf((await service.app.cleaner.run()).counts);
   if (question.ask === 'hash') {
     const {
       ARGON2_MEMORY_KIB: memoryCost,

@@ -1,0 +1,148 @@
+// Whether operators find accounts among a million as they do among few: the deepest page of each order against the first, and searches by text.
+
+import { createClient } from '@connectrpc/connect';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { createGrpcTransport } from '@connectrpc/connect-node';
+import { AdminService, UserOrder } from '../../gen/latchkey/v1/admin_service_pb.ts';
+import type { ListUsersRequestSchema } from '../../gen/latchkey/v1/admin_service_pb.ts';
+import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
+import { startPrivatePostgres } from '../support/private-postgres.ts';
+import { bearer, GOOD_PASSWORD } from '../support/service.ts';
+import { withDatabase } from './accounts.ts';
+import { startNodeUnderLoad } from './node-under-load.ts';
+import type { Figure } from './report.ts';
+import { median, quantile } from './report.ts';
+
+const ACCOUNTS = Number(process.env['LATCHKEY_BENCH_USERS'] ?? 1_000_000);
+const ROUNDS = 40;
+const WARM_UP = 10;
+
+type Request = MessageInitShape<typeof ListUsersRequestSchema>;
+type List = (
+  request: Request,
+) => Promise<{ readonly count: number; readonly next: string; readonly ms: number }>;
+
+const ORDERS = {
+  newest: UserOrder.CREATE_TIME_DESC,
+  oldest: UserOrder.CREATE_TIME_ASC,
+  address: UserOrder.EMAIL_ASC,
+  address_backwards: UserOrder.EMAIL_DESC,
+} as const;
+
+const FILTERS: Readonly<Record<string, Request['filters']>> = {
+  all: undefined,
+  role: { roles: ['moderator'] },
+  unverified: { emailVerified: false },
+};
+
+/** What is sought, by how many accounts match; `far` is the oldest hundredth alone. */
+const TEXTS = {
+  none: ['no-such-person', 'xqzxqz', 'nobody@nowhere'],
+  rare: ['person-777.', 'person-12345@', 'PERSON-19999'],
+  middling: ['Fewsome', 'Someone', 'Rather'],
+  common: ['example.com', 'person', 'Ada'],
+  short: ['p', 'ad', 'zz'],
+  far: ['Founder'],
+} as const;
+
+export async function benchDirectory(): Promise<Figure[]> {
+  const postgres = await startPrivatePostgres({ durable: true });
+  const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url });
+  try {
+    const transport = createGrpcTransport({ baseUrl: `http://${node.grpc}` });
+    const auth = createClient(AuthService, transport);
+    await auth.register({ email: 'operator@example.com', password: GOOD_PASSWORD, fullName: 'Operator' });
+    console.error(`seeding ${ACCOUNTS} accounts by insert … select`);
+    await withDatabase(postgres.url, async (client) => {
+      await client.query(`update users set role = 'admin' where email_key = 'operator@example.com'`);
+      await client.query(SEED, [ACCOUNTS]);
+      await client.query('vacuum analyze users');
+      await client.query('checkpoint');
+    });
+    const { outcome } = await auth.login({ identifier: 'operator@example.com', password: GOOD_PASSWORD });
+    if (outcome.case !== 'tokens') throw new Error('login gave no tokens');
+    const options = bearer(outcome.value.accessToken);
+    const admin = createClient(AdminService, transport);
+    const list: List = async (request) => {
+      const start = performance.now();
+      const { users, nextPageToken } = await admin.listUsers(request, options);
+      return { count: users.length, next: nextPageToken, ms: performance.now() - start };
+    };
+    return [...(await depthFigures(list)), ...(await searchFigures(list))];
+  } finally {
+    node.stop();
+    await postgres.stop();
+  }
+}
+
+// One of a hundred is a moderator, one of ten unverified; addresses lie in another order than the times.
+const SEED = `
+  insert into users (id, email, email_key, username, username_key, full_name, password_hash, role, status, email_verified, mfa_enabled,
+    create_time, update_time)
+  select gen_random_uuid(), name || '@example.com', name || '@example.com', name, name,
+    (array['Ada', 'Grace', 'Edsger', 'Barbara'])[1 + n % 4] || ' ' || initcap(substr(md5(n::text), 1, 6))
+      || case when n % 1000 = 7 then ' Fewsome' when n % 300 = 8 then ' Someone' when n % 100 = 9 then ' Rather' else '' end
+      || case when n <= $1 / 100 then ' Founder' else '' end,
+    null, case when n % 100 = 3 then 'moderator' else 'user' end, case when n % 200 = 5 then 'suspended' else 'active' end, n % 10 <> 1,
+    n % 50 = 2, now() - ($1 - n) * interval '20 seconds', now()
+  from (select n, 'person-' || reverse(n::text) || '.' || n as name from generate_series(1, $1::int) n) numbered`;
+
+async function depthFigures(list: List): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  for (const [orderName, order] of Object.entries(ORDERS)) {
+    for (const [filterName, filters] of Object.entries(FILTERS)) {
+      const request = { order, pageSize: 50, ...(filters === undefined ? {} : { filters }) };
+      const deepest = await deepestToken(list, request);
+      const first: number[] = [];
+      const last: number[] = [];
+      for (let round = 0; round < ROUNDS + WARM_UP; round += 1) {
+        const near = (await list(request)).ms;
+        const far = (await list({ ...request, pageToken: deepest })).ms;
+        if (round < WARM_UP) continue;
+        first.push(near);
+        last.push(far);
+      }
+      const name = `list-users-depth-${orderName}-${filterName}`;
+      figures.push({ name, value: median(last) / median(first), unit: 'ratio', goal: '' });
+    }
+  }
+  const value = Math.max(...figures.map((figure) => figure.value));
+  return [{ name: 'list-users-depth', value, unit: 'ratio', goal: '≤ 1.5' }, ...figures];
+}
+
+// Of the last full page. Goes there by pages of a thousand: the token is not bound to their size.
+async function deepestToken(list: List, request: Request): Promise<string> {
+  let token = '';
+  let before = '';
+  for (;;) {
+    const { next, count } = await list({ ...request, pageSize: 1_000, pageToken: token });
+    if (next === '') return count >= 50 ? token : before;
+    before = token;
+    token = next;
+  }
+}
+
+async function searchFigures(list: List): Promise<Figure[]> {
+  const times: number[] = [];
+  const figures: Figure[] = [];
+  for (const [kind, texts] of Object.entries(TEXTS)) {
+    const own: number[] = [];
+    for (let round = 0; round < ROUNDS; round += 1) {
+      for (const query of texts)
+        for (const order of Object.values(ORDERS)) {
+          const { ms } = await list({ query, order });
+          if (round >= WARM_UP / 5) own.push(ms);
+        }
+    }
+    times.push(...own);
+    figures.push(
+      { name: `list-users-search-${kind}-p50`, value: quantile(own, 0.5), unit: 'ms', goal: '' },
+      { name: `list-users-search-${kind}-p95`, value: quantile(own, 0.95), unit: 'ms', goal: '' },
+    );
+  }
+  return [
+    { name: 'list-users-search', value: quantile(times, 0.95), unit: 'ms, p95', goal: '≤ 100' },
+    { name: 'list-users-search-p50', value: quantile(times, 0.5), unit: 'ms', goal: '' },
+    ...figures,
+  ];
+}
