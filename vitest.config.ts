@@ -1,10 +1,11 @@
-// How the tests run: `unit` needs nothing, `services` gets one Postgres and one Redis for the whole run.
+// How the tests run: `unit` needs no server, `services` gets one Postgres and one Redis for the whole run.
 import { configDefaults, defineConfig } from 'vitest/config';
 
 // Folders whose tests touch neither a database nor Redis.
 const unit = ['architecture', 'breach', 'cli', 'console', 'crypto', 'domain', 'mail', 'rpc', 'verifier'].map(
   (folder) => `test/${folder}/**/*.test.ts`,
 );
+const warmStarts = 'test/support/warm-starts.ts';
 const exclude = [...configDefaults.exclude, 'test/bench/**'];
 
 export default defineConfig({
@@ -16,14 +17,14 @@ export default defineConfig({
     teardownTimeout: 30_000,
     passWithNoTests: false,
     projects: [
-      { extends: true, test: { name: 'unit', include: unit, exclude } },
+      { extends: true, test: { name: 'unit', include: unit, exclude, globalSetup: [warmStarts] } },
       {
         extends: true,
         test: {
           name: 'services',
           include: ['test/**/*.test.ts'],
           exclude: [...exclude, ...unit],
-          globalSetup: ['test/support/global-setup.ts'],
+          globalSetup: [warmStarts, 'test/support/global-setup.ts'],
         },
       },
     ],

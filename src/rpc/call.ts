@@ -49,7 +49,7 @@ export class Call {
   readonly #setting: CallSetting;
   #requestId: string | undefined;
   #controller: AbortController | undefined;
-  #isAborted = false;
+  #abortReason: unknown;
 
   constructor(method: DescMethod, transport: Transport, setting: CallSetting) {
     this.method = method;
@@ -120,16 +120,16 @@ export class Call {
     if (this.#controller === undefined) {
       const controller = new AbortController();
       this.#controller = controller;
-      if (this.#isAborted) controller.abort(GONE);
+      if (this.#abortReason !== undefined) controller.abort(this.#abortReason);
       this.transport.onCancelled(() => controller.abort(GONE));
     }
     return this.#controller.signal;
   }
 
-  /** Tells the work behind `signal` to stop, also when it looks only later. */
-  abort(): void {
-    this.#isAborted = true;
-    this.#controller?.abort(GONE);
+  /** Tells the work behind `signal` to stop and why, also when it looks only later. */
+  abort(reason: unknown = GONE): void {
+    this.#abortReason ??= reason;
+    this.#controller?.abort(reason);
   }
 
   /** The caller of a guarded method. Errors: TOKEN_MISSING, which only a method without a guard can meet. */

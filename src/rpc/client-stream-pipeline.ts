@@ -9,8 +9,8 @@ import type { StreamPipelineDeps } from './stream-life.ts';
 import { StreamLife } from './stream-life.ts';
 
 /**
- * A handler that is asked by a stream. Whatever ends the call early ends its iteration, by the error that the caller is told; what it has
- * under way then goes on to the end of its step.
+ * A handler that is asked by a stream. Whatever ends the call early ends its iteration, by the error that tells why; what it has under way goes
+ * on to the end of its step, and then the caller is told what the handler made of it.
  */
 export type ClientStreamHandler = (requests: AsyncIterable<Message>, call: Call) => Promise<Message>;
 
@@ -38,20 +38,15 @@ export function serveClientStream(
     const call = new Call(method, transport, deps);
     const startTime = deps.clock.now();
     const life = new StreamLife(deps, rule, call, () => undefined);
-    const work = async () => {
-      await life.begin();
-      return handler(requestsOf(life, messages), call);
-    };
-    const response = work();
-    // Until the work itself has ended, also when its caller no longer waits.
     const leave = deps.activeCalls.enter();
-    response.then(leave, leave);
     try {
-      return succeeded(deps, call, startTime, await life.unlessEnding(response));
+      await life.begin();
+      return succeeded(deps, call, startTime, await handler(requestsOf(life, messages), call));
     } catch (error) {
       return failed(deps, call, startTime, error);
     } finally {
       life.close();
+      leave();
     }
   };
 }

@@ -76,20 +76,20 @@ export class StreamLife {
     if (this.#ending !== undefined) return;
     this.#ending = error instanceof Error ? error : new Error(String(error));
     for (const reject of this.#waiting) reject(this.#ending);
-    this.#stop();
+    this.#stop(this.#ending);
   }
 
   /** Notes that there is nothing more to come, and gives its place free. */
   close(): void {
     if (this.#ending === undefined) {
       this.#ending = new DomainError('CALL_CANCELLED', 'The stream has ended.');
-      this.#stop();
+      this.#stop(this.#ending);
     }
     this.#release();
   }
 
-  #stop(): void {
-    this.call.abort();
+  #stop(reason: Error): void {
+    this.call.abort(reason);
     this.#onEnd();
   }
 }

@@ -155,6 +155,17 @@ describeOnEveryDatabase('prepareMail', (open) => {
     expect(await tokensOf(user.id)).toHaveLength(1);
   });
 
+  it('an e-mail change that was asked for by a credential that has ended since is dropped', async () => {
+    const found = await db.stores.users.findById(user.id);
+    const asked = (version: number) =>
+      prepare({ template: 'email_change', userId: user.id, version, origin: ORIGIN }, 'free@example.org');
+    const version = found?.tokenVersion ?? Number.NaN;
+    expect((await asked(version))?.letter.template).toBe('email_change');
+    await db.stores.users.raiseEpochs(user.id, NOW);
+    expect(await asked(version)).toBeUndefined();
+    expect((await asked(version + 1))?.letter.template).toBe('email_change');
+  });
+
   it('two accounts that want each other’s address at once: both owners are told, nobody gets a link', async () => {
     const other = sampleUser();
     await db.stores.users.insert(other);

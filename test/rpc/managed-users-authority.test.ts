@@ -1,6 +1,6 @@
 // Who may do what to whom: every changing call, by an actor of every kind, upon an account of every role.
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { issueApiKey } from '../support/forged-tokens.ts';
 import { eventually } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -277,4 +277,39 @@ it('a role that has been changed a moment ago grants what it grants now', async 
   const userId = await target('user');
   const call = admin().setUserRole({ userId, role: 'fresh' }, actor('admin').options);
   expect(await endingOf(call)).toBe('INSUFFICIENT_SCOPE roles:write');
+});
+
+describe('an actor whose own role has been narrowed a moment ago', () => {
+  const both = ['users:write', 'service_accounts:write', 'roles:write', 'crates:lift'];
+  const setScopes = (scopes: string[]) =>
+    tables().updateTable('roles').set({ scopes }).where('name', '=', 'foreman').execute();
+  let foreman: Actor;
+  beforeAll(async () => {
+    await tables()
+      .insertInto('roles')
+      .values([
+        { name: 'foreman', inherits: 'user', scopes: both, built_in: false },
+        { name: 'lifter', inherits: 'user', scopes: ['crates:lift'], built_in: false },
+      ])
+      .execute();
+    await eventually(() => service.app.roleDirectory.grantedBy('foreman').has('crates:lift'));
+    foreman = await member(service, 'actor-foreman', 'foreman');
+  });
+  afterEach(() => setScopes(both));
+
+  const HAND_OUTS: Readonly<Record<string, (options: Options) => Promise<unknown>>> = {
+    CreateUser: (options) =>
+      admin().createUser({ email: 'lifter@example.com', fullName: 'A', role: 'lifter' }, options),
+    SetUserRole: async (options) =>
+      admin().setUserRole({ userId: await target('user'), role: 'lifter' }, options),
+    UpsertRole: (options) => admin().upsertRole({ role: { name: 'l2', scopes: ['crates:lift'] } }, options),
+    DeleteRole: (options) => admin().deleteRole({ name: 'lifter' }, options),
+    CreateServiceAccount: (options) =>
+      admin().createServiceAccount({ name: 'crane', scopes: ['crates:lift'] }, options),
+  };
+  it.each(Object.entries(HAND_OUTS))('hands out by %s what it grants now', async (_name, call) => {
+    await eventually(() => service.app.roleDirectory.grantedBy('foreman').has('crates:lift'));
+    await setScopes(both.slice(0, -1));
+    expect(await endingOf(call(foreman.options))).toBe('INSUFFICIENT_SCOPE crates:lift');
+  });
 });

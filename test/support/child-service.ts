@@ -1,11 +1,14 @@
 // Runs the real command line as a process of its own, in a folder of its own.
 
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { openDataDir } from '../../src/data-dir.ts';
 import { eventually } from './eventually.ts';
+import { copyTemplate } from './warm-starts.ts';
 
 /** A process of latchkey. */
 export type Child = {
@@ -72,11 +75,16 @@ export function runLatchkey(
   };
 }
 
-/** Starts `latchkey serve` and waits until it says that it is ready. Errors: when it ends before. */
+/**
+ * Starts `latchkey serve` and waits until it says that it is ready; an embedded one on a folder without a database finds one with the schema.
+ * Errors: when it ends before.
+ */
 export async function serveChild(
   folder: string,
   variables: Readonly<Record<string, string>> = {},
 ): Promise<ServingChild> {
+  if (variables['LATCHKEY_DATABASE_URL'] === undefined)
+    await spareInitialising(variables['LATCHKEY_DATA_DIR'] ?? join(folder, '.latchkey'));
   const child = runLatchkey(folder, ['serve'], variables);
   let hasEnded = false;
   void child.exit.then(() => {
@@ -88,6 +96,14 @@ export async function serveChild(
   });
   if ('failed' in ready) throw new Error(`latchkey serve ended: ${ready.failed}`);
   return { ...child, grpcAddress: ready.grpc, httpUrl: ready.http };
+}
+
+async function spareInitialising(path: string): Promise<void> {
+  if (existsSync(join(path, 'postgres'))) return;
+  const dataDir = await openDataDir(path);
+  await dataDir.masterKeys();
+  await copyTemplate(dataDir.databaseDir);
+  await dataDir.release();
 }
 
 /** Ends it, by force when it does not end by itself. */

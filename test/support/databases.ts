@@ -5,6 +5,7 @@ import { afterAll, describe } from 'vitest';
 import { openDatabase, type Database } from '../../src/storage/postgres/connection.ts';
 import { openStores, openTransactions, type Stores } from '../../src/storage/postgres/stores.ts';
 import type { Transact } from '../../src/domain/transactions.ts';
+import { openEmbedded } from './warm-starts.ts';
 import { createTestDatabase, describeWithPostgres, templateDatabase } from './services.ts';
 
 /** A migrated database of the test's own. */
@@ -39,8 +40,7 @@ export function openServerDatabase(url: string): Promise<Database> {
 
 /** The embedded database in memory, migrated; the caller closes it. */
 export async function openEmbeddedStores(): Promise<TestStores> {
-  const database = await openDatabase({ dataDir: 'memory://' });
-  await database.migrate();
+  const database = await openEmbedded();
   return storesOver(database);
 }
 

@@ -22,8 +22,8 @@ import { MasterKey } from '../../src/crypto/master-key.ts';
 import type { BootstrapSecrets } from '../../src/domain/instance/bootstrap.ts';
 import type { RunningService } from '../../src/service.ts';
 import { startService } from '../../src/service.ts';
-import { openDatabase } from '../../src/storage/postgres/connection.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
+import { openEmbedded } from './warm-starts.ts';
 
 /** The protocols that every RPC is served by. */
 export const PROTOCOLS = ['grpc', 'grpc-web', 'connect'] as const;
@@ -82,7 +82,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   const storage =
     config.DATABASE_URL === undefined
       ? {
-          database: await openDatabase({ dataDir: 'memory://' }),
+          database: await openEmbedded(),
           dataDir: undefined,
           keyring: new Keyring(new MasterKey(config.MASTER_KEY ?? randomBytes(32))),
         }

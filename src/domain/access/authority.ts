@@ -37,6 +37,13 @@ export function actorOf({ subjectId, kind, role, scopes, version }: Principal): 
   return { id: subjectId, role, scopes, ...(kind === 'user' ? { version } : {}) };
 }
 
+/** The actor with what their role still grants of their scopes: it may have been changed since the call was let in. */
+export function stillHolding({ roleDirectory }: AuthorityDeps, actor: Actor): Actor {
+  if (actor.id === undefined || actor.role === '') return actor;
+  const granted = roleDirectory.grantedBy(actor.role);
+  return { ...actor, scopes: actor.scopes.filter((scope) => granted.has(scope)) };
+}
+
 /** Those of `scopes` that the actor does not hold. The supreme role holds all, where its whole power stands on the credential. */
 export function scopesLacking(actor: Actor, scopes: Iterable<string>): readonly string[] {
   if (holdsEverything(actor)) return [];

@@ -7,14 +7,14 @@ import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
 import { holdActor } from '../managed-user/act-upon.ts';
 import type { ManagedUserStore } from '../managed-user/managed-user-store.ts';
-import { requireHolds } from './authority.ts';
+import { requireHolds, stillHolding } from './authority.ts';
 import type { RefreshRolesDeps } from './refresh-roles.ts';
 import { refreshRoles } from './refresh-roles.ts';
 import type { RoleCaller } from './role-act.ts';
 import { roleAct } from './role-act.ts';
 import type { RoleEditor } from './role-store.ts';
 import { requireMayTouch, roleNotFound, roleProtected } from './role-rules.ts';
-import { effectiveScopes } from './role.ts';
+import { effectiveScopes, RoleDirectory } from './role.ts';
 import type { Role } from './role.ts';
 
 type DeleteStores = {
@@ -41,7 +41,10 @@ export async function deleteRole(deps: DeleteRoleDeps, input: DeleteRoleInput): 
     if (role === undefined) throw roleNotFound(name);
     requireMayTouch(actor, name);
     if (role.builtIn) throw roleProtected(`${name} is built in: every installation has it.`);
-    requireHolds(actor, effectiveScopes(role, roles));
+    requireHolds(
+      stillHolding({ roleDirectory: RoleDirectory.of(roles) }, actor),
+      effectiveScopes(role, roles),
+    );
     requireNoHeir(name, roles);
     requireNoUser(name, await roleEditor.holdUsersOf(name));
     await roleEditor.delete(name);

@@ -42,6 +42,13 @@ export class RoleDirectory {
   #begun = 0;
   #taken = 0;
 
+  /** The directory of these roles. */
+  static of(roles: readonly Role[]): RoleDirectory {
+    const directory = new RoleDirectory();
+    directory.replace(roles);
+    return directory;
+  }
+
   /** Raised whenever some role grants something else than before. */
   get version(): number {
     return this.#version;

@@ -7,6 +7,7 @@ import { auditEvent } from '../audit/record.ts';
 import { validationFailed } from '../errors.ts';
 import { holdActor } from '../managed-user/act-upon.ts';
 import type { ManagedUserStore } from '../managed-user/managed-user-store.ts';
+import { stillHolding } from './authority.ts';
 import type { RoleReport } from './list-roles.ts';
 import { reportOf } from './list-roles.ts';
 import type { RefreshRolesDeps } from './refresh-roles.ts';
@@ -22,6 +23,7 @@ import {
   requireMayTouch,
 } from './role-rules.ts';
 import type { Role } from './role.ts';
+import { RoleDirectory } from './role.ts';
 
 type UpsertStores = {
   readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
@@ -51,7 +53,8 @@ export async function upsertRole(deps: UpsertRoleDeps, input: UpsertRoleInput): 
     requireMayTouch(actor, role.name);
     requireGoodParent(role, before);
     requireKeepsBuiltIn(role);
-    requireAuthorityOverChange(actor, role.name, before, after);
+    const editor = stillHolding({ roleDirectory: RoleDirectory.of(before) }, actor);
+    requireAuthorityOverChange(editor, role.name, before, after);
     requireRoom(after);
     await roleEditor.upsert(role);
     const details = detailsOf(old, role);

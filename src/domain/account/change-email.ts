@@ -26,6 +26,8 @@ export type StartEmailChangeDeps = Stamp & {
 
 export type StartEmailChangeInput = {
   readonly userId: string;
+  /** The epoch of the caller's credential: once that has ended, so has what it asked for. */
+  readonly version: number;
   readonly newEmail: EmailAddress;
   readonly origin: CallOrigin;
 };
@@ -36,7 +38,7 @@ export type StartEmailChangeInput = {
  */
 export async function startEmailChange(
   deps: StartEmailChangeDeps,
-  { userId, newEmail, origin }: StartEmailChangeInput,
+  { userId, version, newEmail, origin }: StartEmailChangeInput,
 ): Promise<void> {
   const user = await getUser(deps, userId);
   if (emailKey(user.email) === newEmail.key) {
@@ -50,7 +52,7 @@ export async function startEmailChange(
     await audit.append(
       auditEvent(deps, { kind: 'account.email_change_request', outcome: 'success', origin, ...account }),
     );
-    const letter = { template: 'email_change', userId, origin } as const;
+    const letter = { template: 'email_change', userId, version, origin } as const;
     await outbox.enqueue({ id: deps.newId(), to: newEmail.text, letter, createTime: deps.clock.now() });
   });
 }

@@ -16,7 +16,13 @@ export type LinkLetter =
   /** Carries a link that sets a new password in the place of one that an administrator has taken away. */
   | { readonly template: 'forced_password_reset'; readonly userId: string }
   /** Goes to the new address and carries a link; to an address that is taken goes a word to its owner instead. */
-  | { readonly template: 'email_change'; readonly userId: string; readonly origin: CallOrigin };
+  | {
+      readonly template: 'email_change';
+      readonly userId: string;
+      /** The epoch of the credential that asked; a letter of the version before does not tell. */
+      readonly version?: number;
+      readonly origin: CallOrigin;
+    };
 
 /** Letters that say what they say from the start. */
 export type PlainLetter =

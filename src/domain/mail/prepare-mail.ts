@@ -127,11 +127,13 @@ async function prepareEmailChange(
   deps: PrepareMailDeps,
   stores: PrepareStores,
   mail: LeasedMail,
-  { userId, origin }: Letter<'email_change'>,
+  { userId, version, origin }: Letter<'email_change'>,
 ): Promise<Addressed | undefined> {
   const user = await stores.emails.holdById(userId);
   const key = emailKey(mail.to);
   if (user?.status !== 'active' || emailKey(user.email) === key) return undefined;
+  // Whoever asked has been shut out meanwhile.
+  if (version !== undefined && version !== user.tokenVersion) return undefined;
   // Not held: two that want each other's address would wait for each other.
   const owner = await stores.emails.findByKey(key);
   if (owner === undefined) {

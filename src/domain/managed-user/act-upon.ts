@@ -1,7 +1,7 @@
 // An act of one person upon the account of another: who acts and who is acted upon stand still while it is decided and done.
 
 import type { Actor } from '../access/authority.ts';
-import { requireAuthorityOver } from '../access/authority.ts';
+import { requireAuthorityOver, stillHolding } from '../access/authority.ts';
 import type { RoleStore } from '../access/role.ts';
 import { RoleDirectory } from '../access/role.ts';
 import type { User } from '../account/user.ts';
@@ -41,15 +41,19 @@ export type ActStores = {
 
 export type ActDeps<Stores extends ActStores> = AuditedDeps<Stores> & AnnounceDeps;
 
-/** The account, held, and what its role and every other grants at this moment. */
-export type Held = { readonly target: User; readonly roleDirectory: Pick<RoleDirectory, 'grantedBy'> };
+/** The account, held, who acts upon it, and what every role grants at this moment. */
+export type Held = {
+  readonly target: User;
+  readonly actor: Actor;
+  readonly roleDirectory: Pick<RoleDirectory, 'grantedBy'>;
+};
 
 /** What an act comes to, and what of it all nodes must know after the commit. */
 export type Done<Result> = { readonly result: Result; readonly ended?: readonly Revocation[] };
 
 /**
- * Runs `work` in one transaction, once it is settled there that the actor may act upon the account: no other call changes either of them, or
- * takes the actor's authority away, before this one is done. `work` writes the event of its success itself; a refusal is audited here. That some
+ * Runs `work` in one transaction, once it is settled there that the actor may act upon the account: no other call changes either of the two
+ * before this one is done, and what their roles grant is read there. `work` writes the event of its success itself; a refusal is audited here. That some
  * active account has the supreme role follows: whoever acts upon a super_admin is another one, and still active.
  * Errors: those of `work`, USER_NOT_FOUND, ROLE_PROTECTED (one's own account, a super_admin by somebody else), INSUFFICIENT_SCOPE, TOKEN_REVOKED
  * (the actor's own credentials were ended meanwhile), CONFLICT, STORAGE_UNAVAILABLE.
@@ -63,8 +67,9 @@ export async function actUpon<Stores extends ActStores, Result>(
     if (act.mayBeOwn !== true && act.actor.id === act.userId) throw ownAccount();
     const target = await holdBoth(stores, act);
     const roleDirectory = await rolesNow(stores);
-    requireAuthorityOver({ roleDirectory }, act.actor, target.role);
-    return work(stores, { target, roleDirectory });
+    const actor = stillHolding({ roleDirectory }, act.actor);
+    requireAuthorityOver({ roleDirectory }, actor, target.role);
+    return work(stores, { target, actor, roleDirectory });
   });
   await announce(deps, ended);
   return result;
@@ -82,11 +87,18 @@ export async function holdActor(stores: Pick<ActStores, 'managedUsers'>, actor: 
   requireStanding(await stores.managedUsers.hold(id, 'together'), actor);
 }
 
+/** As `holdActor`, and the actor with what their role still grants. */
+export async function actorNow(
+  stores: Pick<ActStores, 'managedUsers' | 'roles'>,
+  actor: Actor,
+): Promise<Actor> {
+  await holdActor(stores, actor);
+  return stillHolding({ roleDirectory: await rolesNow(stores) }, actor);
+}
+
 /** What the roles grant now: the directory in memory may be a second behind. */
 export async function rolesNow(stores: Pick<ActStores, 'roles'>): Promise<RoleDirectory> {
-  const roleDirectory = new RoleDirectory();
-  roleDirectory.replace(await stores.roles.list());
-  return roleDirectory;
+  return RoleDirectory.of(await stores.roles.list());
 }
 
 /** ROLE_PROTECTED for what nobody does to their own account here. */

@@ -25,10 +25,10 @@ export type SetUserRoleInput = ActInput & { readonly role: string };
  * STORAGE_UNAVAILABLE.
  */
 export async function setUserRole(deps: ChangeRoleDeps, input: SetUserRoleInput): Promise<User> {
-  const { actor, role } = input;
+  const { role } = input;
   const act: Act = { ...input, kind: 'account.role_change', details: { to: role } };
   return actUpon(deps, act, async (stores: RoleStores, held) => {
-    requireMayGrant(held, actor, role);
+    requireMayGrant(held, held.actor, role);
     if (!(await stores.managedUsers.holdRole(role))) throw roleNotFound();
     return changeRole(deps, stores, { ...act, details: { from: held.target.role, to: role } }, held, role);
   });

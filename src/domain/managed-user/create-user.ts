@@ -1,7 +1,7 @@
 // CreateUser: an account that its owner takes over by an invitation.
 
 import type { Actor } from '../access/authority.ts';
-import { requireMayGrant } from '../access/authority.ts';
+import { requireMayGrant, stillHolding } from '../access/authority.ts';
 import type { EmailAddress } from '../account/email-address.ts';
 import type { NewUser, UserStore } from '../account/user-store.ts';
 import { openedAccount } from '../account/user-store.ts';
@@ -45,7 +45,8 @@ export async function createUser(deps: CreateUserDeps, input: CreateUserInput): 
   const act = { kind: 'account.create', ...who, origin, details: { role } } as const;
   return audited(deps, act, async (stores: CreateStores) => {
     await holdActor(stores, actor);
-    requireMayGrant({ roleDirectory: await rolesNow(stores) }, actor, role);
+    const roleDirectory = await rolesNow(stores);
+    requireMayGrant({ roleDirectory }, stillHolding({ roleDirectory }, actor), role);
     if (!(await stores.managedUsers.holdRole(role))) throw roleNotFound();
     const made = newAccount(deps, input);
     const outcome = await stores.users.insert(made);

@@ -2,17 +2,19 @@
 
 import type { Actor } from '../access/authority.ts';
 import { requireHolds } from '../access/authority.ts';
+import type { RoleStore } from '../access/role.ts';
 import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { AuditedDeps } from '../audit/audited.ts';
 import { audited } from '../audit/audited.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
-import { holdActor } from '../managed-user/act-upon.ts';
+import { actorNow } from '../managed-user/act-upon.ts';
 import type { ManagedUserStore } from '../managed-user/managed-user-store.ts';
 import type { ServiceAccount, ServiceAccountStore } from './service-account.ts';
 
 export type CreateServiceAccountDeps = AuditedDeps<{
   readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
+  readonly roles: Pick<RoleStore, 'list'>;
   readonly serviceAccounts: Pick<ServiceAccountStore, 'insert'>;
   readonly audit: AuditLog;
 }>;
@@ -37,8 +39,8 @@ export function createServiceAccount(
     details: { name, scopes: scopes.join(' ') },
   } as const;
   return audited(deps, act, async (stores) => {
-    await holdActor(stores, actor);
-    requireHolds(actor, scopes);
+    const holder = await actorNow(stores, actor);
+    requireHolds(holder, scopes);
     const account = { id: deps.newId(), name, scopes, createTime: deps.clock.now() };
     if (!(await stores.serviceAccounts.insert(account))) {
       throw new DomainError('NAME_TAKEN', 'Another service account has this name.');

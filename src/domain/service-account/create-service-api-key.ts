@@ -2,6 +2,7 @@
 
 import type { Actor } from '../access/authority.ts';
 import { requireHolds } from '../access/authority.ts';
+import type { RoleStore } from '../access/role.ts';
 import type { ApiKeyStore } from '../api-key/api-key.ts';
 import { MAX_LIVE_KEYS } from '../api-key/key-rules.ts';
 import type { CreatedApiKey, MakeApiKeyDeps } from '../api-key/make-api-key.ts';
@@ -10,13 +11,14 @@ import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { AuditedDeps } from '../audit/audited.ts';
 import { audited } from '../audit/audited.ts';
 import { DomainError } from '../errors.ts';
-import { holdActor } from '../managed-user/act-upon.ts';
+import { actorNow } from '../managed-user/act-upon.ts';
 import type { ManagedUserStore } from '../managed-user/managed-user-store.ts';
 import type { ServiceAccountStore, ServiceApiKeyStore } from './service-account.ts';
 import { serviceAccountNotFound } from './service-account.ts';
 
 type CreateKeyStores = {
   readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
+  readonly roles: Pick<RoleStore, 'list'>;
   readonly serviceAccounts: Pick<ServiceAccountStore, 'hold'>;
   readonly serviceApiKeys: Pick<ServiceApiKeyStore, 'countLive'>;
   readonly apiKeys: Pick<ApiKeyStore, 'insert'>;
@@ -52,12 +54,12 @@ export function createServiceApiKey(
     details: { service_account: serviceAccountId, scopes: input.scopes.join(' ') },
   } as const;
   return audited(deps, act, async (stores) => {
-    await holdActor(stores, actor);
+    const holder = await actorNow(stores, actor);
     const accountScopes = await stores.serviceAccounts.hold(serviceAccountId);
     if (accountScopes === undefined) throw serviceAccountNotFound();
     const scopes = input.scopes.length === 0 ? accountScopes : input.scopes;
     requireWithin(accountScopes, scopes);
-    requireHolds(actor, scopes);
+    requireHolds(holder, scopes);
     const now = deps.clock.now();
     if ((await stores.serviceApiKeys.countLive(serviceAccountId, now)) >= MAX_LIVE_KEYS) throw noRoom();
     return makeApiKey(

@@ -2,6 +2,7 @@
 
 import type { Actor } from '../access/authority.ts';
 import { requireHolds } from '../access/authority.ts';
+import type { RoleStore } from '../access/role.ts';
 import type { ApiKeyStore } from '../api-key/api-key.ts';
 import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { AuditedDeps } from '../audit/audited.ts';
@@ -13,12 +14,13 @@ import { announce } from '../revocation/announce.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import { revocation } from '../revocation/revocation.ts';
 import type { TokenPolicy } from '../token/access-token.ts';
-import { holdActor } from '../managed-user/act-upon.ts';
+import { actorNow } from '../managed-user/act-upon.ts';
 import type { ManagedUserStore } from '../managed-user/managed-user-store.ts';
 import type { ServiceApiKeyStore } from './service-account.ts';
 
 type RevokeStores = {
   readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
+  readonly roles: Pick<RoleStore, 'list'>;
   readonly serviceApiKeys: Pick<ServiceApiKeyStore, 'hold'>;
   readonly apiKeys: Pick<ApiKeyStore, 'revoke'>;
   readonly revocations: Pick<RevocationStore, 'insert'>;
@@ -51,12 +53,12 @@ export async function revokeServiceApiKey(
     origin,
   } as const;
   await audited(deps, act, async (stores) => {
-    await holdActor(stores, actor);
+    const holder = await actorNow(stores, actor);
     const key = await stores.serviceApiKeys.hold(apiKeyId);
     if (key === undefined) {
       throw new DomainError('API_KEY_NOT_FOUND', 'No service account has a live API key with this id.');
     }
-    requireHolds(actor, key.scopes);
+    requireHolds(holder, key.scopes);
     await stores.apiKeys.revoke(apiKeyId, now);
     await stores.revocations.insert(revoked);
     const details = { service_account: key.ownerId };

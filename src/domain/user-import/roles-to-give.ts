@@ -1,7 +1,7 @@
 // Which roles an importer may give, by the roles as they are stored now.
 
 import type { Actor } from '../access/authority.ts';
-import { requireMayGrant } from '../access/authority.ts';
+import { requireMayGrant, stillHolding } from '../access/authority.ts';
 import type { Role } from '../access/role.ts';
 import { RoleDirectory } from '../access/role.ts';
 import type { ErrorReason } from '../errors.ts';
@@ -15,10 +15,10 @@ export type MayGive = (role: string) => RoleRefusal | undefined;
 
 /** Looks at each role once. Reasons: ROLE_NOT_FOUND, and those of `requireMayGrant`. */
 export function rolesToGive(actor: Actor, roles: readonly Role[]): MayGive {
-  const roleDirectory = new RoleDirectory();
-  roleDirectory.replace(roles);
+  const roleDirectory = RoleDirectory.of(roles);
+  const giver = stillHolding({ roleDirectory }, actor);
   const refusals = new Map(
-    roles.map(({ name }) => [name, refusalOf(() => requireMayGrant({ roleDirectory }, actor, name))]),
+    roles.map(({ name }) => [name, refusalOf(() => requireMayGrant({ roleDirectory }, giver, name))]),
   );
   return (role) => (refusals.has(role) ? refusals.get(role) : NO_SUCH_ROLE);
 }

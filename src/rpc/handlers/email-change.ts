@@ -23,12 +23,12 @@ export function emailChangeHandlers(
 ): Pick<ServiceHandlers<typeof UserService>, 'startEmailChange' | 'confirmEmailChange'> {
   return {
     async startEmailChange(request, call) {
-      const { subjectId: userId } = call.requirePrincipal();
+      const { subjectId: userId, version } = call.requirePrincipal();
       const reader = new RequestReader();
       const newEmail = reader.email(deps.parseAddress, 'new_email', request.newEmail);
       reader.finish();
       const limited = { ...deps, rateLimiter: call.noting(deps.rateLimiter) };
-      await startEmailChange(limited, { userId, newEmail, origin: call.origin });
+      await startEmailChange(limited, { userId, version, newEmail, origin: call.origin });
       return create(StartEmailChangeResponseSchema);
     },
 

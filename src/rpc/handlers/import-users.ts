@@ -57,8 +57,13 @@ export function importUsersHandlers(
 
 // Asked for each batch: what the credential carries may have changed meanwhile, or the call may be over.
 function actorNow(call: Call) {
-  if (call.signal.aborted) throw new DomainError('CALL_CANCELLED', 'The call has ended.');
+  const { aborted, reason } = call.signal;
+  if (aborted) throw reason instanceof DomainError ? reason : callEnded();
   return actorOf(call.requirePrincipal());
+}
+
+function callEnded(): DomainError {
+  return new DomainError('CALL_CANCELLED', 'The call has ended.');
 }
 
 async function* batchesOf(requests: AsyncIterable<ImportUsersRequest>): AsyncGenerator<Batch> {
