@@ -214,7 +214,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     expect(await countUsers()).toBe(before + 1);
   });
 
-  it('is refused in the middle when its credential is revoked', async () => {
+  it('is refused in the middle when its credential is revoked, and says how far it came', async () => {
     const other = await member(service, `revoked-${protocol}`, 'admin');
     const before = await countUsers();
     const afterwards = Promise.withResolvers<void>();
@@ -227,11 +227,15 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     }
     const refusal = await refusalOf(importing(protocol, requests(), other));
     await afterwards.promise;
-    expect(refusal).toMatchObject({ code: 'Unauthenticated', reason: 'TOKEN_REVOKED' });
+    expect(refusal).toMatchObject({
+      code: 'Unauthenticated',
+      reason: 'TOKEN_REVOKED',
+      metadata: { items_taken: '1' },
+    });
     expect(await countUsers()).toBe(before + 1);
   });
 
-  it('is refused while it is silent when its credential is revoked', async () => {
+  it('is refused while it is silent when its credential is revoked, and says how far it came', async () => {
     const other = await member(service, `silent-${protocol}`, 'admin');
     const { promise, resolve } = Promise.withResolvers<void>();
     async function* requests() {
@@ -241,7 +245,11 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     }
     const refusal = await refusalOf(importing(protocol, requests(), other));
     resolve();
-    expect(refusal).toMatchObject({ code: 'Unauthenticated', reason: 'TOKEN_REVOKED' });
+    expect(refusal).toMatchObject({
+      code: 'Unauthenticated',
+      reason: 'TOKEN_REVOKED',
+      metadata: { items_taken: '1' },
+    });
   });
 
   it('leaves nothing behind when its caller goes in the middle, and keeps what came before', async () => {

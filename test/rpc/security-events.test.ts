@@ -95,6 +95,9 @@ describe('security events', () => {
   });
 });
 
+/** With another character at its beginning: at the end some spell no bits of their own. */
+const edited = (token: string) => `${token.startsWith('A') ? 'B' : 'A'}${token.slice(1)}`;
+
 describe.each(PROTOCOLS)('pages over %s', (protocol) => {
   it('of events and of keys go on where the last one ended, for their owner and their list alone', async () => {
     const owner = bearer((await signUp(service, `pages-${protocol}`)).accessToken);
@@ -126,9 +129,9 @@ describe.each(PROTOCOLS)('pages over %s', (protocol) => {
     const { nextPageToken: ofKeys } = await user.listApiKeys({ pageSize: 1 }, owner);
     const { nextPageToken: ofEvents } = await user.listSecurityEvents({ pageSize: 1 }, owner);
     const refused = { code: 'InvalidArgument', fields: ['page_token'] };
-    for (const pageToken of [ofEvents, 'x', `${ofKeys}A`, `${ofKeys.slice(0, -2)}AA`, `${ofKeys}=`])
+    for (const pageToken of [ofEvents, 'x', `${ofKeys}A`, edited(ofKeys), `${ofKeys}=`])
       expect(await refusalOf(user.listApiKeys({ pageToken }, owner))).toMatchObject(refused);
-    for (const pageToken of [ofKeys, 'x', `${ofEvents.slice(0, -2)}AA`])
+    for (const pageToken of [ofKeys, 'x', edited(ofEvents)])
       expect(await refusalOf(user.listSecurityEvents({ pageToken }, owner))).toMatchObject(refused);
     expect(await refusalOf(user.listApiKeys({ pageToken: ofKeys }, other))).toMatchObject(refused);
     expect(await refusalOf(user.listSecurityEvents({ pageToken: ofEvents }, other))).toMatchObject(refused);

@@ -57,8 +57,8 @@ export function importUsersHandlers(
 
 // Asked for each batch: what the credential carries may have changed meanwhile, or the call may be over.
 function actorNow(call: Call) {
-  const { aborted, reason } = call.signal;
-  if (aborted) throw reason instanceof DomainError ? reason : callEnded();
+  const { signal } = call;
+  if (signal.aborted) throw signal.reason instanceof DomainError ? signal.reason : callEnded();
   return actorOf(call.requirePrincipal());
 }
 
