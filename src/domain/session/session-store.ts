@@ -59,7 +59,7 @@ export type EndOthers = {
 };
 
 export type SessionStore = {
-  /** Writes a new session, and with it, in the same round trip, the audit event that tells of it. */
+  /** Writes a new session, and with it, in the same round trip, the new audit event that tells of it. */
   insert(session: Session, event?: AuditEvent): Promise<void>;
   /** The session with its owner, also when it is dead; undefined when there is none. One round trip. */
   findWithUser(id: string): Promise<{ readonly session: Session; readonly user: User } | undefined>;

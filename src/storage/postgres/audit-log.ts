@@ -18,13 +18,13 @@ const APPEND: Statement<never> = {
 export function auditLog(run: RunStatement): AuditLog {
   return {
     async append(event) {
-      await run(APPEND, appendParameters(event));
+      await run(APPEND, eventParameters(event));
     },
   };
 }
 
-/** What the function audit_append of the database takes, in its order. */
-export function appendParameters(event: AuditEvent): unknown[] {
+/** The columns of an event, in the order of the function audit_append of the database. */
+export function eventParameters(event: AuditEvent): unknown[] {
   const { origin, details } = event;
   return [
     event.id,

@@ -20,21 +20,17 @@ type FoundRow = { readonly [Column in keyof Row]: Row[Column] | null } & {
 /** A search whose concepts have become the kinds that there are. */
 type Walk = Omit<AuditSearch, 'filter'> & { readonly filter: AuditFilter };
 
-/** An index to walk: its column, and the values to walk through. By actor there are two: what they did to their own account is found by that. */
+/** An index to walk: its column, and the values to walk through. */
 type Track =
   | { readonly by: 'time' }
   | { readonly by: 'request_id'; readonly value: string }
   | {
-      readonly by: 'kind' | 'target_id' | 'account_id';
+      readonly by: 'kind' | 'actor_id' | 'target_id' | 'account_id';
       readonly values: readonly string[];
-    }
-  | { readonly by: 'actor_id'; readonly value: string };
+    };
 
 /** How far apart the events on each track lie is judged by so many. */
 const SAMPLE = 500;
-
-/** What an account's id looks like; other actors' may be any text. */
-const ACCOUNT_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The searcher over a connection. */
 export function auditSearcher(tables: Kysely<Tables>): AuditSearcher {
@@ -97,7 +93,7 @@ function tracksOf({ requestId, targetId, accountId, actorId, kinds }: AuditFilte
   if (targetId !== undefined) tracks.push({ by: 'target_id', values: [targetId] });
   if (accountId !== undefined) tracks.push({ by: 'account_id', values: [accountId] });
   if (kinds.length > 0) tracks.push({ by: 'kind', values: kinds });
-  if (actorId !== undefined) tracks.push({ by: 'actor_id', value: actorId });
+  if (actorId !== undefined) tracks.push({ by: 'actor_id', values: [actorId] });
   return tracks;
 }
 
@@ -135,36 +131,15 @@ function alongTrack(walk: Walk, track: Track, limit: number): RawBuilder<unknown
   if (track.by === 'time') return sql`select * from audit_events where ${inTime} ${end}`;
   if (track.by === 'request_id')
     return sql`select * from audit_events where request_id = ${track.value} and ${inTime} ${end}`;
-  if (track.by === 'actor_id')
-    return sql`select * from (${byActor(walk, track.value, limit)}) as event ${end}`;
-  return sql`${alongValues(walk, track.by, track.values, limit, inTime)} ${end}`;
-}
-
-// The index by actor leaves out what somebody does to their own account.
-function byActor(walk: Walk, actorId: string, limit: number): RawBuilder<unknown> {
-  const inTime = timeConditions(walk);
-  const ofOthers = sql`${inTime} and actor_id is distinct from account_id::text`;
-  const upon = alongValues(walk, 'actor_id', [actorId], limit, ofOthers);
-  if (!ACCOUNT_ID.test(actorId)) return upon;
-  return sql`${upon} union all ${alongValues(walk, 'account_id', [actorId], limit, inTime)}`;
-}
-
-function alongValues(
-  walk: Walk,
-  by: 'kind' | 'actor_id' | 'target_id' | 'account_id',
-  values: readonly string[],
-  limit: number,
-  conditions: RawBuilder<unknown>,
-): RawBuilder<unknown> {
-  const column = sql.ref(by);
-  const direction = directionOf(walk);
-  const type = by === 'account_id' ? sql`uuid` : sql`text`;
+  const column = sql.ref(track.by);
+  const type = track.by === 'account_id' ? sql`uuid` : sql`text`;
   // The indexes are by value up and by time down.
   const valueDirection = walk.order === 'newest_first' ? sql`asc` : sql`desc`;
   return sql`
-    select event.* from unnest(${[...values]}::${type}[]) as track (value) cross join lateral (
-      select * from audit_events where ${column} >= track.value and ${column} <= track.value and ${conditions}
-      order by ${column} ${valueDirection}, time ${direction}, id ${direction} limit ${limit}) as event`;
+    select event.* from unnest(${[...track.values]}::${type}[]) as track (value) cross join lateral (
+      select * from audit_events where ${column} >= track.value and ${column} <= track.value and ${inTime}
+      order by ${column} ${valueDirection}, time ${direction}, id ${direction} limit ${limit}) as event
+    ${end}`;
 }
 
 function directionOf({ order }: Walk): RawBuilder<unknown> {
@@ -202,7 +177,6 @@ function conditionsOf(filter: AuditFilter): RawBuilder<unknown> {
 
 /** Whether every event on the track within the times matches. */
 function isWholeFilter(filter: AuditFilter, track: Track): boolean {
-  if (track.by === 'actor_id') return false;
   const others = tracksOf(filter).filter(({ by }) => by !== track.by);
   return others.length === 0 && filter.outcome === undefined;
 }

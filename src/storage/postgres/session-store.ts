@@ -4,7 +4,7 @@ import type { Kysely, Selectable } from 'kysely';
 import { sql } from 'kysely';
 import type { SessionStore } from '../../domain/session/session-store.ts';
 import type { Session } from '../../domain/session/session.ts';
-import { appendParameters } from './audit-log.ts';
+import { eventParameters } from './audit-log.ts';
 import { endingOthers } from './end-other-sessions.ts';
 import { date, optionalTime, time } from './row-values.ts';
 import { rotation } from './session-rotation.ts';
@@ -41,10 +41,15 @@ const INSERT_TEXT = `
 
 const INSERT: Statement<never> = { name: 'session_insert', text: INSERT_TEXT };
 
-/** With its audit event, in one round trip. */
+/** With its audit event, in one round trip. The event is new, so that the log need not be asked for it, which takes longer than writing it. */
 const INSERT_WITH_EVENT: Statement<never> = {
   name: 'session_insert_with_event',
-  text: `${INSERT_TEXT} from audit_append($17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)`,
+  text: `
+    with event as (
+      insert into audit_events (id, time, kind, outcome, reason, account_id, actor_id, target_id, ip_address, user_agent, request_id, details)
+      values ($17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)),
+    queued as (insert into audit_queue (event_id, event_time) values ($17, $18))
+    ${INSERT_TEXT}`,
 };
 
 /** The session with its owner. */
@@ -108,7 +113,7 @@ export function sessionStore(tables: Kysely<Tables>, run: RunStatement): Session
   return {
     async insert(session, event) {
       if (event === undefined) await run(INSERT, columnsOf(session));
-      else await run(INSERT_WITH_EVENT, [...columnsOf(session), ...appendParameters(event)]);
+      else await run(INSERT_WITH_EVENT, [...columnsOf(session), ...eventParameters(event)]);
     },
 
     async findWithUser(id) {

@@ -47,10 +47,7 @@ export class AuditSchema extends Migration {
     this.addSql(`create table audit_events_default partition of audit_events default`);
     // Events without an account, an actor or a target stand in these too: to write one down takes as long, whether an account was found or not (CWE-208).
     this.addSql(`create index audit_events_by_account on audit_events (account_id, time desc, id desc)`);
-    // What somebody does to their own account stands in the index by account: a login is spared a third entry in the order of people.
-    this.addSql(`
-      create index audit_events_by_actor on audit_events (actor_id, time desc, id desc)
-      where actor_id is not null and actor_id is distinct from account_id::text`);
+    this.addSql(`create index audit_events_by_actor on audit_events (actor_id, time desc, id desc)`);
     this.addSql(`create index audit_events_by_target on audit_events (target_id, time desc, id desc)`);
     this.addSql(`create index audit_events_by_kind on audit_events (kind, time desc, id desc)`);
     this.addSql(`create index audit_events_by_request on audit_events using hash (request_id)`);
