@@ -89,7 +89,7 @@ export class AuditSchema extends Migration {
       )`);
   }
 
-  // A function, as the server keeps the plans of what it does: to plan an insert into a partitioned table takes longer than the insert.
+  // A function, as the server keeps the plans of what it does: to plan ON CONFLICT on a partitioned table takes longer than the insert.
   private createAppend(): void {
     this.addSql(`
       create function audit_append(uuid, timestamptz, text, text, text, uuid, text, text, text, text, text, jsonb) returns void
