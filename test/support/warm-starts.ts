@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { inject } from 'vitest';
 import type { TestProject } from 'vitest/node';
 import type { Database } from '../../src/storage/postgres/connection.ts';
@@ -26,7 +26,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await database.migrate();
   await database.close();
   // Inherited by the processes of the test files, and by what they start.
-  process.env['NODE_COMPILE_CACHE'] ??= join(folder, 'compiled');
+  process.env['NODE_COMPILE_CACHE'] ??= resolve('node_modules/.cache/latchkey-tests');
   project.provide('embeddedDatabases', folder);
   return () => rm(folder, { recursive: true, force: true });
 }
