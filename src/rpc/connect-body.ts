@@ -3,7 +3,11 @@
 
 import type { ContextKey } from '@connectrpc/connect';
 import { Code, ConnectError } from '@connectrpc/connect';
-import type { UniversalHandler, UniversalServerRequest } from '@connectrpc/connect/protocol';
+import type {
+  UniversalHandler,
+  UniversalHandlerFn,
+  UniversalServerRequest,
+} from '@connectrpc/connect/protocol';
 
 /** A request that nobody has decoded. */
 export type SetAsideBody = { readonly format: 'binary' | 'json'; readonly bytes: Uint8Array };
@@ -25,7 +29,11 @@ export function settingBodyAside(
   key: ContextKey<SetAsideBody | undefined>,
   maxBytes: number,
 ): UniversalHandler {
-  const serve = async (request: UniversalServerRequest) => handler(await setAside(request, key, maxBytes));
+  return inPlaceOf(handler, async (request) => handler(await setAside(request, key, maxBytes)));
+}
+
+/** `serve`, for the requests that `handler` is for. */
+export function inPlaceOf(handler: UniversalHandler, serve: UniversalHandlerFn): UniversalHandler {
   const { protocolNames, service, method, requestPath, allowedMethods, supportedContentType } = handler;
   return Object.assign(serve, {
     protocolNames,

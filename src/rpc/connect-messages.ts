@@ -2,13 +2,9 @@
 // let the caller in and with errors of its own. connect-es is handed a stream without messages.
 
 import type { ContextKey } from '@connectrpc/connect';
-import type {
-  UniversalHandler,
-  UniversalServerRequest,
-  UniversalServerResponse,
-} from '@connectrpc/connect/protocol';
+import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { DomainError, validationFailed } from '../domain/errors.ts';
-import { formatOf, isStream } from './connect-body.ts';
+import { formatOf, inPlaceOf, isStream } from './connect-body.ts';
 
 /** The messages of one call, that nobody has decoded. */
 export type RawMessages = {
@@ -30,7 +26,7 @@ export function settingMessagesAside(
   key: ContextKey<RawMessages | undefined>,
   maxBytes: number,
 ): UniversalHandler {
-  const serve = async (request: UniversalServerRequest): Promise<UniversalServerResponse> => {
+  return inPlaceOf(handler, async (request) => {
     const format = formatOf(request.header);
     if (format === undefined || !isStream(request.body)) return handler(request);
     const chunks = request.body[Symbol.asyncIterator]();
@@ -40,15 +36,6 @@ export function settingMessagesAside(
     const response = await handler({ ...request, body: nothing() });
     const body = answerThenDrain(response.body, chunks, maxBytes * MAX_DRAINED_MESSAGES);
     return { ...response, ...(body === undefined ? {} : { body }) };
-  };
-  const { protocolNames, service, method, requestPath, allowedMethods, supportedContentType } = handler;
-  return Object.assign(serve, {
-    protocolNames,
-    service,
-    method,
-    requestPath,
-    allowedMethods,
-    supportedContentType,
   });
 }
 

@@ -2,20 +2,10 @@
 
 import type { PagePosition, PageQuery } from '../paging.ts';
 import { pageOf } from '../paging.ts';
-import type { CallOrigin } from './audit-event.ts';
+import type { StoredAuditEvent } from './stored-event.ts';
 
-/** An audit event of the account. Times are epoch milliseconds. */
-export type SecurityEvent = {
-  readonly id: string;
-  readonly time: number;
-  /** An AuditKind of this version or of another. */
-  readonly kind: string;
-  readonly outcome: 'success' | 'refused';
-  readonly reason: string | undefined;
-  readonly actorId: string | undefined;
-  readonly targetId: string | undefined;
-  readonly origin: CallOrigin;
-};
+/** An audit event of the account, as far as its owner is told. */
+export type SecurityEvent = Omit<StoredAuditEvent, 'accountId' | 'details'>;
 
 /** Port: reads the audit log by account. */
 export type SecurityEventReader = {

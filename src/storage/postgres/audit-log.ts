@@ -1,10 +1,11 @@
 // Audit events in Postgres.
 
-import type { Kysely, Selectable } from 'kysely';
+import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 import type { AuditEvent, AuditLog } from '../../domain/audit/audit-event.ts';
-import type { SecurityEvent, SecurityEventReader } from '../../domain/audit/security-events.ts';
-import { date, time } from './row-values.ts';
+import type { SecurityEventReader } from '../../domain/audit/security-events.ts';
+import { toStoredEvent } from './audit-trail-store.ts';
+import { date } from './row-values.ts';
 import type { Tables } from './rows.ts';
 import type { RunStatement, Statement } from './statement.ts';
 
@@ -52,20 +53,7 @@ export function securityEventReader(tables: Kysely<Tables>): SecurityEventReader
           ? own
           : own.where(sql<boolean>`(time, id) < (${date(before.createTime)}, ${before.id}::uuid)`);
       const rows = await page.orderBy('time', 'desc').orderBy('id', 'desc').limit(limit).execute();
-      return rows.map(toSecurityEvent);
+      return rows.map(toStoredEvent).map(({ accountId: _accountId, details: _details, ...event }) => event);
     },
-  };
-}
-
-function toSecurityEvent(row: Selectable<Tables['audit_events']>): SecurityEvent {
-  return {
-    id: row.id,
-    time: time(row.time),
-    kind: row.kind,
-    outcome: row.outcome === 'success' ? 'success' : 'refused',
-    reason: row.reason ?? undefined,
-    actorId: row.actor_id ?? undefined,
-    targetId: row.target_id ?? undefined,
-    origin: { ipAddress: row.ip_address, userAgent: row.user_agent, requestId: row.request_id },
   };
 }

@@ -91,6 +91,15 @@ function toUserWithPassword(row: UserRow): UserWithPassword {
   return { ...toUser(row), passwordHash: row.password_hash ?? undefined };
 }
 
+function findRow(tables: Kysely<Tables>, id: string) {
+  return tables
+    .selectFrom('users')
+    .selectAll()
+    .where('id', '=', id)
+    .where('status', '<>', 'deleted')
+    .executeTakeFirst();
+}
+
 /** The store over a connection or a transaction. */
 export function userStore(tables: Kysely<Tables>): UserStore {
   return {
@@ -102,22 +111,12 @@ export function userStore(tables: Kysely<Tables>): UserStore {
     },
 
     async findById(id) {
-      const row = await tables
-        .selectFrom('users')
-        .selectAll()
-        .where('id', '=', id)
-        .where('status', '<>', 'deleted')
-        .executeTakeFirst();
+      const row = await findRow(tables, id);
       return row === undefined ? undefined : toUser(row);
     },
 
     async findWithPassword(id) {
-      const row = await tables
-        .selectFrom('users')
-        .selectAll()
-        .where('id', '=', id)
-        .where('status', '<>', 'deleted')
-        .executeTakeFirst();
+      const row = await findRow(tables, id);
       return row === undefined ? undefined : toUserWithPassword(row);
     },
 
