@@ -49,7 +49,7 @@ function report(verification: Verification): string[] {
     ...lines,
     ...faults.map(describe),
     ...(unnamed > 0 ? [`and ${unnamed} more`] : []),
-    `The audit log is NOT whole: ${faultCount} faults.`,
+    `The audit log is NOT whole: ${faultCount} ${faultCount === 1 ? 'fault' : 'faults'}.`,
   ];
 }
 

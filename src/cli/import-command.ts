@@ -66,6 +66,8 @@ async function readerFor({ from, firebaseHashConfig }: ImportOptions): Promise<R
     const given = firebaseHashConfig === undefined ? undefined : await readFile(firebaseHashConfig, 'utf8');
     return fromFirebase(given === undefined ? undefined : readHashConfig(given));
   }
+  if (firebaseHashConfig !== undefined)
+    throw new Error('--firebase-hash-config: goes with --from firebase alone');
   return { latchkey: fromLatchkey, keycloak: fromKeycloak, auth0: fromAuth0, supabase: fromSupabase }[from];
 }
 

@@ -44,6 +44,7 @@ export async function startHttpServer(
   const { tls, allowedOrigins, handler } = options;
   const serve = (request: IncomingMessage, response: ServerResponse) => {
     setSecurityHeaders(response, tls !== undefined);
+    if (request.httpVersionMajor === 1) response.once('finish', () => discardRest(request));
     if (!answerCors(allowedOrigins, request, response)) handler(request, response);
   };
   if (tls !== undefined) return startSecure(tls, options.maxConcurrentStreams, serve, host, port);
@@ -63,6 +64,15 @@ export async function startHttpServer(
     port: portOf(server),
     close: (graceMs) => closeWithin(server, graceMs, () => server.closeAllConnections()),
   };
+}
+
+// Of a request that was refused before it was read to its end. Else the next one on its connection, which behind a proxy may be somebody else's,
+// waits behind it (CWE-444 class). How long the rest may take, the time for a request says.
+function discardRest(request: IncomingMessage): void {
+  if (request.complete) return;
+  // As long as somebody listens for this, nothing flows.
+  request.removeAllListeners('readable');
+  request.resume();
 }
 
 async function startSecure(

@@ -1,6 +1,6 @@
 // From the bytes of a request to its message. What does not decode is the caller's fault, and is told which field it was.
 
-import type { DescField, DescMessage, DescMethod, JsonValue, Message } from '@bufbuild/protobuf';
+import type { DescField, DescMessage, DescMethod, JsonObject, JsonValue, Message } from '@bufbuild/protobuf';
 import { fromBinary, fromJson } from '@bufbuild/protobuf';
 import { validationFailed } from '../domain/errors.ts';
 
@@ -9,53 +9,110 @@ export function decodeBinary(method: DescMethod, bytes: Uint8Array): Message {
   try {
     return fromBinary(method.input, bytes);
   } catch {
-    throw undecodable(method, '');
+    throw undecodable(method);
   }
 }
 
 /** The message in protobuf's JSON format; unknown fields are passed over, unknown names of enum values are not. Errors: VALIDATION_FAILED. */
 export function decodeJson(method: DescMethod, bytes: Uint8Array): Message {
-  const { json, message } = readJson(method, bytes);
-  const field = misnamedEnum(method.input, json);
-  if (field !== undefined) throw undecodable(method, field);
+  const json = parseJson(method, bytes);
+  const message = decoded(method.input, json);
+  const fault = message === undefined ? faultIn(method.input, json) : misnamedEnum(method.input, json);
+  if (message === undefined || fault !== undefined)
+    throw undecodable(method, fault?.path, fault?.description);
   return message;
 }
 
-function readJson(method: DescMethod, bytes: Uint8Array) {
+function parseJson(method: DescMethod, bytes: Uint8Array): JsonValue {
   try {
-    const json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as JsonValue;
-    return { json, message: fromJson(method.input, json, { ignoreUnknownFields: true }) };
-  } catch (error) {
-    throw undecodable(method, error instanceof Error ? fieldNamedIn(error.message) : '');
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as JsonValue;
+  } catch {
+    throw undecodable(method);
   }
 }
 
+function decoded(type: DescMessage, json: JsonValue): Message | undefined {
+  try {
+    return fromJson(type, json, { ignoreUnknownFields: true });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Which field of a request it is, as far as it can be told, and what is wrong with it. */
+type Fault = { readonly path: string; readonly description: string };
+
+const WRONG_TYPE = 'has a value of the wrong type';
+
+/** How the types that JSON writes as a text are written. */
+const WRITTEN: Readonly<Record<string, string>> = {
+  'google.protobuf.FieldMask': 'must be paths in lowerCamelCase, separated by commas, like "fullName,email"',
+  'google.protobuf.Timestamp': 'must be a time like "2026-01-31T08:00:00Z"',
+  'google.protobuf.Duration': 'must be a number of seconds like "30s"',
+};
+
+// Looked for by decoding one field after the other: the library's own message would name some of them, and hold the value, which may be secret.
+function faultIn(type: DescMessage, json: JsonValue | undefined): Fault | undefined {
+  if (!isObject(json)) return undefined;
+  for (const field of type.fields) {
+    const name = field.jsonName in json ? field.jsonName : field.name;
+    const value = json[name];
+    if (value === undefined || decoded(type, { [name]: value }) !== undefined) continue;
+    if (field.message === undefined || field.fieldKind === 'map')
+      return { path: field.name, description: WRONG_TYPE };
+    const description = WRITTEN[field.message.typeName];
+    if (description !== undefined) return { path: field.name, description };
+    const [path, item] = firstBroken(type, field, name, value);
+    return within(path, faultIn(field.message, item)) ?? { path, description: WRONG_TYPE };
+  }
+  return undefined;
+}
+
+function firstBroken(
+  type: DescMessage,
+  field: DescField,
+  name: string,
+  value: JsonValue,
+): [string, JsonValue | undefined] {
+  if (field.fieldKind !== 'list' || !Array.isArray(value)) return [field.name, value];
+  const index = value.findIndex((item) => decoded(type, { [name]: [item] }) === undefined);
+  return [`${field.name}[${index}]`, value[index]];
+}
+
 // With unknown fields the library passes over unknown enum values too: a filter would be wider than what was asked for.
-function misnamedEnum(message: DescMessage, json: JsonValue | undefined): string | undefined {
-  if (json === null || typeof json !== 'object' || Array.isArray(json)) return undefined;
-  for (const field of message.fields) {
+function misnamedEnum(type: DescMessage, json: JsonValue | undefined): Fault | undefined {
+  if (!isObject(json)) return undefined;
+  for (const field of type.fields) {
     const value = json[field.jsonName] ?? json[field.name];
-    for (const item of Array.isArray(value) ? value : [value]) {
-      const wrong = misnamedIn(field, item);
-      if (wrong !== undefined) return wrong;
+    for (const [index, item] of (Array.isArray(value) ? value : [value]).entries()) {
+      const isMessages = field.fieldKind === 'list' && field.message !== undefined;
+      const fault = within(isMessages ? `${field.name}[${index}]` : field.name, misnamedIn(field, item));
+      if (fault !== undefined) return fault;
     }
   }
   return undefined;
 }
 
-function misnamedIn(field: DescField, value: JsonValue | undefined): string | undefined {
+function misnamedIn(field: DescField, value: JsonValue | undefined): Fault | undefined {
   if (field.message !== undefined && field.fieldKind !== 'map') return misnamedEnum(field.message, value);
   if (field.enum === undefined || typeof value !== 'string') return undefined;
-  return field.enum.values.some(({ name }) => name === value) ? undefined : field.name;
+  if (field.enum.values.some(({ name }) => name === value)) return undefined;
+  return { path: '', description: WRONG_TYPE };
 }
 
-function undecodable(method: DescMethod, field: string) {
-  const description =
-    field === '' ? `the request is not a ${method.input.typeName}` : 'has a value of the wrong type';
+function within(path: string, fault: Fault | undefined): Fault | undefined {
+  if (fault === undefined) return undefined;
+  return { ...fault, path: fault.path === '' ? path : `${path}.${fault.path}` };
+}
+
+function isObject(json: JsonValue | undefined): json is JsonObject {
+  return typeof json === 'object' && json !== null && !Array.isArray(json);
+}
+
+function undecodable(
+  method: DescMethod,
+  field = '',
+  description = `the request is not a ${method.input.typeName}`,
+) {
   return validationFailed([{ field, description }]);
-}
-
-// The library's messages begin `cannot decode field latchkey.v1.LoginRequest.password from JSON`, and go on with the value, which may be secret.
-function fieldNamedIn(message: string): string {
-  return /^cannot decode (?:field|list|map) [\w.]*?\.?(\w+) from JSON/.exec(message)?.[1] ?? '';
 }

@@ -45,8 +45,29 @@ describe('our own form', () => {
     expect(userBy(fromLatchkey, named)).toMatchObject({ createTime: Date.UTC(2020, 0, 1), role: '' });
   });
   it('refuses what it does not know', () => {
-    expect(fieldsRefused(fromLatchkey, { externalId: 'a', email: 'b', password: 'c' })).toHaveLength(1);
-    expect(fieldsRefused(fromLatchkey, { externalId: 1, email: null })).toEqual(['externalId', 'email']);
+    expect(fromLatchkey({ externalId: 'a', email: 'b', pasword: 'c' })).toEqual({
+      externalId: 'a',
+      violations: [{ field: 'pasword', description: 'is no field that there is' }],
+    });
+    expect(fromLatchkey({ external_id: 'a', email: null, suspended: 'yes' })).toEqual({
+      externalId: 'a',
+      violations: [
+        { field: 'email', description: 'must be a text' },
+        { field: 'suspended', description: 'must be true or false' },
+      ],
+    });
+    expect(fromLatchkey({ externalId: 1 })).toEqual({
+      externalId: '',
+      violations: [
+        { field: 'externalId', description: 'must be a text' },
+        { field: 'email', description: 'is required' },
+      ],
+    });
+  });
+  it('refuses a field that is there in both spellings', () => {
+    expect(fieldsRefused(fromLatchkey, { externalId: 'a', external_id: 'b', email: 'c' })).toEqual([
+      'external_id',
+    ]);
   });
   it('leaves a time that is none for the check', () => {
     expect(userBy(fromLatchkey, { externalId: 'a', email: 'b', createTime: 'soon' }).createTime).toBeNaN();

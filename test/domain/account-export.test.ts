@@ -46,6 +46,19 @@ const many = <Item>(count: number, item: Item) => Array.from({ length: count }, 
 const written = (source: Parameters<typeof accountExport>[0]) =>
   JSON.parse(JSON.stringify(accountExport(source))) as Record<string, unknown>;
 
+it('tells of what somebody else did that it was done, and neither from where nor why', () => {
+  const details = { reason: 'suspected of fraud' };
+  const suspension = { ...event, kind: 'account.suspend', actorId: 'an-admin', details };
+  const own = { ...event, actorId: 'the-user', details: { scopes: 'a' } };
+  const { securityEvents } = written({ ...nothing, events: [suspension, own] });
+  const told = { id: 'event', time: new Date(NOW).toISOString(), outcome: 'success' };
+  const { requestId } = ORIGIN;
+  expect(securityEvents).toEqual([
+    { ...told, kind: 'account.suspend', actorId: 'an-admin', ipAddress: '', userAgent: '', requestId },
+    { ...told, ...ORIGIN, kind: 'session.login', actorId: 'the-user', details: { scopes: 'a' } },
+  ]);
+});
+
 it('leaves out what is not there', () => {
   const time = new Date(NOW).toISOString();
   expect(written(nothing)).toEqual({

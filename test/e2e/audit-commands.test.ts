@@ -227,7 +227,7 @@ describeWithPostgres('two database roles', () => {
     const tampered = await run(as(service), 'audit', 'verify');
     expect(tampered.code).toBe(1);
     expect(tampered.stdout).toMatch(new RegExp(`^number \\d+ event ${id} was altered$`, 'm'));
-    expect(tampered.stdout).toContain('NOT whole: 1 faults');
+    expect(tampered.stdout).toContain('NOT whole: 1 fault.');
   });
 });
 

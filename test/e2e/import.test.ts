@@ -148,7 +148,7 @@ describe('embedded', () => {
       '4 ',
       '5 ',
       '6 emailVerified',
-      '7 ',
+      '7 emialVerified',
       '8 ',
       '9 ',
       '10 ',
@@ -222,14 +222,23 @@ describeWithPostgres('on Postgres', () => {
 
   it('says in one line what is wrong with the command', async () => {
     await writeFile(inFolder('wrong.ndjson'), user(9));
-    for (const args of [
-      ['missing.ndjson'],
-      ['wrong.ndjson', '--batch', '1001'],
-      ['wrong.ndjson', '--from', 'firebase', '--firebase-hash-config', 'latchkey.ndjson'],
-    ]) {
+    for (const [said, ...args] of [
+      ['there is no such file', 'missing.ndjson'],
+      ['is a folder', '.'],
+      ['--batch', 'wrong.ndjson', '--batch', '1001'],
+      [
+        'the Firebase hash parameters',
+        'wrong.ndjson',
+        '--from',
+        'firebase',
+        '--firebase-hash-config',
+        'latchkey.ndjson',
+      ],
+      ['--from firebase alone', 'wrong.ndjson', '--firebase-hash-config', 'latchkey.ndjson'],
+    ] as const) {
       const { code, stderr } = await run(...args);
       expect(code).toBe(1);
-      expect(stderr.trim().split('\n')).toHaveLength(1);
+      expect(stderr.trim().split('\n')).toEqual([expect.stringContaining(said)]);
     }
     expect((await run('wrong.ndjson', '--from', 'passport')).code).toBe(1);
   });

@@ -1,5 +1,6 @@
 // What the HTTP port answers beside RPCs: liveness, readiness, the key set, and the headers that keep browsers in line.
 
+import { Agent, request } from 'node:http';
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
@@ -20,6 +21,29 @@ beforeAll(async () => {
   service = await startTestService({ variables: { ALLOWED_ORIGINS: `${ORIGIN},https://b.example.com` } });
 });
 afterAll(() => service.stop());
+
+/** The status of the answer to a GET, or, with a body, to a POST. */
+function statusBy(agent: Agent, path: string, body?: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const method = body === undefined ? 'GET' : 'POST';
+    const headers = { 'content-type': 'application/json' };
+    const sent = request(service.httpUrl + path, { agent, method, headers }, (answer) => {
+      answer.resume().on('end', () => resolve(answer.statusCode));
+    });
+    sent.on('error', reject).end(body);
+  });
+}
+
+it.each([LOGIN, '/oauth2/introspect', '/no-such-path'])(
+  'a request to %s that is too large does not hold up the next one on its connection',
+  async (path) => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const tooLarge = JSON.stringify({ identifier: 'x'.repeat(5_000_000) });
+    expect(await statusBy(agent, path, tooLarge)).toBeGreaterThanOrEqual(400);
+    expect(await statusBy(agent, '/healthz')).toBe(200);
+    agent.destroy();
+  },
+);
 
 const get = (path: string, init: RequestInit = {}) => fetch(service.httpUrl + path, init);
 

@@ -190,6 +190,20 @@ describe('over Connect with JSON', () => {
     expect(await countRows(service)).toEqual(before);
   });
 
+  const { updateUser, listUsers } = AdminService.method;
+  it.each<[DescMethod, string, string, string]>([
+    [updateUser, '{"user":{"fullName":"A"},"updateMask":"full_name"}', 'update_mask', 'fullName,email'],
+    [updateUser, '{"updateMask":{"paths":["fullName"]}}', 'update_mask', 'fullName,email'],
+    [updateUser, '{"user":{"full_name":1}}', 'user.full_name', 'wrong type'],
+    [listUsers, '{"filters":{"create_time_start":"yesterday"}}', 'filters.create_time_start', '2026-01-31T'],
+    [listUsers, '{"filters":{"statuses":["NO_SUCH"]}}', 'filters.statuses', 'wrong type'],
+    [listUsers, '{"filters":[]}', 'filters', 'wrong type'],
+  ])('%s is told where in %s the fault is, and what goes there', async (method, text, field, rule) => {
+    const { code, body } = await jsonCall(service, method, text, credentialsFor(method));
+    expect(code).toBe('InvalidArgument');
+    expect(body.toString()).toMatch(new RegExp(`${field}: .*${rule}`));
+  });
+
   it.each(['', '{', 'null', '[]', '"text"', '5', 'true', '{"a":}', '\u0000', '{"identifier":"a"'])(
     'every method refuses %j as a body',
     async (text) => {

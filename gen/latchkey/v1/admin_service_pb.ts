@@ -300,7 +300,7 @@ export type UpdateUserRequest = Message<"latchkey.v1.UpdateUserRequest"> & {
 
   /**
    * AIP-134: `email`, `username`, `full_name`, `email_verified`, or `*` for the four. Nothing else can be set. Absent: every one of the first three that
-   * is not empty.
+   * is not empty. In JSON a mask is one text in lowerCamelCase: "fullName,emailVerified".
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
@@ -373,7 +373,8 @@ export type ImportUsersRequest = Message<"latchkey.v1.ImportUsersRequest"> & {
   users: ImportedUser[];
 
   /**
-   * Nothing is kept, and the answer tells what would happen now. Counts for the whole call; the first message decides.
+   * Nothing is kept, and the answer tells what would happen now. Counts for the whole call: the first message decides, and no other
+   * may ask for it anew.
    *
    * @generated from field: bool dry_run = 2;
    */
@@ -472,7 +473,7 @@ export type SuspendUserRequest = Message<"latchkey.v1.SuspendUserRequest"> & {
   userId: string;
 
   /**
-   * For the audit log; at most 500 characters.
+   * For the audit log; at most 500 characters. Not told to the account's owner.
    *
    * @generated from field: string reason = 2;
    */
@@ -513,7 +514,7 @@ export type ReactivateUserRequest = Message<"latchkey.v1.ReactivateUserRequest">
   userId: string;
 
   /**
-   * For the audit log; at most 500 characters.
+   * For the audit log; at most 500 characters. Not told to the account's owner.
    *
    * @generated from field: string reason = 2;
    */
@@ -584,7 +585,7 @@ export type ForcePasswordResetRequest = Message<"latchkey.v1.ForcePasswordResetR
   userId: string;
 
   /**
-   * For the audit log; at most 500 characters.
+   * For the audit log; at most 500 characters. Not told to the account's owner.
    *
    * @generated from field: string reason = 2;
    */
@@ -621,7 +622,7 @@ export type ResetUserMfaRequest = Message<"latchkey.v1.ResetUserMfaRequest"> & {
   userId: string;
 
   /**
-   * For the audit log; at most 500 characters.
+   * For the audit log; at most 500 characters. Not told to the account's owner.
    *
    * @generated from field: string reason = 2;
    */
@@ -1311,7 +1312,8 @@ export const UserOrderSchema: GenEnum<UserOrder> = /*@__PURE__*/
   enumDesc(file_latchkey_v1_admin_service, 0);
 
 /**
- * Nobody touches an account whose role grants what they lack, their own role, or, but as a super_admin, a super_admin. What is changed here counts
+ * Nobody touches an account whose role grants what they lack, their own role, or, but as a super_admin, a super_admin. What everybody may do with their
+ * own account, `account:read` and `account:write`, is no power over others: nobody needs it to touch them. What is changed here counts
  * on every node as fast as a revocation travels. Every call that changes something is audited, and so is its refusal. Whose own credentials are
  * ended while their call is under way is refused with TOKEN_REVOKED.
  *
@@ -1363,8 +1365,9 @@ export const AdminService: GenService<{
     output: typeof UpdateUserResponseSchema;
   },
   /**
-   * Deletes the account: every session, key and factor of it dies at once, its address and user name are free again. Errors:
-   * USER_NOT_FOUND, ROLE_PROTECTED (oneself, a super_admin by somebody else, the last one), INSUFFICIENT_SCOPE.
+   * Deletes the account: every session, key and factor of it dies at once, its address and user name are free again. Who
+   * it was stays to be read here, under the status DELETED. Errors:
+   * USER_NOT_FOUND, ROLE_PROTECTED (oneself, a super_admin by anybody but another one, the last one), INSUFFICIENT_SCOPE.
    *
    * @generated from rpc latchkey.v1.AdminService.DeleteUser
    */
@@ -1474,7 +1477,7 @@ export const AdminService: GenService<{
     output: typeof RevokeUserSessionsResponseSchema;
   },
   /**
-   * Makes a program known. It calls by keys from CreateServiceApiKey. Errors: NAME_TAKEN, INSUFFICIENT_SCOPE (a scope that the caller lacks),
+   * Makes a program known. It calls by keys from CreateServiceApiKey. It stays as it is: what ends are its keys. Errors: NAME_TAKEN, INSUFFICIENT_SCOPE (a scope that the caller lacks),
    * VALIDATION_FAILED.
    *
    * @generated from rpc latchkey.v1.AdminService.CreateServiceAccount

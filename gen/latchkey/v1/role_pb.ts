@@ -33,7 +33,7 @@ export type Role = Message<"latchkey.v1.Role"> & {
   inherits: string;
 
   /**
-   * Its own scopes, beside the inherited ones; at most 100.
+   * Its own scopes, beside the inherited ones; at most 100. Each stands for itself: there are no wildcards.
    *
    * @generated from field: repeated string scopes = 3;
    */

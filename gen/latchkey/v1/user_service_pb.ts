@@ -146,6 +146,7 @@ export type UpdateMeRequest = Message<"latchkey.v1.UpdateMeRequest"> & {
 
   /**
    * AIP-134: `username`, `full_name`, or `*` for both. Nothing else can be set. Absent: every one of the two that is not empty.
+   * In JSON a mask is one text in lowerCamelCase: "fullName".
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */

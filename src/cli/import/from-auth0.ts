@@ -31,7 +31,7 @@ const User = z.object({
 });
 
 /** Reads a user of Auth0. One who is in both exports has the same external id in both. */
-export const fromAuth0 = readerOf(User, (user) => ({
+export const fromAuth0 = readerOf('user_id', User, (user) => ({
   ...NOBODY,
   externalId: user.user_id ?? (user._id ? `auth0|${user._id.$oid}` : ''),
   email: user.email ?? '',

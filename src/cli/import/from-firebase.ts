@@ -49,7 +49,7 @@ export function readHashConfig(given: string): FirebaseHashConfig {
 
 /** Reads users of Firebase. Without parameters those who have a password are refused. */
 export function fromFirebase(config: FirebaseHashConfig | undefined): ReadUser {
-  return readerOf(User, (user) => {
+  return readerOf('localId', User, (user) => {
     const hasPassword = (user.passwordHash ?? '') !== '';
     if (hasPassword && config === undefined)
       return { field: 'passwordHash', description: 'needs --firebase-hash-config' };

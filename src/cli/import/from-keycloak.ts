@@ -30,7 +30,7 @@ const Method = z.object({
 });
 
 /** Reads a user of Keycloak. */
-export const fromKeycloak = readerOf(User, (user) => {
+export const fromKeycloak = readerOf('id', User, (user) => {
   if ((user.serviceAccountClientId ?? '') !== '')
     return { field: 'serviceAccountClientId', description: 'is the account of a service, not of a person' };
   const password = user.credentials?.find(({ type }) => type === 'password');

@@ -21,7 +21,7 @@ const User = z.strictObject({
   lastLoginTime: text,
 });
 
-const readCamelCase = readerOf(User, (user) => ({
+const readCamelCase = readerOf('externalId', User, (user) => ({
   ...NOBODY,
   externalId: user.externalId,
   email: user.email,
@@ -36,17 +36,26 @@ const readCamelCase = readerOf(User, (user) => ({
 }));
 
 /** Reads a line in our own form. */
-export const fromLatchkey: ReadUser = (json) => readCamelCase(isObject(json) ? inCamelCase(json) : json);
+export const fromLatchkey: ReadUser = (json) => {
+  if (!isObject(json)) return readCamelCase(json);
+  const twice = writtenTwice(Object.keys(json));
+  if (twice.length === 0) return readCamelCase(inCamelCase(json));
+  const violations = twice.map((field) => ({ field, description: 'is there in both spellings' }));
+  return { violations, externalId: '' };
+};
 
 function isObject(json: unknown): json is Readonly<Record<string, unknown>> {
   return typeof json === 'object' && json !== null && !Array.isArray(json);
 }
 
+function writtenTwice(names: readonly string[]): readonly string[] {
+  return names.filter((name) => camelCase(name) !== name && names.includes(camelCase(name)));
+}
+
 function inCamelCase(json: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(json).map(([name, value]) => [
-      name.replaceAll(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase()),
-      value,
-    ]),
-  );
+  return Object.fromEntries(Object.entries(json).map(([name, value]) => [camelCase(name), value]));
+}
+
+function camelCase(name: string): string {
+  return name.replaceAll(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
 }

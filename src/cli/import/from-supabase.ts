@@ -19,7 +19,7 @@ const User = z.object({
 });
 
 /** Reads a user of Supabase. */
-export const fromSupabase = readerOf(User, (user) => {
+export const fromSupabase = readerOf('id', User, (user) => {
   if ((user.deleted_at ?? '') !== '') return { field: 'deleted_at', description: 'was deleted there' };
   const { full_name: fullName, name } = user.raw_user_meta_data ?? {};
   return {

@@ -72,9 +72,9 @@ async function* batchesOf(
 }
 
 function readLine(line: Line, readUser: ReadUser): { readonly user: ImportedUser } | RefusedLine {
-  const refuse = (violations: RefusedLine['violations']): RefusedLine => ({
+  const refuse = (violations: RefusedLine['violations'], externalId = ''): RefusedLine => ({
     line: line.after.line,
-    externalId: '',
+    externalId,
     reason: 'VALIDATION_FAILED',
     violations,
   });
@@ -82,7 +82,7 @@ function readLine(line: Line, readUser: ReadUser): { readonly user: ImportedUser
   const parsed = parse(line.text);
   if (parsed === undefined) return refuse([{ field: '', description: 'is not JSON' }]);
   const read = readUser(parsed.json);
-  return 'user' in read ? read : refuse(read.violations);
+  return 'user' in read ? read : refuse(read.violations, read.externalId);
 }
 
 function parse(text: string): { readonly json: unknown } | undefined {

@@ -22,9 +22,12 @@ export async function* readInput(file: string, offset: number, stop: AbortSignal
   }
 }
 
-/** The size of the file in bytes; undefined for what is none, like a pipe, which cannot be read again from the middle. Errors: when it is not there. */
+/** The size of the file in bytes; undefined for what is none, like a pipe, which cannot be read again from the middle. Errors: Error for a folder, and when there is nothing. */
 export async function sizeOf(file: string): Promise<number | undefined> {
   if (file === '-') return undefined;
-  const found = await stat(file);
+  const found = await stat(file).catch((cause: unknown) => {
+    throw new Error(`${file}: there is no such file, or it cannot be seen`, { cause });
+  });
+  if (found.isDirectory()) throw new Error(`${file}: is a folder, not a file`);
   return found.isFile() ? found.size : undefined;
 }

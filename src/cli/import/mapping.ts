@@ -5,10 +5,10 @@ import { username } from '../../domain/account/username.ts';
 import type { FieldViolation } from '../../domain/errors.ts';
 import type { ImportedUser } from '../../domain/user-import/imported-user.ts';
 
-/** Reads what one line of an export says; or tells why it is none. Pure. */
-export type ReadUser = (
-  json: unknown,
-) => { readonly user: ImportedUser } | { readonly violations: readonly FieldViolation[] };
+/** Reads what one line of an export says; or tells why it is none, and whose it is where that can be read. Pure. */
+export type ReadUser = (json: unknown) => { readonly user: ImportedUser } | UnreadUser;
+
+export type UnreadUser = { readonly violations: readonly FieldViolation[]; readonly externalId: string };
 
 /** Somebody of whom nothing is known. */
 export const NOBODY: ImportedUser = {
@@ -24,24 +24,56 @@ export const NOBODY: ImportedUser = {
   lastLoginTime: undefined,
 };
 
-/** A reader by the system's schema, and what its fields are here. `map` may refuse an account by what is wrong with it. */
+/**
+ * A reader by the system's schema, and what its fields are here; `idField` is the one that tells people apart. `map` may refuse an account by what
+ * is wrong with it.
+ */
 export function readerOf<Shape>(
+  idField: string,
   schema: z.ZodType<Shape>,
   map: (shape: Shape) => ImportedUser | FieldViolation,
 ): ReadUser {
   return (json) => {
+    const unread = (violations: readonly FieldViolation[]): UnreadUser => {
+      const id = valueAt(json, [idField]);
+      return { violations, externalId: typeof id === 'string' ? id : '' };
+    };
     const parsed = schema.safeParse(json);
-    if (!parsed.success) {
-      return {
-        violations: parsed.error.issues.map(({ path, message }) => ({
-          field: path.join('.'),
-          description: message,
-        })),
-      };
-    }
+    if (!parsed.success) return unread(parsed.error.issues.flatMap((issue) => violationsOf(issue, json)));
     const mapped = map(parsed.data);
-    return 'description' in mapped ? { violations: [mapped] } : { user: mapped };
+    return 'description' in mapped ? unread([mapped]) : { user: mapped };
   };
+}
+
+function violationsOf(issue: z.core.$ZodIssue, json: unknown): readonly FieldViolation[] {
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({
+      field: [...issue.path, key].join('.'),
+      description: 'is no field that there is',
+    }));
+  const field = issue.path.join('.');
+  if (valueAt(json, issue.path) === undefined) return [{ field, description: 'is required' }];
+  const description = issue.code === 'invalid_type' ? mustBe(issue.expected) : issue.message;
+  return [{ field, description }];
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  string: 'a text',
+  boolean: 'true or false',
+  number: 'a number',
+  object: 'an object',
+  array: 'a list',
+};
+
+function mustBe(type: string): string {
+  return `must be ${TYPES[type] ?? `of type ${type}`}`;
+}
+
+function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
+  const [name, ...rest] = path;
+  if (name === undefined) return json;
+  if (typeof json !== 'object' || json === null) return undefined;
+  return valueAt(Reflect.get(json, name), rest);
 }
 
 /** Epoch milliseconds of a time as text; not a number when it is none, which the check of the account names. */

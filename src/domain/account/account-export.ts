@@ -1,5 +1,6 @@
 // The document that people take their data away in (GDPR, articles 15 and 20): plain JSON, times as RFC 3339 texts.
 
+import { withoutStrangersOrigin } from '../audit/security-events.ts';
 import type { Session } from '../session/session.ts';
 import type { AccountArchive, ArchivedApiKey, ArchivedEvent, ArchivedFactors } from './account-archive.ts';
 import type { User } from './user.ts';
@@ -26,7 +27,10 @@ type Part = { readonly items: readonly object[]; readonly isWhole: boolean };
 export function accountExport(source: ExportSource): object {
   const sessions = part(source.sessions, EXPORT_LIMITS.sessions, exportSession);
   const apiKeys = part(source.apiKeys, EXPORT_LIMITS.apiKeys, exportApiKey);
-  const events = within(MAX_EVENT_BYTES, part(source.events, EXPORT_LIMITS.securityEvents, exportEvent));
+  const events = within(
+    MAX_EVENT_BYTES,
+    part(source.events, EXPORT_LIMITS.securityEvents, (event) => exportEvent(event, source.user.id)),
+  );
   const lists: ReadonlyArray<readonly [string, Part]> = [
     ['sessions', sessions],
     ['apiKeys', apiKeys],
@@ -92,8 +96,11 @@ function exportApiKey(key: ArchivedApiKey): object {
   return { ...rest, ...times };
 }
 
-function exportEvent({ origin, accountId: _own, time, ...event }: ArchivedEvent): object {
-  return { ...event, time: text(time), ...origin };
+// As ListSecurityEvents tells them, and with the details, of which those of somebody else's act are no more the owner's than from where it came.
+function exportEvent(event: ArchivedEvent, ownerId: string): object {
+  const isOwn = event.actorId === undefined || event.actorId === ownerId;
+  const { origin, accountId: _own, time, details, ...rest } = withoutStrangersOrigin(event, ownerId);
+  return { ...rest, ...(isOwn && details !== undefined ? { details } : {}), time: text(time), ...origin };
 }
 
 /** Undefined, which JSON leaves out, for a time that is not there. */

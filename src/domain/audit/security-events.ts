@@ -2,6 +2,7 @@
 
 import type { PagePosition, PageQuery } from '../paging.ts';
 import { pageOf } from '../paging.ts';
+import type { CallOrigin } from './audit-event.ts';
 import type { StoredAuditEvent } from './stored-event.ts';
 
 /** An audit event of the account, as far as its owner is told. */
@@ -34,7 +35,10 @@ export async function listSecurityEvents(
   return { events: items.map((event) => withoutStrangersOrigin(event, ownerId)), next };
 }
 
-function withoutStrangersOrigin(event: SecurityEvent, ownerId: string): SecurityEvent {
+/** The event without from where it was done, where somebody else did it: that is none of the owner's business. */
+export function withoutStrangersOrigin<
+  Event extends { readonly actorId?: string | undefined; readonly origin: CallOrigin },
+>(event: Event, ownerId: string): Event {
   if (event.actorId === undefined || event.actorId === ownerId) return event;
   return { ...event, origin: { ...event.origin, ipAddress: '', userAgent: '' } };
 }

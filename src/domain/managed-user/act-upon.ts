@@ -55,7 +55,7 @@ export type Done<Result> = { readonly result: Result; readonly ended?: readonly 
  * Runs `work` in one transaction, once it is settled there that the actor may act upon the account: no other call changes either of the two
  * before this one is done, and what their roles grant is read there. `work` writes the event of its success itself; a refusal is audited here. That some
  * active account has the supreme role follows: whoever acts upon a super_admin is another one, and still active.
- * Errors: those of `work`, USER_NOT_FOUND, ROLE_PROTECTED (one's own account, a super_admin by somebody else), INSUFFICIENT_SCOPE, TOKEN_REVOKED
+ * Errors: those of `work`, USER_NOT_FOUND, ROLE_PROTECTED (one's own account, a super_admin by anybody but another one), INSUFFICIENT_SCOPE, TOKEN_REVOKED
  * (the actor's own credentials were ended meanwhile), CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function actUpon<Stores extends ActStores, Result>(
@@ -103,10 +103,7 @@ export async function rolesNow(stores: Pick<ActStores, 'roles'>): Promise<RoleDi
 
 /** ROLE_PROTECTED for what nobody does to their own account here. */
 export function ownAccount(): DomainError {
-  return new DomainError(
-    'ROLE_PROTECTED',
-    'Nobody does this to their own account here. UserService has what you may do to it.',
-  );
+  return new DomainError('ROLE_PROTECTED', 'Nobody does this to their own account.');
 }
 
 /** `reason` for the audit log, when one was given. */

@@ -35,7 +35,7 @@ export function readPeriod(violations: Violations, wish: PeriodWish, now: number
   const { ms, most, usual, plural } = INTERVALS[interval];
   const beginningOf = (time: number) => Math.floor(time / ms) * ms;
   const last = beginningOf(endTime ?? now);
-  const start = startTime === undefined ? last - usual * ms : beginningOf(startTime);
+  const start = startTime === undefined ? Math.max(0, last - usual * ms) : beginningOf(startTime);
   const fault = endFault(endTime, now);
   if (fault !== undefined) violations.add('end_time', fault);
   if (startTime === undefined) return { interval, start, end: last + ms };

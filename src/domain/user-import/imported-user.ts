@@ -94,7 +94,11 @@ function readUsername(fields: Violations, raw: string): Username | undefined {
 
 function readHash({ isKnownHash }: ImportRules, fields: Violations, raw: string): string | undefined {
   if (raw === '') return undefined;
-  if (!isKnownHash(raw)) fields.add('password_hash', 'must be a hash in one of the forms that are taken');
+  if (!isKnownHash(raw))
+    fields.add(
+      'password_hash',
+      'must be a hash in one of the forms that are taken, and within the cost that is (docs/importing.md)',
+    );
   return raw;
 }
 

@@ -71,6 +71,7 @@ async function* batchesOf(requests: AsyncIterable<ImportUsersRequest>): AsyncGen
   let isFirst = true;
   let count = 0;
   for await (const request of requests) {
+    if (request.dryRun && !isFirst && dryRun === undefined) throw dryRunTooLate();
     if (isFirst && request.dryRun) dryRun = new DryRun();
     isFirst = false;
     const { length } = request.users;
@@ -79,6 +80,10 @@ async function* batchesOf(requests: AsyncIterable<ImportUsersRequest>): AsyncGen
     if (count > MAX_CALL) throw tooMany(`must have at most ${MAX_CALL} items a call`);
     if (length > 0) yield { users: request.users.map(decodeUser), dryRun };
   }
+}
+
+function dryRunTooLate(): DomainError {
+  return validationFailed([{ field: 'dry_run', description: 'must be asked for in the first message' }]);
 }
 
 function tooMany(description: string): DomainError {
