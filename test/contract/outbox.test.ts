@@ -1,5 +1,6 @@
 // The contract of Outbox and OutboxQueue, on every database: each letter leaves by one sender at a time.
 
+import { sql } from 'kysely';
 import { beforeAll, expect, it } from 'vitest';
 
 import { describeOnEveryDatabase, type TestStores } from '../support/databases.ts';
@@ -40,6 +41,15 @@ describeOnEveryDatabase('Outbox', (open) => {
     expect(new Set(ids).size).toBe(ids.length);
     expect(ids.toSorted()).toEqual(mails.map(({ id }) => id).toSorted());
     await finish(mails);
+  });
+
+  it('never leases more than was asked for, whatever the planner believes of the table', async () => {
+    const { database, stores } = await open();
+    const add = (mail = sampleMail({ createTime: NOW })) => stores.outbox.enqueue(mail);
+    await add();
+    await sql`analyze outbox_mails`.execute(database.tables);
+    for (let count = 1; count < 12; count += 1) await add();
+    expect(await stores.outboxQueue.lease(NOW, NOW + MINUTE_MS, 4)).toHaveLength(4);
   });
 
   it('hands it out again when the lease has ended without a word', async () => {

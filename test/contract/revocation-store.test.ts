@@ -161,7 +161,8 @@ describeOnPostgres('RevocationStore under concurrent commits', (open) => {
     await slow;
     const second = await stores.revocations.since(first.cursor);
     expect(second.revocations).toContainEqual(early);
-    expect((await stores.revocations.since(second.cursor)).revocations).toEqual([]);
+    // Some other transaction of the server, in whatever database, may hold the cursor back for a while.
+    await eventually(async () => (await stores.revocations.since(second.cursor)).revocations.length === 0);
   });
 
   it('misses nothing while many write and one reads on from cursor to cursor', async () => {

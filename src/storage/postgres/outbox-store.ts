@@ -32,11 +32,13 @@ export function outbox(tables: Kysely<Tables>): Outbox {
 export function outboxQueue(tables: Kysely<Tables>): OutboxQueue {
   return {
     async lease(now, leaseUntil, limit) {
+      // Materialized: a subquery might be run again for each row, and each time give others, beyond the limit.
       const { rows } = await sql<MailRow>`
-        update outbox_mails m set next_attempt_time = ${date(leaseUntil)}, attempts = m.attempts + 1
-        where m.id in (
+        with due as materialized (
           select id from outbox_mails where state = 'pending' and next_attempt_time <= ${date(now)}
           order by next_attempt_time limit ${limit} for update skip locked)
+        update outbox_mails m set next_attempt_time = ${date(leaseUntil)}, attempts = m.attempts + 1
+        from due where due.id = m.id
         returning m.id, m.recipient, m.letter, m.attempts, m.create_time`.execute(tables);
       return rows.map((row): LeasedMail => ({
         id: row.id,
