@@ -10,9 +10,8 @@ import { commonPasswords } from './crypto/common-passwords.ts';
 import { newId, newPassword, randomBytes } from './crypto/ids.ts';
 import { isKnownHash } from './crypto/legacy-hashes.ts';
 import { openInstance } from './crypto/instance-secrets.ts';
-import { Keyring } from './crypto/keyring.ts';
+import type { Keyring } from './crypto/keyring.ts';
 import { Keyset } from './crypto/keyset.ts';
-import { MasterKey } from './crypto/master-key.ts';
 import { pageTokenCodec } from './crypto/page-token-codec.ts';
 import { refreshTokenCodec } from './crypto/refresh-token-codec.ts';
 import { sealHash } from './crypto/seal-hash.ts';
@@ -24,6 +23,7 @@ import type { Config } from './config.ts';
 import { ConfigError } from './config.ts';
 import type { DataDir } from './data-dir.ts';
 import { openDataDir } from './data-dir.ts';
+import { embeddedKeyring, givenKeyring } from './master-keyring.ts';
 import { AccessRefusals } from './domain/audit/access-refusals.ts';
 import { AuditTail } from './domain/audit/audit-tail.ts';
 import { RoleDirectory } from './domain/access/role.ts';
@@ -75,22 +75,15 @@ export async function openStorage(config: Config): Promise<OpenStorage> {
   if (config.DATABASE_URL !== undefined && config.MASTER_KEY !== undefined) {
     const { DATABASE_URL: url, DATABASE_POOL_SIZE: poolSize, DATABASE_TIMEOUT: statementTimeoutMs } = config;
     const database = await openDatabase({ url, poolSize, statementTimeoutMs });
-    return { database, dataDir: undefined, keyring: keyringOf(config.MASTER_KEY, config.MASTER_KEY_SECOND) };
+    return {
+      database,
+      dataDir: undefined,
+      keyring: givenKeyring(config.MASTER_KEY, config.MASTER_KEY_SECOND),
+    };
   }
   const dataDir = await openDataDir(config.DATA_DIR);
   const keyring = await embeddedKeyring(config, dataDir);
   return { database: await openDatabase({ dataDir: dataDir.databaseDir }), dataDir, keyring };
-}
-
-function keyringOf(primary: Uint8Array, second: Uint8Array | undefined): Keyring {
-  return new Keyring(new MasterKey(primary), second === undefined ? undefined : new MasterKey(second));
-}
-
-// While one file is taking the place of the other, the next one seals.
-async function embeddedKeyring(config: Config, dataDir: DataDir): Promise<Keyring> {
-  if (config.MASTER_KEY !== undefined) return keyringOf(config.MASTER_KEY, config.MASTER_KEY_SECOND);
-  const { current, next } = await dataDir.masterKeys();
-  return next === undefined ? keyringOf(current, undefined) : keyringOf(next, current);
 }
 
 /**

@@ -17,9 +17,8 @@ import { UserService } from '../../gen/latchkey/v1/user_service_pb.ts';
 import type { App, Overrides } from '../../src/app.ts';
 import { bootstrapApp, closeApp, openApp, openStorage } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
-import { Keyring } from '../../src/crypto/keyring.ts';
-import { MasterKey } from '../../src/crypto/master-key.ts';
 import type { BootstrapSecrets } from '../../src/domain/instance/bootstrap.ts';
+import { givenKeyring } from '../../src/master-keyring.ts';
 import type { RunningService } from '../../src/service.ts';
 import { startService } from '../../src/service.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
@@ -84,7 +83,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
       ? {
           database: await openEmbedded(),
           dataDir: undefined,
-          keyring: new Keyring(new MasterKey(config.MASTER_KEY ?? randomBytes(32))),
+          keyring: givenKeyring(config.MASTER_KEY ?? randomBytes(32), undefined),
         }
       : await openStorage(config);
   await storage.database.migrate();
