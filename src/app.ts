@@ -158,6 +158,7 @@ export async function openApp(
       onTouchFailure: (error) =>
         logger.warn({ err: error }, 'use of a session not noted; the next one will be'),
     }),
+    databaseOutageGraceMs: config.DATABASE_OUTAGE_GRACE,
     onKeyOutsideNetworks: (apiKey: string, ip: string) =>
       logger.warn({ apiKey, ip }, 'API key refused: shown from outside its networks'),
     onKeysetFailure: (error: unknown) =>
