@@ -1,82 +1,27 @@
 // Environment → checked, frozen Config. The service refuses to start on nonsense, and says which variable is wrong and why.
 
-import { existsSync, readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
-import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
+import { ConfigError, PREFIX } from './config/config-error.ts';
+import type { TlsMaterial } from './config/files.ts';
+import { readText, readTls } from './config/files.ts';
+import {
+  address,
+  base64Key,
+  breachCheckUrl,
+  duration,
+  durationOrOff,
+  flag,
+  httpUrl,
+  integer,
+  list,
+  network,
+  origin,
+} from './config/values.ts';
 
-/** A variable that is wrong, and what is wrong with it. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-}
+export { ConfigError } from './config/config-error.ts';
 
-const PREFIX = 'LATCHKEY_';
 const DEFAULT_PUBLIC_URL = 'http://localhost:8080';
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-const duration = (min: string, max: string) =>
-  z
-    .string()
-    .regex(/^\d{1,9}(?:ms|s|m|h|d)$/, 'must be a number with a unit, like 500ms, 10s, 15m, 12h or 30d')
-    .transform(parseDuration)
-    .refine(
-      (ms) => ms >= parseDuration(min) && ms <= parseDuration(max),
-      `must be between ${min} and ${max}`,
-    );
-const durationOrOff = (min: string, max: string) =>
-  z
-    .string()
-    .regex(/^(?:off|\d{1,9}(?:ms|s|m|h|d))$/, 'must be off, or a number with a unit, like 10s, 5m or 12h')
-    .transform((text): number | 'off' => (text === 'off' ? text : parseDuration(text)))
-    .refine(
-      (value) => value === 'off' || (value >= parseDuration(min) && value <= parseDuration(max)),
-      `must be off, or between ${min} and ${max}`,
-    );
-const integer = (min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d{1,9}$/, 'must be a whole number')
-    .transform(Number)
-    .refine((value) => value >= min && value <= max, `must be between ${min} and ${max}`);
-const flag = z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true');
-const list = z.string().transform((text) =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== ''),
-);
-const address = z
-  .string()
-  .regex(/^(?:\[[0-9a-fA-F:]+\]|[^\s:]+):\d{1,5}$/, 'must be host:port, like 127.0.0.1:50051')
-  .refine(
-    (text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535,
-    'must have a port of at most 65535',
-  );
-const httpUrl = z
-  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
-  .refine((text) => !/[?#]/.test(text), 'must have no query and no fragment')
-  .transform((text) => text.replace(/\/+$/, ''));
-const breachCheckUrl = z
-  .string()
-  .refine((text) => text === 'off' || isPlainHttpUrl(text), {
-    error: 'must be off, or an http or https URL without user name, query and fragment',
-  })
-  .transform((text) => (text === 'off' ? text : text.replace(/\/*$/, '/')));
-const origin = z
-  .string()
-  .refine(
-    (text) => URL.canParse(text) && new URL(text).origin === text,
-    'must hold origins like https://app.example.com',
-  );
-const network = z.string().refine(isNetwork, {
-  error: ({ input }) => `must hold IP addresses and networks like 10.0.0.0/8, which ${String(input)} is not`,
-});
-const base64Key = z
-  .string()
-  .transform((text) => Buffer.from(text, 'base64'))
-  .refine((bytes) => bytes.length === 32, 'must be 32 bytes in base64 (openssl rand -base64 32)');
-
 const Environment = z.object({
   DATABASE_URL: z.url({ protocol: /^postgres(?:ql)?$/, error: 'must be a postgres:// URL' }).optional(),
   DATABASE_POOL_SIZE: integer(1, 1_000).default(20),
@@ -143,9 +88,7 @@ export type Config = Readonly<
   readonly PUBLIC_URL: string;
   readonly ISSUER: string;
   readonly HASHING_QUEUE: number;
-  readonly TLS:
-    | { readonly cert: Buffer; readonly key: Buffer; readonly clientCa: Buffer | undefined }
-    | undefined;
+  readonly TLS: TlsMaterial;
 };
 
 /**
@@ -222,69 +165,4 @@ function complete(values: Values): Config {
     HASHING_QUEUE: HASHING_QUEUE ?? rest.HASHING_SLOTS * 8,
     TLS: readTls(TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE),
   };
-}
-
-function readTls(
-  certFile: string | undefined,
-  keyFile: string | undefined,
-  clientCaFile: string | undefined,
-): Config['TLS'] {
-  if (certFile === undefined && keyFile === undefined) {
-    if (clientCaFile !== undefined)
-      throw new ConfigError(
-        `${PREFIX}TLS_CLIENT_CA_FILE: needs ${PREFIX}TLS_CERT_FILE and ${PREFIX}TLS_KEY_FILE`,
-      );
-    return undefined;
-  }
-  if (certFile === undefined || keyFile === undefined) {
-    throw new ConfigError(`${PREFIX}TLS_CERT_FILE and ${PREFIX}TLS_KEY_FILE: set both or neither`);
-  }
-  const cert = readBytes(`${PREFIX}TLS_CERT_FILE`, certFile);
-  const key = readBytes(`${PREFIX}TLS_KEY_FILE`, keyFile);
-  const clientCa =
-    clientCaFile === undefined ? undefined : readBytes(`${PREFIX}TLS_CLIENT_CA_FILE`, clientCaFile);
-  requireUsable(`${PREFIX}TLS_CERT_FILE and ${PREFIX}TLS_KEY_FILE`, { cert, key });
-  if (clientCa !== undefined) requireUsable(`${PREFIX}TLS_CLIENT_CA_FILE`, { ca: clientCa });
-  return { cert, key, clientCa };
-}
-
-function requireUsable(variables: string, material: Parameters<typeof createSecureContext>[0]): void {
-  try {
-    createSecureContext(material);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(`${variables}: not usable as PEM (${reason})`, { cause: error });
-  }
-}
-
-function isNetwork(text: string): boolean {
-  const [address = '', prefix, ...rest] = text.split('/');
-  const family = isIP(address);
-  if (family === 0 || rest.length > 0) return false;
-  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128));
-}
-
-// fetch refuses a URL with a password in it, and a prefix has no place behind a query.
-function isPlainHttpUrl(text: string): boolean {
-  const url = URL.parse(text);
-  if (url === null || !/^https?:$/.test(url.protocol)) return false;
-  return [url.username, url.password, url.search, url.hash].every((part) => part === '');
-}
-
-function readBytes(variable: string, file: string): Buffer {
-  if (!existsSync(file)) throw new ConfigError(`${variable}: there is no file ${file}`);
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    throw new ConfigError(`${variable}: cannot read ${file}`, { cause: error });
-  }
-}
-
-function readText(variable: string, file: string): string {
-  return readBytes(variable, file).toString().trim();
-}
-
-function parseDuration(text: string): number {
-  const unit = text.replace(/^\d+/, '');
-  return Number.parseInt(text, 10) * (UNITS[unit] ?? 0);
 }

@@ -27,7 +27,7 @@ const program = new Command('latchkey')
   .showHelpAfterError()
   .addHelpText(
     'after',
-    '\nEverything is configured by environment variables (LATCHKEY_…) or a .env file; the README lists them.',
+    '\nEverything is configured by environment variables (LATCHKEY_…) or a .env file; docs/configuration.md lists them.',
   );
 
 program

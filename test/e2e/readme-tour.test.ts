@@ -1,4 +1,4 @@
-// Runs the chapters of the README as printed, and compares what they print.
+// Runs the tour of the README and the walk through an account as printed, and compares what they print.
 
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -30,8 +30,11 @@ afterEach(async () => {
   await folder.remove();
 });
 
-it.each(['Five-minute tour', "A person's life"])('%s: prints what the README says', async (chapter) => {
-  const steps = stepsOf('README.md', chapter);
+it.each([
+  ['README.md', 'Five-minute tour'],
+  ['docs/accounts-walk.md', "A person's life"],
+])('%s, %s: prints what the document says', async (document, chapter) => {
+  const steps = stepsOf(document, chapter);
   expect(steps.length).toBeGreaterThan(5);
   const outputs = await outputsOf(steps, folder.path, ports, { timeoutMs: 120_000 });
   expect(outputs.map(settled)).toEqual(steps.map(({ output }) => settled(output)));
