@@ -23,6 +23,7 @@ const NAMES: Readonly<Record<CleanupKind, string>> = {
   knownDevices: 'devices not seen',
   apiKeys: 'API keys',
   totpFactors: 'second factors never confirmed',
+  supersededPasswords: 'superseded passwords',
 };
 /** To count millions of rows takes longer than a call may wait; whoever counts is in nobody's way. */
 const COUNTING_MS = 600_000;

@@ -21,6 +21,7 @@ const TABLES: Record<CleanupKind, string> = {
   knownDevices: 'known_devices',
   apiKeys: 'api_keys',
   totpFactors: 'totp_factors',
+  supersededPasswords: 'superseded_passwords',
 };
 
 /** What a kind looks like when it stopped counting at `end`; answers how to name it among the rows that are left. */
@@ -152,6 +153,15 @@ const ENDED: ReadonlyArray<readonly [CleanupKind, string, Make]> = [
     async (db, createTime) => {
       const userId = await insertUser(db);
       await db.stores.totpFactors.insertPending({ userId, sealedSecret: randomBytes(60), createTime });
+      return { column: 'user_id', value: userId };
+    },
+  ],
+  [
+    'supersededPasswords',
+    'was replaced',
+    async (db, end) => {
+      const userId = await insertUser(db);
+      await db.transact(({ credentials }) => credentials.setPasswordHash(userId, 'new', end));
       return { column: 'user_id', value: userId };
     },
   ],

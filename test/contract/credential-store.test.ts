@@ -67,6 +67,52 @@ describeOnEveryDatabase('CredentialStore', (open) => {
     expect(await found(bare.email.key)).toMatchObject({ passwordHash: undefined, updateTime: NOW });
   });
 
+  const remove = (userId: string) =>
+    db.transact(({ credentials }) => credentials.removePassword(userId, NOW + 1));
+  const superseded = (userId: string, since = NOW) => db.stores.credentials.findSuperseded(userId, since);
+
+  it('keeps the hash that was replaced last, whatever replaced it, and no other', async () => {
+    const [user, other, bare] = [await insert('first'), await insert('other'), await insert(undefined)];
+    expect(await superseded(user.id)).toBeUndefined();
+    await replace(user.id, 'first', 'second');
+    expect(await superseded(user.id)).toBe('first');
+    await set(user.id, 'third');
+    expect(await superseded(user.id)).toBe('second');
+    expect(await remove(user.id)).toBe(true);
+    expect(await superseded(user.id)).toBe('third');
+    await set(user.id, 'fourth');
+    expect(await superseded(user.id)).toBe('third');
+    await set(bare.id, 'first');
+    for (const id of [other.id, bare.id, newId()]) expect(await superseded(id)).toBeUndefined();
+  });
+
+  it('finds a superseded hash for as long as it was asked to, until it is forgotten', async () => {
+    const user = await insert('first');
+    await set(user.id, 'second');
+    expect(await superseded(user.id, NOW)).toBe('first');
+    expect(await superseded(user.id, NOW + 1)).toBeUndefined();
+    await db.stores.credentials.forgetSuperseded(user.id);
+    expect(await superseded(user.id)).toBeUndefined();
+  });
+
+  it('keeps no hash of a replacement that came to nothing', async () => {
+    const user = await insert('first');
+    await setStatus(user.id, 'suspended');
+    expect(await set(user.id, 'second')).toBe(false);
+    expect(await remove(user.id)).toBe(false);
+    expect(await superseded(user.id)).toBeUndefined();
+  });
+
+  it("takes the password away once, and no other account's", async () => {
+    const [user, other] = [await insert('first'), await insert('other')];
+    expect(await Promise.all([remove(user.id), remove(user.id)])).toEqual(
+      expect.arrayContaining([true, false]),
+    );
+    expect(await found(user.email.key)).toMatchObject({ passwordHash: undefined, updateTime: NOW + 1 });
+    expect(await found(other.email.key)).toMatchObject({ passwordHash: 'other' });
+    expect(await superseded(user.id)).toBe('first');
+  });
+
   it('lets one of many replacements at once win', async () => {
     const user = await insert('old');
     const outcomes = await Promise.all(

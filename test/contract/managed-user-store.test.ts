@@ -25,8 +25,8 @@ describeOnEveryDatabase('accounts in the hands of administrators', (open) => {
     const user = await db.stores.users.findById(id);
     const nothing = { externalId: undefined, suspensionReason: undefined };
     expect(await db.stores.managedUsers.find(id)).toEqual({ user, hasPassword: true, ...nothing });
+    await db.transact(({ credentials }) => credentials.removePassword(id, NOW));
     await db.stores.managedUsers.suspend(id, 'abuse', NOW);
-    await db.stores.managedUsers.removePassword(id, NOW);
     await db.database.tables.updateTable('users').set({ external_id: 'x-1' }).where('id', '=', id).execute();
     expect(await db.stores.managedUsers.find(id)).toMatchObject({
       user: { status: 'suspended' },

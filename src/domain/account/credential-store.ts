@@ -11,7 +11,7 @@ export type PasswordReplacement = {
   readonly now: number;
 };
 
-/** Called in a transaction. */
+/** Called in a transaction, but for `findSuperseded`. What replaces or removes a hash keeps it as the superseded one, in place of the one before. */
 export type CredentialStore = {
   /** Sets another password and holds the account until the transaction ends; false, and nothing is written, unless the account is active. */
   setPasswordHash(userId: string, hash: string, now: number): Promise<boolean>;
@@ -20,4 +20,10 @@ export type CredentialStore = {
    * when another hash is stored, or none, or the account is not active.
    */
   replacePasswordHash(replacement: PasswordReplacement): Promise<User | undefined>;
+  /** Leaves the account without a password, and holds it until the transaction ends; false when it has none, or is not active. */
+  removePassword(userId: string, now: number): Promise<boolean>;
+  /** The hash of the password that the account had before, when it was replaced after `since`. */
+  findSuperseded(userId: string, since: number): Promise<string | undefined>;
+  /** Forgets the superseded hash. */
+  forgetSuperseded(userId: string): Promise<void>;
 };

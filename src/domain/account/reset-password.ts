@@ -6,6 +6,8 @@ import type { PresentTokenDeps } from '../action-token/present-token.ts';
 import { payloadText, presentToken, refuseToken, tokenInvalid } from '../action-token/present-token.ts';
 import type { AuditKind, AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import { auditEvent } from '../audit/record.ts';
+import type { LockoutStore } from '../lockout/lockout-store.ts';
+import { lockoutKey } from '../lockout/lockout.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { AnnounceDeps } from '../revocation/announce.ts';
 import { announce } from '../revocation/announce.ts';
@@ -25,6 +27,7 @@ type ResetStores = EndCredentialsStores & {
   readonly credentials: Pick<CredentialStore, 'setPasswordHash'>;
   readonly emails: Pick<EmailStore, 'markVerified'>;
   readonly actionTokens: Pick<ActionTokenStore, 'consume' | 'deleteAll'>;
+  readonly lockouts: Pick<LockoutStore, 'forget'>;
   readonly audit: AuditLog;
   readonly outbox: Outbox;
 };
@@ -55,8 +58,8 @@ const KINDS: Readonly<Record<SetsPassword, AuditKind>> = {
 
 /**
  * Sets the password by a link that was asked for, or by an invitation, and ends every session, link and challenge of the account. A refused password does not use the token up; of any number
- * of calls at once, one succeeds. Neither a lock nor the second factor is touched: a mailbox alone must not be enough to guess codes for
- * ever. Errors: TOKEN_INVALID (also for an account that is not active), TOKEN_EXPIRED, PASSWORD_POLICY, OVERLOADED, STORAGE_UNAVAILABLE.
+ * of calls at once, one succeeds. Clears the lockout, for the mailbox was proved; how many reset links one mailbox gets bounds what codes can be
+ * guessed by that. The second factor is not touched. Errors: TOKEN_INVALID (also for an account that is not active), TOKEN_EXPIRED, PASSWORD_POLICY, OVERLOADED, STORAGE_UNAVAILABLE.
  */
 export async function resetPassword(deps: ResetPasswordDeps, input: ResetPasswordInput): Promise<void> {
   const purpose = purposeOf(deps, input.token);
@@ -75,6 +78,7 @@ export async function resetPassword(deps: ResetPasswordDeps, input: ResetPasswor
     // What was mailed proves the address that it was mailed to, and no other.
     const provedKey = payloadText(used, 'emailKey');
     if (provedKey !== undefined) await stores.emails.markVerified(user.id, provedKey, now);
+    await stores.lockouts.forget(lockoutKey(user, ''));
     return endEverything(deps, stores, user, context, now);
   });
   await announce(deps, revoked);

@@ -1,5 +1,7 @@
 // Port: takes away the rows that have stopped counting; and how long each kind is kept after it has.
 
+import { SUPERSEDED_FOR_MS } from '../account/superseded-password.ts';
+
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
@@ -22,6 +24,8 @@ export const KEPT_MS = {
   apiKeys: 90 * DAY_MS,
   /** Never confirmed. */
   totpFactors: DAY_MS,
+  /** Since they were replaced. */
+  supersededPasswords: SUPERSEDED_FOR_MS,
 } as const;
 
 export type CleanupKind = keyof typeof KEPT_MS;
@@ -39,6 +43,7 @@ export const CLEANUP_KINDS: readonly CleanupKind[] = [
   'knownDevices',
   'apiKeys',
   'totpFactors',
+  'supersededPasswords',
 ];
 
 /** A bounded piece of work. Times are epoch milliseconds. */

@@ -44,7 +44,6 @@ export type ManagedUserStore = {
   suspend(id: string, reason: string, now: number): Promise<User>;
   /** Also forgets why it was suspended. */
   reactivate(id: string, now: number): Promise<User>;
-  removePassword(id: string, now: number): Promise<User>;
   /** Says that the account has no second factor; the factor itself is the TotpStore's. */
   turnOffMfa(id: string, now: number): Promise<User>;
 };

@@ -1,5 +1,6 @@
 // ForcePasswordReset, ResetUserMfa and UnlockUser: what an administrator does for an account that somebody else got into, or its owner cannot.
 
+import type { CredentialStore } from '../account/credential-store.ts';
 import { BEGUN_PURPOSES, ENTRY_PURPOSES } from '../action-token/action-token.ts';
 import { DomainError } from '../errors.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
@@ -15,7 +16,9 @@ import { mustBeReactivated } from './refusals.ts';
 
 type ResetStores = ActStores &
   EndKeysStores & {
-    readonly managedUsers: Pick<ManagedUserStore, 'hold' | 'removePassword' | 'turnOffMfa'>;
+    readonly managedUsers: Pick<ManagedUserStore, 'hold' | 'turnOffMfa'>;
+    readonly credentials: Pick<CredentialStore, 'removePassword'>;
+    readonly lockouts: Pick<LockoutStore, 'forget'>;
     readonly totpFactors: Pick<TotpStore, 'remove'>;
     readonly outbox: Outbox;
   };
@@ -26,7 +29,7 @@ export type ResetCredentialsDeps = ActDeps<ResetStores> & EndCredentialsDeps;
 export type ResetCredentialsInput = ActInput & { readonly reason: string };
 
 /**
- * Takes the password away, if there is one, and mails a link that sets another. Every session, token, link and API key of the account ends.
+ * Takes the password away, if there is one, mails a link that sets another, and clears the lockout. Every session, token, link and API key of the account ends.
  * Errors: USER_NOT_FOUND, ACCOUNT_SUSPENDED, ROLE_PROTECTED, INSUFFICIENT_SCOPE, TOKEN_REVOKED, CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function forcePasswordReset(
@@ -38,7 +41,8 @@ export async function forcePasswordReset(
     const { id: userId, status, email: to } = target;
     if (status !== 'active') throw mustBeReactivated();
     const now = deps.clock.now();
-    await stores.managedUsers.removePassword(userId, now);
+    await stores.credentials.removePassword(userId, now);
+    await stores.lockouts.forget(lockoutKey(target, ''));
     const ended = await endCredentialsAndKeys(deps, stores, { userId, purposes: ENTRY_PURPOSES, now });
     await stores.audit.append(successOf(deps, act));
     const letter = { template: 'forced_password_reset', userId } as const;

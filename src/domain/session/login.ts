@@ -6,6 +6,8 @@ import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import { auditEvent } from '../audit/record.ts';
 import { emailKey } from '../account/email-address.ts';
 import type { PasswordHasher } from '../account/password-hasher.ts';
+import type { SupersededPasswordDeps } from '../account/superseded-password.ts';
+import { isSuperseded } from '../account/superseded-password.ts';
 import type { LoginMark, UserStore } from '../account/user-store.ts';
 import type { User } from '../account/user.ts';
 import { usernameKey } from '../account/username.ts';
@@ -52,6 +54,7 @@ export type OpenLoginDeps = OpenSessionDeps & {
 };
 
 export type LoginDeps = HandOutDeps &
+  SupersededPasswordDeps &
   OpenLoginDeps & {
     readonly users: Pick<UserStore, 'findByIdentifier'>;
     readonly lockouts: Pick<LockoutStore, 'lockedUntil'>;
@@ -70,7 +73,8 @@ type Opened = { readonly user: User; readonly session: Session } | { readonly ch
 /**
  * Opens a session; with a second factor, hands out a challenge instead. An unknown identifier costs the same work as a wrong password, gets
  * the same answer and locks alike; only the right password learns that an account is suspended or unverified. The outcome of a password
- * counts only while the account is not locked, so that guesses made at once are no more than guesses made in turn. Errors:
+ * counts only while the account is not locked, so that guesses made at once are no more than guesses made in turn; the password that the
+ * account had before is no guess and is not counted. Errors:
  * INVALID_CREDENTIALS, ACCOUNT_LOCKED, ACCOUNT_SUSPENDED, EMAIL_NOT_VERIFIED, RATE_LIMITED, OVERLOADED, STORAGE_UNAVAILABLE.
  */
 export function login(deps: LoginDeps, input: LoginInput): Promise<LoginOutcome> {
@@ -88,7 +92,10 @@ async function logIn(deps: LoginDeps, input: LoginInput): Promise<LoginOutcome> 
   if (lockedUntil !== undefined) return refuse(deps, attempt, accountLocked(lockedUntil, now));
 
   const matches = await deps.passwordHasher.verify(user?.passwordHash, password, signal);
-  if (user?.passwordHash === undefined || !matches) return refuseFailure(deps, attempt);
+  if (user?.passwordHash === undefined || !matches) {
+    if (await isSuperseded(deps, user?.id, password)) return refuse(deps, attempt, invalidCredentials());
+    return refuseFailure(deps, attempt);
+  }
   const obstacle = loginObstacle(deps, user);
   if (obstacle !== undefined) return refuse(deps, attempt, obstacle);
 

@@ -6,7 +6,13 @@ import type { AccountDeletionStore } from '../../domain/account/account-deletion
 import { date } from './row-values.ts';
 import type { Tables } from './rows.ts';
 
-const BELONGINGS = ['totp_factors', 'backup_codes', 'action_tokens', 'known_devices'] as const;
+const BELONGINGS = [
+  'totp_factors',
+  'backup_codes',
+  'action_tokens',
+  'known_devices',
+  'superseded_passwords',
+] as const;
 
 /** The store over a transaction. */
 export function accountDeletionStore(tables: Kysely<Tables>): AccountDeletionStore {

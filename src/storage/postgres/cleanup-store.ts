@@ -67,6 +67,7 @@ const AGED: Record<Exclude<CleanupKind, keyof typeof WALKED>, ByAge> = {
   },
   apiKeys: { table: sql`api_keys`, age: sql`least(expire_time, revoke_time)` },
   totpFactors: { table: sql`totp_factors`, age: sql`create_time`, only: () => sql`confirm_time is null` },
+  supersededPasswords: { table: sql`superseded_passwords`, age: sql`replace_time` },
 };
 
 /** The store over a transaction. */
@@ -97,6 +98,7 @@ export function cleanupStore(tables: Kysely<Tables>): CleanupStore {
         knownDevices: numberOf('knownDevices'),
         apiKeys: numberOf('apiKeys'),
         totpFactors: numberOf('totpFactors'),
+        supersededPasswords: numberOf('supersededPasswords'),
       };
     },
 

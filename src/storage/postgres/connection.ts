@@ -13,6 +13,7 @@ import { AuditSchema } from './migrations/audit-schema.ts';
 import { DirectorySchema } from './migrations/directory-schema.ts';
 import { InitialSchema } from './migrations/initial-schema.ts';
 import { KeySchema } from './migrations/key-schema.ts';
+import { RecoverySchema } from './migrations/recovery-schema.ts';
 import { StatsSchema } from './migrations/stats-schema.ts';
 import type { Tables } from './rows.ts';
 import { ROWS } from './rows.ts';
@@ -44,6 +45,7 @@ const MIGRATIONS = [
   { name: '2026-11-audit-reading-schema', class: AuditReadingSchema },
   { name: '2026-11-stats-schema', class: StatsSchema },
   { name: '2026-11-key-schema', class: KeySchema },
+  { name: '2026-11-recovery-schema', class: RecoverySchema },
 ];
 
 const ORM_OPTIONS = {

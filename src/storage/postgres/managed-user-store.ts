@@ -65,7 +65,6 @@ export function managedUserStore(tables: Kysely<Tables>): ManagedUserStore {
     setRole: (id, role, now) => change(id, { role }, now),
     suspend: (id, reason, now) => change(id, { status: 'suspended', suspension_reason: reason }, now),
     reactivate: (id, now) => change(id, { status: 'active', suspension_reason: null }, now),
-    removePassword: (id, now) => change(id, { password_hash: null }, now),
     turnOffMfa: (id, now) => change(id, { mfa_enabled: false }, now),
   };
 }

@@ -183,6 +183,16 @@ const TotpFactorRow = defineEntity({
   },
 });
 
+const SupersededPasswordRow = defineEntity({
+  name: 'SupersededPasswordRow',
+  tableName: 'superseded_passwords',
+  properties: {
+    user_id: p.uuid().primary(),
+    password_hash: p.text(),
+    replace_time: p.datetime(),
+  },
+});
+
 const BackupCodeRow = defineEntity({
   name: 'BackupCodeRow',
   tableName: 'backup_codes',
@@ -238,6 +248,7 @@ export const ROWS = [
   LockoutRow,
   TotpFactorRow,
   BackupCodeRow,
+  SupersededPasswordRow,
   KnownDeviceRow,
   AuditCountRow,
   SessionCensusRow,
