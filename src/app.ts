@@ -111,6 +111,8 @@ export async function openApp(
   });
   const keyset = new Keyset({ signingKeys: stores.signingKeys, sealer: keyring, clock });
   const revocationChannel = openChannel(config, logger);
+  const revocationIndex = new RevocationIndex({ clock });
+  const outageGraceMs = config.DATABASE_OUTAGE_GRACE;
   const cookieCodec = sessionCookieCodec(secrets['session-cookie']);
   const tokenPolicy = {
     audience: config.AUDIENCE,
@@ -148,13 +150,21 @@ export async function openApp(
     totpSecrets: totpSecrets(keyring),
     totpIssuer: new URL(config.ISSUER).hostname,
     backupCodes: backupCodes(secrets['backup-code']),
-    apiKeyDirectory: new ApiKeyDirectory({ apiKeys: stores.apiKeys, apiKeyCodec, clock }),
+    apiKeyDirectory: new ApiKeyDirectory({
+      apiKeys: stores.apiKeys,
+      apiKeyCodec,
+      revocationIndex,
+      clock,
+      outageGraceMs,
+    }),
     apiKeyUsage: new ApiKeyUsage({ apiKeys: stores.apiKeys, clock }),
     sessionDirectory: new SessionDirectory({
       sessions: stores.sessions,
       sessionCookieCodec: cookieCodec,
       tokenPolicy,
+      revocationIndex,
       clock,
+      outageGraceMs,
       onTouchFailure: (error) =>
         logger.warn({ err: error }, 'use of a session not noted; the next one will be'),
     }),
@@ -174,7 +184,7 @@ export async function openApp(
     parseAddress,
     registrationMode: config.REGISTRATION,
     requireVerifiedEmail: config.REQUIRE_VERIFIED_EMAIL,
-    revocationIndex: new RevocationIndex({ clock }),
+    revocationIndex,
     revocationChannel,
     onChannelFailure: (error: unknown) =>
       logger.warn({ err: error }, 'revocation not published; other nodes learn it from the database'),

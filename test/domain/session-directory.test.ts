@@ -3,10 +3,11 @@
 import { describe, expect, it } from 'vitest';
 import { BUILT_IN_ROLES, RoleDirectory } from '../../src/domain/access/role.ts';
 import type { User } from '../../src/domain/account/user.ts';
+import { DomainError } from '../../src/domain/errors.ts';
 import { RevocationIndex } from '../../src/domain/revocation/revocation-index.ts';
 import type { RevocationTarget } from '../../src/domain/revocation/revocation.ts';
 import { revocation } from '../../src/domain/revocation/revocation.ts';
-import { SESSION_MEMORY_MS, SessionDirectory } from '../../src/domain/session/session-directory.ts';
+import { SESSION_CACHE_MS, SessionDirectory } from '../../src/domain/session/session-directory.ts';
 import type { Touch } from '../../src/domain/session/session-store.ts';
 import type { Session } from '../../src/domain/session/session.ts';
 import { assessSessionCookie } from '../../src/domain/token/assess-session-cookie.ts';
@@ -33,11 +34,13 @@ function world(ttlMs = 7 * DAY_MS) {
     /** Runs between the look at the row and its arrival. */
     meanwhile: () => {},
     touchFails: false,
+    isAway: false,
   };
   const sessionDirectory = new SessionDirectory({
     sessions: {
       findWithUser: async () => {
         store.reads += 1;
+        if (store.isAway) throw new DomainError('STORAGE_UNAVAILABLE', 'away');
         const found = { ...row };
         const { meanwhile } = store;
         store.meanwhile = () => {};
@@ -57,7 +60,9 @@ function world(ttlMs = 7 * DAY_MS) {
       },
     },
     tokenPolicy: { refreshTokenTtlMs: ttlMs },
+    revocationIndex,
     clock,
+    outageGraceMs: MINUTE_MS,
     onTouchFailure: (error) => failures.push(error),
   });
   // What is asked of access tokens and keys is not asked here.
@@ -66,13 +71,20 @@ function world(ttlMs = 7 * DAY_MS) {
     const verdict = await assessSessionCookie(deps, text);
     return verdict.active ? 'active' : verdict.reason;
   };
-  const revoke = (target: RevocationTarget) =>
-    revocationIndex.apply([revocation(target, clock.now(), 900_000)]);
   const pass = (ms: number) => {
     clock.advance(ms);
     revocationIndex.markFresh(clock.now());
   };
-  return { row, store, touches, failures, sessionDirectory, assess, revoke, pass, deps };
+  const revoke = (target: RevocationTarget) =>
+    revocationIndex.apply([revocation(target, clock.now(), 900_000)]);
+  /** Revokes, and deletes the revocation from the index as is done when no token can match it any more. */
+  const revokeAndPrune = (target: RevocationTarget) => {
+    revocationIndex.apply([{ ...revocation(target, clock.now(), 0), expireTime: clock.now() + 1 }]);
+    pass(1);
+    revocationIndex.prune();
+    expect(revocationIndex.size).toBe(0);
+  };
+  return { row, store, touches, failures, sessionDirectory, assess, revoke, revokeAndPrune, pass, deps };
 }
 
 describe('the directory of sessions', () => {
@@ -83,12 +95,38 @@ describe('the directory of sessions', () => {
     expect(store.reads).toBe(1);
     expect(await assess('forged')).toBe('invalid');
     expect(store.reads).toBe(1);
-    pass(SESSION_MEMORY_MS - 1);
+    pass(SESSION_CACHE_MS / 2);
     await assess();
     expect(store.reads).toBe(1);
-    pass(1);
+    pass(SESSION_CACHE_MS / 2);
     await assess();
     expect(store.reads).toBe(2);
+  });
+
+  it('goes on while the database cannot be asked, for the grace and no longer', async () => {
+    const { store, assess, pass } = world();
+    expect(await assess()).toBe('active');
+    store.isAway = true;
+    pass(SESSION_CACHE_MS);
+    expect(await assess()).toBe('active');
+    pass(MINUTE_MS - 1);
+    expect(await assess()).toBe('active');
+    pass(1);
+    await expect(assess()).rejects.toMatchObject({ reason: 'STORAGE_UNAVAILABLE' });
+  });
+
+  it('refuses what was revoked while the database cannot be asked, also when the index has pruned it', async () => {
+    const bySession = world();
+    await bySession.assess();
+    bySession.store.isAway = true;
+    bySession.revokeAndPrune({ form: 'session', id: bySession.row.session.id });
+    expect(await bySession.assess()).toBe('revoked');
+
+    const bySubject = world();
+    await bySubject.assess();
+    bySubject.store.isAway = true;
+    bySubject.revokeAndPrune({ form: 'subject', id: OWNER.id, minVersion: 2 });
+    await expect(bySubject.assess()).rejects.toMatchObject({ reason: 'STORAGE_UNAVAILABLE' });
   });
 
   it('answers at once what it remembers', async () => {
@@ -99,9 +137,10 @@ describe('the directory of sessions', () => {
 
   it('knows no session that hands out tokens, nor one of another salt', async () => {
     const { row, assess } = world();
-    expect(await assess('another row')).toBe('invalid');
     row.session = { ...row.session, usesCookie: false };
     expect(await assess()).toBe('invalid');
+    row.session = { ...row.session, usesCookie: true };
+    expect(await assess('another row')).toBe('invalid');
   });
 
   it('believes no memory against a revocation', async () => {
@@ -208,7 +247,7 @@ describe('the directory of sessions', () => {
     expect(await assess()).toBe('active');
     await sessionDirectory.idle();
     expect(failures).toHaveLength(1);
-    pass(SESSION_MEMORY_MS);
+    pass(SESSION_CACHE_MS);
     store.touchFails = false;
     expect(await assess()).toBe('active');
     await sessionDirectory.idle();

@@ -9,13 +9,12 @@ import type { AssessDeps, TokenVerdict } from './assess-token.ts';
 
 /**
  * The verdict on the value of a session cookie; a good one counts as a use of its session. Whether the call that shows it may carry a cookie
- * at all is the caller's to ask. Reads the database when the session is not remembered. Errors: REVOCATIONS_STALE, STORAGE_UNAVAILABLE.
+ * at all is the caller's to ask. Reads the database when the session is not cached. Errors: REVOCATIONS_STALE, STORAGE_UNAVAILABLE.
  */
 export function assessSessionCookie(deps: AssessDeps, cookie: string): MaybePromise<TokenVerdict> {
   const { revocationIndex, sessionDirectory } = deps;
   revocationIndex.requireFresh();
-  const looked = sessionDirectory.find(cookie, (userId) => revocationIndex.minVersionOf(userId));
-  return after<FoundSession | undefined, TokenVerdict>(looked, (found) => {
+  return after<FoundSession | undefined, TokenVerdict>(sessionDirectory.find(cookie), (found) => {
     if (found === undefined) return { active: false, reason: 'invalid' };
     const { session, user } = found;
     const { id, expireTime, maxExpireTime } = session;

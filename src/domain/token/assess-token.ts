@@ -64,7 +64,7 @@ export function assessAccessToken(
 
 /**
  * The verdict on an API key. One that is bound to networks is good for a caller in one of them; for anyone else, and where nobody knows whose
- * address counts, it is `invalid`, like a key that does not exist. Reads the database when the key is not remembered. Errors:
+ * address counts, it is `invalid`, like a key that does not exist. Reads the database when the key is not cached. Errors:
  * REVOCATIONS_STALE, STORAGE_UNAVAILABLE.
  */
 export function assessApiKey(
@@ -74,15 +74,19 @@ export function assessApiKey(
 ): MaybePromise<TokenVerdict> {
   const { revocationIndex } = deps;
   revocationIndex.requireFresh();
-  const found = deps.apiKeyDirectory.find(text, (ownerId) => revocationIndex.minVersionOf(ownerId));
-  return after<ApiKeyRecord | undefined, TokenVerdict>(found, (key) => {
+  return after<ApiKeyRecord | undefined, TokenVerdict>(deps.apiKeyDirectory.find(text), (key) => {
     if (key === undefined || !isAtHome(deps, key, caller)) return inactive('invalid');
-    if (key.revokeTime !== undefined || !key.ownerActive || revocationIndex.isSessionRevoked(key.id))
-      return inactive('revoked');
+    if (isEnded(revocationIndex, key)) return inactive('revoked');
     if (key.expireTime !== undefined && key.expireTime <= deps.clock.now()) return inactive('expired');
     deps.apiKeyUsage.note(key.id);
     return { active: true, principal: keyPrincipal(key, deps.roleDirectory) };
   });
+}
+
+// A record under an older epoch than is known here says nothing about what its owner may do now.
+function isEnded(index: AssessDeps['revocationIndex'], key: ApiKeyRecord): boolean {
+  if (key.revokeTime !== undefined || !key.ownerActive) return true;
+  return index.isSessionRevoked(key.id) || key.ownerVersion < index.minVersionOf(key.ownerId);
 }
 
 function isAtHome(

@@ -72,7 +72,7 @@ async function revokeSessionOf(
 }
 
 async function revokeApiKey(deps: RevokeTokenDeps, { token, origin }: RevokeTokenInput): Promise<void> {
-  const key = await deps.apiKeyDirectory.find(token, () => 0);
+  const key = await deps.apiKeyDirectory.find(token);
   if (key === undefined) return;
   await writeRevocation(
     deps,
