@@ -8,7 +8,7 @@ import { apiKeyCodec } from './crypto/api-key-codec.ts';
 import { backupCodes } from './crypto/backup-codes.ts';
 import { commonPasswords } from './crypto/common-passwords.ts';
 import { newId, newPassword, randomBytes } from './crypto/ids.ts';
-import { isKnownHash } from './crypto/legacy-hashes.ts';
+import { readImportedHash } from './crypto/imported-hash.ts';
 import { openInstance } from './crypto/instance-secrets.ts';
 import type { Keyring } from './crypto/keyring.ts';
 import { Keyset } from './crypto/keyset.ts';
@@ -177,7 +177,7 @@ export async function openApp(
     signingAlgorithm: config.SIGNING_ALGORITHM,
     rotationMs: config.SIGNING_KEY_ROTATION,
     passwordHasher,
-    isKnownHash,
+    readImportedHash,
     passwordPolicy: config.PASSWORD_POLICY,
     commonPasswords: commonPasswords(),
     breachedPasswords: openBreachCheck(config, logger, clock),

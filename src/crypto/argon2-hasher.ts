@@ -5,7 +5,9 @@ import type { PasswordHasher } from '../domain/account/password-hasher.ts';
 import { isArgon2Hash, MAX_ARGON2 } from './argon2-hash.ts';
 import { HashingQueue } from './hashing-queue.ts';
 import { yieldToEventLoop } from './worker-priority.ts';
+import { inKnownForm } from './hash-forms.ts';
 import { readLegacyHash } from './legacy-hashes.ts';
+import { inOurSpelling, spellingsOf } from './password-spellings.ts';
 
 /** Memory in KiB, passes, lanes; and how many hashes run at once and wait. */
 export type Argon2Settings = {
@@ -25,18 +27,25 @@ export async function argon2Hasher(settings: Argon2Settings): Promise<PasswordHa
   yieldToEventLoop();
 
   // Whatever is stored, the stand-in's time is spent: no answer tells by coming early that an account was imported, or that its hash is none.
-  const check = async (passwordHash: string | undefined, password: string): Promise<boolean> => {
+  const checkSpelling = async (passwordHash: string | undefined, password: string): Promise<boolean> => {
     if (passwordHash !== undefined && isArgon2Hash(passwordHash, MAX_ARGON2))
       return verify(passwordHash, password);
     const verifyLegacy = passwordHash === undefined ? undefined : readLegacyHash(passwordHash);
     const [matches] = await Promise.all([verifyLegacy?.(password), verify(standIn, password)]);
     return matches === true;
   };
+  // How often it is checked depends on the password that is sent and not on the account: a wrong one is tried in all its spellings, three at most,
+  // whatever is stored, also nothing.
+  const check = async (passwordHash: string | undefined, password: string): Promise<boolean> => {
+    const known = passwordHash === undefined ? undefined : inKnownForm(passwordHash);
+    for (const spelling of spellingsOf(password)) if (await checkSpelling(known, spelling)) return true;
+    return false;
+  };
 
   return {
     admit: (work) => queue.admit(work),
     hash(password, signal) {
-      return queue.run(() => hash(password, parameters), signal);
+      return queue.run(() => hash(inOurSpelling(password), parameters), signal);
     },
     verify(passwordHash, password, signal) {
       return queue.run(() => check(passwordHash, password), signal);

@@ -1,7 +1,8 @@
 // Lets hashing yield to serving: a flood of logins takes what the event loop leaves.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
+import { basename } from 'node:path';
 
 const WORKER = 'libuv-worker';
 /** A third of the ordinary weight: behind the event loop, and not starved by whatever else the machine runs. */
@@ -14,6 +15,15 @@ export const HASHING_NICENESS = 5;
  */
 export function yieldToEventLoop(): void {
   for (const thread of threads()) if (thread.name === WORKER) lower(thread.id);
+}
+
+/** Lowers the priority of the calling thread in the same way: for a worker that hashes. */
+export function yieldThisThread(): void {
+  try {
+    lower(Number(basename(readlinkSync('/proc/thread-self'))));
+  } catch {
+    return;
+  }
 }
 
 function threads(): ReadonlyArray<{ readonly id: number; readonly name: string }> {

@@ -4,9 +4,10 @@ import type { Duration, Timestamp } from '@bufbuild/protobuf/wkt';
 import type { EmailAddress } from '../domain/account/email-address.ts';
 import { emailAddress } from '../domain/account/email-address.ts';
 import type { AddressParser } from '../domain/account/email-address.ts';
-import { readPassword } from '../domain/account/password-policy.ts';
+import { readCurrentPassword, readPassword } from '../domain/account/password-policy.ts';
 import type { Username } from '../domain/account/username.ts';
 import { username } from '../domain/account/username.ts';
+import type { FieldViolation } from '../domain/errors.ts';
 import { validationFailed } from '../domain/errors.ts';
 import { Violations } from '../domain/text.ts';
 
@@ -43,8 +44,17 @@ export class RequestReader extends Violations {
     return undefined;
   }
 
-  password(field: string, raw: string): string {
-    const read = readPassword(field, raw);
+  /** One that is chosen now, in NFC. */
+  newPassword(field: string, raw: string): string {
+    return this.#read(readPassword(field, raw));
+  }
+
+  /** One that the caller shows to know, as it stands: it may break every rule for new ones. */
+  currentPassword(field: string, raw: string): string {
+    return this.#read(readCurrentPassword(field, raw));
+  }
+
+  #read(read: { text: string } | { violation: FieldViolation }): string {
     if ('text' in read) return read.text;
     this.list.push(read.violation);
     return '';

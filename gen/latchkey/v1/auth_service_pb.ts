@@ -92,6 +92,9 @@ export type LoginRequest = Message<"latchkey.v1.LoginRequest"> & {
   identifier: string;
 
   /**
+   * As its owner types it: 1 to 4,096 bytes, for it may be older than the rules for new ones. For a hash from another system its NFC and NFKC are
+   * tried too.
+   *
    * @generated from field: string password = 2;
    */
   password: string;

@@ -66,7 +66,8 @@ export type ImportedUser = Message<"latchkey.v1.ImportedUser"> & {
   suspended: boolean;
 
   /**
-   * argon2, bcrypt, scrypt or PBKDF2 in one of the forms that docs/importing.md lists; without one the owner asks for a reset.
+   * argon2, bcrypt, scrypt, PBKDF2, SHA-crypt or phpass in one of the forms that docs/importing.md lists. Without one, or with one that the other
+   * system disabled (`!…`), the owner asks for a reset.
    *
    * @generated from field: string password_hash = 8;
    */

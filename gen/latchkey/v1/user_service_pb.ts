@@ -240,6 +240,8 @@ export const ExportMeResponseSchema: GenMessage<ExportMeResponse> = /*@__PURE__*
  */
 export type ChangePasswordRequest = Message<"latchkey.v1.ChangePasswordRequest"> & {
   /**
+   * 1 to 4,096 bytes, whatever they are; see LoginRequest.password.
+   *
    * @generated from field: string current_password = 1;
    */
   currentPassword: string;

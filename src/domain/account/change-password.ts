@@ -63,7 +63,7 @@ export async function changePassword(deps: ChangePasswordDeps, input: ChangePass
   const user = await deps.users.findWithPassword(input.userId);
   if (user === undefined) throw new DomainError('USER_NOT_FOUND', 'The account does not exist any more.');
   const checkedHash = await checkCurrentPassword(deps, input, user);
-  const isSame = input.newPassword === input.currentPassword;
+  const isSame = input.newPassword === input.currentPassword.normalize('NFC');
   const others = isSame ? [{ field: 'new_password', description: 'must not be the current password' }] : [];
   await requireAcceptablePassword(deps, 'new_password', input.newPassword, user, others);
   const newHash = await deps.passwordHasher.hash(input.newPassword, input.signal);

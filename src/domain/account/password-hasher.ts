@@ -10,10 +10,11 @@ export type PasswordHasher = {
    * `work` has begun, so that a flood costs the database nothing; whatever `work` throws.
    */
   admit<Result>(work: () => Promise<Result>): Promise<Result>;
-  /** A PHC string with its own salt. */
+  /** A PHC string with its own salt, of the password's NFC. */
   hash(password: string, signal?: AbortSignal): Promise<string>;
   /**
-   * Whether `password` made `hash`, by whichever algorithm. For an undefined hash (no such account, or one without a password), a text that is
+   * Whether `password`, as it was sent, made `hash`, by whichever algorithm: in NFC as ours are, as it stands, or in NFKC, as other systems have it. How
+   * many of these differ, three at most, depends on the password alone. For an undefined hash (no such account, or one without a password), a text that is
    * none and one that would cost too much it takes the same time and is false.
    */
   verify(hash: string | undefined, password: string, signal?: AbortSignal): Promise<boolean>;

@@ -12,6 +12,9 @@ export type CommonPasswords = { has(lowerCased: string): boolean };
 /** No password is longer: more would cost hashing time and add no strength. */
 export const MAX_PASSWORD_LENGTH = 128;
 
+/** No password that somebody logs in with is longer, in bytes of UTF-8: a hash made elsewhere may be of one that breaks every rule for new ones. */
+export const MAX_CURRENT_PASSWORD_BYTES = 4_096;
+
 const COMPOSITION: ReadonlyArray<readonly [RegExp, string]> = [
   [/\p{Lu}/u, 'must hold an upper-case letter'],
   [/\p{Ll}/u, 'must hold a lower-case letter'],
@@ -51,9 +54,27 @@ export function passwordViolations(
   return broken.map((description) => ({ field, description }));
 }
 
-/** The password in NFC, or why it cannot even be looked at. The policy is a question of its own. */
+/** A password that is chosen now: in NFC, or why it cannot even be looked at. The policy is a question of its own. */
 export function readPassword(field: string, raw: string): { text: string } | { violation: FieldViolation } {
   return checkText(raw, { field, min: 1, max: MAX_PASSWORD_LENGTH, secret: true });
+}
+
+/** A password that somebody shows to know, just as it was sent: only the hash tells whether it is right. Or why it cannot be compared. */
+export function readCurrentPassword(
+  field: string,
+  raw: string,
+): { text: string } | { violation: FieldViolation } {
+  const refuse = (description: string) => ({ violation: { field, description } });
+  if (raw === '') return refuse('is required');
+  // A UTF-16 unit is one byte at least.
+  const isTooLong = raw.length > MAX_CURRENT_PASSWORD_BYTES || byteLength(raw) > MAX_CURRENT_PASSWORD_BYTES;
+  if (isTooLong) return refuse(`must have at most ${MAX_CURRENT_PASSWORD_BYTES} bytes`);
+  if (!raw.isWellFormed()) return refuse('must be well-formed Unicode (it holds a lone surrogate)');
+  return { text: raw };
+}
+
+function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length;
 }
 
 // `Password123!` is `password` in disguise: digits and punctuation at the ends do not make a common word uncommon.

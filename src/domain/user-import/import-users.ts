@@ -25,7 +25,7 @@ type ImportStores = {
 };
 
 export type ImportUsersDeps = Stamp &
-  Pick<ImportRules, 'parseAddress' | 'isKnownHash'> & {
+  Pick<ImportRules, 'parseAddress' | 'readImportedHash'> & {
     readonly transact: Transact<ImportStores>;
     readonly roles: RoleStore;
     readonly userImports: Pick<UserImportStore, 'findObstacles'>;
@@ -60,8 +60,8 @@ export async function importUsers(
   { actor, users, dryRun, origin }: ImportUsersInput,
 ): Promise<readonly ImportResult[]> {
   const now = deps.clock.now();
-  const { parseAddress, isKnownHash } = deps;
-  const rules = { parseAddress, isKnownHash, mayGive: rolesToGive(actor, await deps.roles.list()), now };
+  const { parseAddress, readImportedHash } = deps;
+  const rules = { parseAddress, readImportedHash, mayGive: rolesToGive(actor, await deps.roles.list()), now };
   const items = users.map((given) => {
     const checked = checkImportedUser(rules, given);
     return 'reason' in checked ? checked : { ...checked, id: deps.newId() };

@@ -7,6 +7,7 @@ import { DEFAULT_ROLE } from '../account/register.ts';
 import type { Username } from '../account/username.ts';
 import { username } from '../account/username.ts';
 import { Violations } from '../text.ts';
+import type { ReadImportedHash } from './imported-hash.ts';
 import type { MayGive } from './roles-to-give.ts';
 
 /** An account as another system tells of it; nothing of it has been looked at. Empty texts and undefined times are absent. */
@@ -47,8 +48,7 @@ export type ImportRefusal = {
 /** What accounts are checked by. */
 export type ImportRules = {
   readonly parseAddress: AddressParser;
-  /** Whether a login here can verify the hash, at a bearable cost. */
-  readonly isKnownHash: (hash: string) => boolean;
+  readonly readImportedHash: ReadImportedHash;
   readonly mayGive: MayGive;
   readonly now: number;
 };
@@ -92,14 +92,11 @@ function readUsername(fields: Violations, raw: string): Username | undefined {
   return undefined;
 }
 
-function readHash({ isKnownHash }: ImportRules, fields: Violations, raw: string): string | undefined {
-  if (raw === '') return undefined;
-  if (!isKnownHash(raw))
-    fields.add(
-      'password_hash',
-      'must be a hash in one of the forms that are taken, and within the cost that is (docs/importing.md)',
-    );
-  return raw;
+function readHash({ readImportedHash }: ImportRules, fields: Violations, raw: string): string | undefined {
+  const read = readImportedHash(raw);
+  if ('hash' in read) return read.hash;
+  fields.add('password_hash', read.refusal);
+  return undefined;
 }
 
 function readTime(

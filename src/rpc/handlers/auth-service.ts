@@ -82,7 +82,7 @@ export function authServiceHandlers(
       const input = {
         email: reader.email(deps.parseAddress, 'email', request.email),
         username: reader.optionalUsername('username', request.username),
-        password: reader.password('password', request.password),
+        password: reader.newPassword('password', request.password),
         fullName: reader.text(request.fullName.trim(), { field: 'full_name', min: 1, max: 200 }),
         origin: call.origin,
         signal: call.signal,
@@ -96,7 +96,7 @@ export function authServiceHandlers(
       const reader = new RequestReader();
       const input = {
         identifier: reader.text(request.identifier, { field: 'identifier', min: 1, max: 254 }),
-        password: reader.password('password', request.password),
+        password: reader.currentPassword('password', request.password),
         scopes: readScopes(reader, 'scopes', request.scopes),
         deviceName: reader.text(request.deviceName, { field: 'device_name', max: 100 }),
         useCookie: request.useCookie,

@@ -19,8 +19,8 @@ export function changePasswordHandlers(
     async changePassword(request, call) {
       const { subjectId: userId, sessionId } = call.requirePrincipal();
       const reader = new RequestReader();
-      const currentPassword = reader.password('current_password', request.currentPassword);
-      const newPassword = reader.password('new_password', request.newPassword);
+      const currentPassword = reader.currentPassword('current_password', request.currentPassword);
+      const newPassword = reader.newPassword('new_password', request.newPassword);
       reader.finish();
       if (sessionId === undefined)
         throw new DomainError('CREDENTIAL_NOT_ALLOWED', 'Call with the access token of a login.');

@@ -18,7 +18,7 @@ export function checkPasswordHandlers(
   return {
     async checkPassword(request) {
       const reader = new RequestReader();
-      const password = reader.password('password', request.password);
+      const password = reader.newPassword('password', request.password);
       const owner = {
         email: request.email === '' ? '' : reader.email(deps.parseAddress, 'email', request.email).text,
         username: reader.optionalUsername('username', request.username)?.text,

@@ -35,7 +35,7 @@ export function passwordResetHandlers(
       const reader = new RequestReader();
       const input = {
         token: reader.token('token', request.token),
-        newPassword: reader.password('new_password', request.newPassword),
+        newPassword: reader.newPassword('new_password', request.newPassword),
         origin: call.origin,
         signal: call.signal,
       };
