@@ -32,6 +32,8 @@ import { nobodyAsked } from './domain/account/breached-passwords.ts';
 import { emailAddress } from './domain/account/email-address.ts';
 import { ApiKeyDirectory } from './domain/api-key/api-key-directory.ts';
 import { ApiKeyUsage } from './domain/api-key/api-key-usage.ts';
+import { ClockSkew } from './domain/clock-skew.ts';
+import type { SkewStatus } from './domain/clock-skew.ts';
 import type { Clock } from './domain/clock.ts';
 import type { BootstrapSecrets } from './domain/instance/bootstrap.ts';
 import { bootstrap } from './domain/instance/bootstrap.ts';
@@ -111,7 +113,7 @@ export async function openApp(
   });
   const keyset = new Keyset({ signingKeys: stores.signingKeys, sealer: keyring, clock });
   const revocationChannel = openChannel(config, logger);
-  const revocationIndex = new RevocationIndex({ clock });
+  const revocationIndex = new RevocationIndex({ clock, databaseOutageGraceMs: config.DATABASE_OUTAGE_GRACE });
   const outageGraceMs = config.DATABASE_OUTAGE_GRACE;
   const cookieCodec = sessionCookieCodec(secrets['session-cookie']);
   const tokenPolicy = {
@@ -169,6 +171,11 @@ export async function openApp(
         logger.warn({ err: error }, 'use of a session not noted; the next one will be'),
     }),
     databaseOutageGraceMs: config.DATABASE_OUTAGE_GRACE,
+    stopwatch: () => performance.now(),
+    clockSkew: new ClockSkew({
+      maxMs: config.MAX_CLOCK_SKEW,
+      onChange: (status) => logSkew(logger, config.MAX_CLOCK_SKEW, status),
+    }),
     onKeyOutsideNetworks: (apiKey: string, ip: string) =>
       logger.warn({ apiKey, ip }, 'API key refused: shown from outside its networks'),
     onKeysetFailure: (error: unknown) =>
@@ -249,6 +256,19 @@ export async function closeApp(app: App): Promise<void> {
   await app.revocationChannel.close();
   await app.database.close();
   await app.dataDir?.release();
+}
+
+function logSkew(
+  logger: Logger,
+  maxMs: Config['MAX_CLOCK_SKEW'],
+  { aheadMs, isWithinBound }: SkewStatus,
+): void {
+  if (isWithinBound) logger.info({ aheadMs }, "this node's clock agrees with the database's again");
+  else
+    logger.error(
+      { aheadMs, maxMs },
+      "this node's clock and the database's are further apart than LATCHKEY_MAX_CLOCK_SKEW; the node is not ready until they agree",
+    );
 }
 
 type CheckedChannel = RevocationChannel & { readonly isConnected?: boolean };

@@ -27,6 +27,7 @@ const Environment = z.object({
   DATABASE_POOL_SIZE: integer(1, 1_000).default(20),
   DATABASE_TIMEOUT: duration('100ms', '5m').default(5_000),
   DATABASE_OUTAGE_GRACE: duration('5s', '10m').default(60_000),
+  MAX_CLOCK_SKEW: durationOrOff('100ms', '1h').default(2_500),
   REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must be a redis:// or rediss:// URL' }).optional(),
   REDIS_KEY_PREFIX: z.string().max(100).default('latchkey:'),
   DATA_DIR: z.string().min(1).default('.latchkey'),

@@ -12,6 +12,7 @@ import { authenticate } from './domain/access/authenticate.ts';
 import { USAGE_FLUSH_INTERVAL_MS } from './domain/api-key/api-key-usage.ts';
 import { keepMonths } from './domain/audit/retention.ts';
 import { maintainSigningKeys } from './domain/keyset/maintain-signing-keys.ts';
+import { LifetimeRegistrar } from './domain/token/token-lifetimes.ts';
 import type { Readiness, RouteDeps } from './http/routes.ts';
 import { createRoutes } from './http/routes.ts';
 import { startHttpServer } from './http/server.ts';
@@ -55,12 +56,18 @@ export type RunningService = {
 /** Starts the service. Errors: when a port is taken, a certificate is unusable, or the database is away; nothing is left running then. */
 export async function startService(app: App): Promise<RunningService> {
   const feed = new RevocationFeed(app);
+  const lifetimes = new LifetimeRegistrar({
+    ...app,
+    aheadMs: () => app.clockSkew.status.aheadMs ?? 0,
+  });
   const ready = () => readinessOf(app, feed);
   const pipeline = pipelineOf(app);
   const services = servicesOf(app);
   await maintainSigningKeys(app);
   await app.keyset.reload();
   await feed.start();
+  // By now it is known how far the clock is ahead, and nothing has been issued yet.
+  await lifetimes.keep();
 
   const health = new HealthImplementation({ '': 'NOT_SERVING' });
   const grpc = buildGrpc(app, pipeline, services, health);
@@ -81,7 +88,8 @@ export async function startService(app: App): Promise<RunningService> {
     run: (stopping) => app.mailSender.run({ stopping, cut: cutMail.signal }),
     onFailure: onFailure('mail'),
   });
-  const jobs = backgroundJobs(app, () => feed.poll().finally(showHealth), onFailure);
+  const poll = () => feed.poll().finally(showHealth);
+  const jobs = backgroundJobs(app, () => poll().then(() => lifetimes.keep()), onFailure);
 
   return {
     grpcPort,
@@ -263,9 +271,10 @@ function readinessOf(app: App, feed: RevocationFeed): Readiness {
         ? 'up'
         : 'down';
   const revocations = app.revocationIndex.isFresh() ? 'fresh' : 'stale';
-  const canServe = database === 'up' && revocations === 'fresh';
+  const clock = app.clockSkew.status.isWithinBound ? 'right' : 'skewed';
+  const canServe = database === 'up' && revocations === 'fresh' && clock === 'right';
   const status = !canServe ? 'unavailable' : redis === 'down' ? 'degraded' : 'ready';
-  return { status, checks: { database, redis, revocations } };
+  return { status, checks: { database, redis, revocations, clock } };
 }
 
 function setHealth(health: HealthImplementation, isServing: boolean): void {

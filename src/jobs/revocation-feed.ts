@@ -1,18 +1,29 @@
 // Keeps the revocation index of this node up to date: snapshot, channel, and a poll of the database that repairs what the channel missed.
 
 import type { RoleDirectory, RoleStore } from '../domain/access/role.ts';
+import type { ClockSkew } from '../domain/clock-skew.ts';
 import type { Clock } from '../domain/clock.ts';
+import { Republisher } from '../domain/revocation/republisher.ts';
 import type { RevocationChannel } from '../domain/revocation/revocation-channel.ts';
 import type { RevocationIndex } from '../domain/revocation/revocation-index.ts';
-import type { RevocationCursor, RevocationStore } from '../domain/revocation/revocation-store.ts';
+import type {
+  RevocationCursor,
+  RevocationPage,
+  RevocationStore,
+} from '../domain/revocation/revocation-store.ts';
+import type { Revocation } from '../domain/revocation/revocation.ts';
 
 export type RevocationFeedDeps = {
   readonly revocations: Pick<RevocationStore, 'snapshot' | 'since'>;
-  readonly revocationChannel: Pick<RevocationChannel, 'subscribe'>;
+  readonly revocationChannel: Pick<RevocationChannel, 'subscribe' | 'publish' | 'reachesOthers'>;
   readonly revocationIndex: RevocationIndex;
   readonly roles: RoleStore;
   readonly roleDirectory: RoleDirectory;
   readonly clock: Clock;
+  /** Monotonic milliseconds. */
+  readonly stopwatch: () => number;
+  readonly clockSkew: Pick<ClockSkew, 'note'>;
+  readonly databaseOutageGraceMs: number;
 };
 
 /** How often the database is asked. */
@@ -21,22 +32,25 @@ export const POLL_INTERVAL_MS = 1_000;
 /** The feed of one node. `start` first; then `poll` every POLL_INTERVAL_MS. */
 export class RevocationFeed {
   readonly #deps: RevocationFeedDeps;
+  readonly #republisher: Republisher;
   #cursor: RevocationCursor | undefined;
   #databaseAnswered = false;
+  /** How many gaps the channel has told of, and how many of them a later look at the database has closed. */
+  #gaps = 0;
+  #closedGaps = 0;
 
   constructor(deps: RevocationFeedDeps) {
     this.#deps = deps;
+    const { revocationChannel, stopwatch, databaseOutageGraceMs: windowMs } = deps;
+    this.#republisher = new Republisher({ revocationChannel, stopwatch, random: Math.random, windowMs });
   }
 
   /** Listens to the channel, then takes the snapshot, so that nothing falls between the two. Errors: STORAGE_UNAVAILABLE. */
   async start(): Promise<void> {
-    const { revocationChannel, revocationIndex, clock } = this.#deps;
-    await revocationChannel.subscribe({
-      onRevocations: (revocations) => revocationIndex.apply(revocations),
-      // Before the snapshot the channel alone proves nothing.
-      onAlive: () => {
-        if (this.#cursor !== undefined) revocationIndex.markFresh(clock.now());
-      },
+    await this.#deps.revocationChannel.subscribe({
+      onRevocations: (revocations) => this.#hear(revocations),
+      onAlive: (ageMs) => this.#noteAlive(ageMs),
+      onGap: () => (this.#gaps += 1),
     });
     await this.poll();
   }
@@ -55,21 +69,47 @@ export class RevocationFeed {
       this.#databaseAnswered = false;
       throw error;
     }
+    await this.#republisher.run();
+  }
+
+  #hear(revocations: readonly Revocation[]): void {
+    this.#deps.revocationIndex.apply(revocations);
+    this.#republisher.noteSeen(revocations);
+  }
+
+  // Before the snapshot, and after a gap until the database was read, the channel proves nothing.
+  #noteAlive(ageMs: number): void {
+    if (this.#cursor === undefined || this.#closedGaps < this.#gaps) return;
+    this.#deps.revocationIndex.markHeard(this.#deps.clock.now() - ageMs);
   }
 
   async #read(): Promise<void> {
-    const { revocations, revocationIndex, roles, roleDirectory, clock } = this.#deps;
+    const { roles, roleDirectory, clock } = this.#deps;
     const askedAt = clock.now();
+    const gaps = this.#gaps;
     const rolesRead = roleDirectory.beginRead();
-    const [page, stored] = await Promise.all([
-      this.#cursor === undefined ? revocations.snapshot(askedAt) : revocations.since(this.#cursor),
-      roles.list(),
-    ]);
-    revocationIndex.apply(page.revocations);
+    const [page, stored] = await Promise.all([this.#readPage(askedAt), roles.list()]);
+    this.#apply(page, askedAt);
     roleDirectory.replace(stored, rolesRead);
-    this.#cursor = page.cursor;
-    revocationIndex.markRead({ position: page.cursor, time: askedAt });
+    this.#closedGaps = gaps;
+  }
+
+  async #readPage(askedAt: number): Promise<RevocationPage> {
+    const { revocations, clock, clockSkew } = this.#deps;
+    const page = await (this.#cursor === undefined
+      ? revocations.snapshot(askedAt)
+      : revocations.since(this.#cursor));
+    clockSkew.note({ askedAt, databaseTime: page.databaseTime, answeredAt: clock.now() });
+    return page;
+  }
+
+  #apply({ revocations, cursor, databaseTime }: RevocationPage, askedAt: number): void {
+    const { revocationIndex } = this.#deps;
+    revocationIndex.apply(revocations);
+    if (this.#cursor !== undefined) this.#republisher.noteRead(revocations, databaseTime);
+    this.#cursor = cursor;
+    revocationIndex.markRead({ position: cursor, time: askedAt });
     revocationIndex.markFresh(askedAt);
-    revocationIndex.prune();
+    revocationIndex.prune(databaseTime);
   }
 }

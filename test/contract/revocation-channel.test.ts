@@ -19,8 +19,10 @@ function ear() {
   const heard: Revocation[] = [];
   const listener = {
     alive: 0,
+    gaps: 0,
     onRevocations: (revocations: readonly Revocation[]) => void heard.push(...revocations),
     onAlive: () => void (listener.alive += 1),
+    onGap: () => void (listener.gaps += 1),
   };
   const ids = () => heard.map(({ id }) => id);
   return { heard, ids, listener };
@@ -151,6 +153,61 @@ describeWithRedis('RevocationChannel over Redis', () => {
       await redis.xadd(key, '5-2', 'revocations', JSON.stringify([named('next lower id')]));
       await hears(ids, 'next lower id');
     });
+  });
+
+  const failsOver = (key: string, ...entries: ReadonlyArray<readonly [id: string, name: string]>) =>
+    withRedis(redisUrl(), async (redis) => {
+      const replaced = redis.multi().del(key);
+      for (const [id, name] of entries) replaced.xadd(key, id, 'revocations', JSON.stringify([named(name)]));
+      await replaced.exec();
+    });
+
+  it.each([
+    ['is gone', []],
+    ['begins again with lower ids', [['5-1', 'low'] as const]],
+    ['goes on with other entries', [['99999999999999-1', 'high'] as const]],
+  ])('tells of a gap when the stream %s', async (_name, entries) => {
+    const key = `${redisKeyPrefix()}revocations`;
+    const channel = await connected();
+    const { ids, listener } = ear();
+    await channel.subscribe(listener);
+    await channel.publish([named('before the gap')]);
+    await hears(ids, 'before the gap');
+    expect(listener.gaps).toBe(0);
+    await failsOver(key, ...entries);
+    await eventually(() => listener.gaps > 0);
+    for (const [, name] of entries) await hears(ids, name);
+    const { alive } = listener;
+    await eventually(() => listener.alive > alive);
+    await withRedis(redisUrl(), (redis) => redis.del(key));
+  });
+
+  it('claims to have read nothing that it has not, while it reads a burst in pieces', async () => {
+    const key = `${redisKeyPrefix()}revocations`;
+    const channel = await connected();
+    const read = new Set<string>();
+    let publishedAt = Infinity;
+    let claims = 0;
+    let falseClaims = 0;
+    await channel.subscribe({
+      onRevocations: (revocations) => revocations.forEach(({ id }) => read.add(id)),
+      onAlive: (ageMs) => {
+        if (performance.now() - ageMs < publishedAt) return;
+        claims += 1;
+        if (!read.has('burst-2499')) falseClaims += 1;
+      },
+      onGap: () => undefined,
+    });
+    await withRedis(redisUrl(), async (redis) => {
+      const burst = redis.multi();
+      for (let index = 0; index < 2_500; index += 1)
+        burst.xadd(key, '*', 'revocations', JSON.stringify([named(`burst-${index}`)]));
+      const executed = burst.exec();
+      publishedAt = performance.now();
+      await executed;
+    });
+    await eventually(() => claims > 0);
+    expect(falseClaims).toBe(0);
   });
 
   it('passes over what is none of ours', async () => {

@@ -1,5 +1,6 @@
 // The contract of RevocationStore, on every database: whoever reads on from a cursor misses nothing, in whatever order it commits.
 
+import { sql } from 'kysely';
 import { beforeAll, expect, it } from 'vitest';
 
 import { newId } from '../../src/crypto/ids.ts';
@@ -136,6 +137,81 @@ describeOnEveryDatabase('RevocationStore', (open) => {
     });
     await expect(failing).rejects.toThrow('changed my mind');
     expect((await db.stores.revocations.since(cursor)).revocations).not.toContainEqual(revocation);
+  });
+});
+
+describeOnEveryDatabase('The expiry of revocations', (open) => {
+  const HOUR_MS = 3_600_000;
+  const MARGIN_MS = 120_000;
+  let db: TestStores;
+  beforeAll(async () => {
+    db = await open();
+    for (const lifetimeMs of [60_000, HOUR_MS, 900_000]) await db.stores.tokenLifetimes.register(lifetimeMs);
+  });
+
+  /** The database's clock, in epoch milliseconds. */
+  const databaseTime = async () => (await db.stores.revocations.snapshot(NOW)).databaseTime;
+
+  it('outlives the longest token that any node may have issued, by the clock of the database', async () => {
+    const targets = [
+      { form: 'session', id: newId() },
+      { form: 'subject', id: newId(), minVersion: 3 },
+    ] as const;
+    for (const target of targets) {
+      const before = await databaseTime();
+      // By a node whose clock is months behind and whose own tokens live for a second.
+      const kept = await db.stores.revocations.insert(revoke(target, NOW + 1_000));
+      expect(kept.expireTime).toBeGreaterThanOrEqual(before + HOUR_MS + MARGIN_MS);
+      expect(kept.expireTime).toBeLessThanOrEqual((await databaseTime()) + HOUR_MS + MARGIN_MS);
+      const { revocations } = await db.stores.revocations.snapshot(NOW);
+      expect(revocations).toContainEqual(kept);
+    }
+  });
+
+  it('counts from when a session is to end, and from the clock of a node that is ahead', async () => {
+    const ahead = (await databaseTime()) + 5 * HOUR_MS;
+    const { revocations } = db.stores;
+    const later = await revocations.insert(revoke({ form: 'session', effectTime: ahead }, NOW));
+    expect(later.expireTime).toBe(ahead + HOUR_MS + MARGIN_MS);
+    const made = { form: 'session', id: newId(), revokeTime: ahead, expireTime: NOW } as const;
+    expect((await revocations.insert(made)).expireTime).toBe(ahead + HOUR_MS + MARGIN_MS);
+  });
+
+  it('is that of the token for a token alone', async () => {
+    const token = revoke({}, NOW + TTL_MS);
+    expect(await db.stores.revocations.insert(token)).toEqual(token);
+  });
+
+  it('forgets a lifetime once no token can have it, and not before', async () => {
+    const fresh = await open();
+    const age = (hours: number) =>
+      fresh.database.tables
+        .updateTable('access_token_lifetimes' as never)
+        .set({ last_used_time: sql`clock_timestamp() - ${hours} * interval '1 hour'` } as never)
+        .execute();
+    await fresh.stores.tokenLifetimes.register(10 * HOUR_MS);
+    const keptFor = async () => {
+      const { expireTime } = await fresh.stores.revocations.insert(revoke({ form: 'session' }, NOW));
+      return Math.round((expireTime - (await databaseTime()) - MARGIN_MS) / HOUR_MS);
+    };
+    await age(10);
+    await fresh.stores.tokenLifetimes.register(HOUR_MS);
+    expect(await keptFor()).toBe(10);
+    await age(12);
+    await fresh.stores.tokenLifetimes.register(HOUR_MS);
+    expect(await keptFor()).toBe(1);
+  });
+
+  it('is written for a token once, by the first of many at once', async () => {
+    const { expireTime, id } = revoke();
+    const token = { form: 'token', id, revokeTime: NOW, expireTime } as const;
+    const outcomes = await Promise.all(
+      Array.from({ length: 20 }, () => db.transact(({ revocations }) => revocations.insertNew(token))),
+    );
+    expect(outcomes.filter(Boolean)).toHaveLength(1);
+    // One that was kept too short, by a release that did not look at the token's own end, is kept longer.
+    expect(await db.stores.revocations.insertNew({ ...token, expireTime: expireTime + 1 })).toBe(true);
+    expect(await db.stores.revocations.insertNew(token)).toBe(false);
   });
 });
 

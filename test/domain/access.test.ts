@@ -158,7 +158,7 @@ describe('authenticating', () => {
   ]);
   const world = (record: Partial<ApiKeyRecord> = {}, ...revoked: RevocationTarget[]) => {
     const clock = new FakeClock(NOW);
-    const revocationIndex = new RevocationIndex({ clock });
+    const revocationIndex = new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 });
     revocationIndex.markFresh(NOW);
     revocationIndex.apply(revoked.map((target) => revocation(target, NOW, 1_000)));
     const [used, strayed]: [string[], string[]] = [[], []];

@@ -51,7 +51,10 @@ describe('the revocation index', () => {
     fc.assert(
       fc.property(someOrder, fc.integer({ min: 0, max: 25 }), ({ list, shuffled, repeated }, later) => {
         const clock = new FakeClock(START);
-        const [left, right] = [new RevocationIndex({ clock }), new RevocationIndex({ clock })];
+        const [left, right] = [
+          new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 }),
+          new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 }),
+        ];
         left.apply(list);
         right.apply(shuffled);
         right.apply(repeated);
@@ -72,7 +75,7 @@ describe('the revocation index', () => {
         START,
         1_000,
       );
-    const index = new RevocationIndex({ clock });
+    const index = new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 });
     index.apply([at(START + 10), at(START + 20)]);
     clock.advance(9);
     expect(index.isSessionRevoked('s')).toBe(false);
@@ -83,7 +86,7 @@ describe('the revocation index', () => {
       [at(START + 10), at()],
       [at(), at(START + 10)],
     ]) {
-      const other = new RevocationIndex({ clock: new FakeClock(START) });
+      const other = new RevocationIndex({ clock: new FakeClock(START), databaseOutageGraceMs: 60_000 });
       other.apply(both);
       expect(other.isSessionRevoked('s')).toBe(true);
     }
@@ -93,18 +96,21 @@ describe('the revocation index', () => {
     const late = revocation({ form: 'session', id: 's', effectTime: START + 50_000 }, START, 1_000);
     expect(late.expireTime).toBe(START + 50_000 + 1_000 + REVOCATION_MARGIN_MS);
     // Another node's clock may be behind: what holds at once holds there too.
-    const index = new RevocationIndex({ clock: new FakeClock(START - 60_000) });
+    const index = new RevocationIndex({
+      clock: new FakeClock(START - 60_000),
+      databaseOutageGraceMs: 60_000,
+    });
     index.apply([revocation({ form: 'session', id: 's' }, START, 1_000)]);
     expect(index.isSessionRevoked('s')).toBe(true);
   });
 
   it('holds what is live, and each form for what it names', () => {
     const clock = new FakeClock(START);
-    const index = new RevocationIndex({ clock });
+    const index = new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 });
     const token = { tokenId: 't', sessionId: 's', subjectId: 'u', version: 4 };
     expect(index.isRevoked(token)).toBe(false);
     const revoked = (one: Parameters<typeof revocation>[0]) => {
-      const other = new RevocationIndex({ clock });
+      const other = new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 });
       other.apply([revocation(one, START, 0)]);
       return other.isRevoked(token);
     };
@@ -119,7 +125,7 @@ describe('the revocation index', () => {
 
   it('keeps a revocation for longer than any token that it ends, and then lets it go', () => {
     const clock = new FakeClock(START);
-    const index = new RevocationIndex({ clock });
+    const index = new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 });
     const ttl = 900_000;
     index.apply([revocation({ form: 'session', id: 's' }, START, ttl)]);
     clock.advance(ttl + REVOCATION_MARGIN_MS - 1);
@@ -132,7 +138,7 @@ describe('the revocation index', () => {
 
   it('is stale before its first look, and 5 s after its last', () => {
     const clock = new FakeClock(START);
-    const index = new RevocationIndex({ clock });
+    const index = new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 });
     const stale = containing({ reason: 'REVOCATIONS_STALE', retryAfterMs: anyNumber });
     expect(() => index.requireFresh()).toThrow(stale);
     index.markFresh(START);
@@ -147,7 +153,7 @@ describe('the revocation index', () => {
 
   it('is not fresh for an hour because the clock was set back by one', () => {
     const clock = new FakeClock(START);
-    const index = new RevocationIndex({ clock });
+    const index = new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 });
     index.markFresh(START);
     clock.set(START - 3_600_000);
     expect(index.isFresh()).toBe(false);
@@ -158,11 +164,72 @@ describe('the revocation index', () => {
   });
 });
 
+describe('freshness from the channel alone', () => {
+  const GRACE_MS = 60_000;
+  const aged = (databaseAgeMs: number, channelAgeMs: number) => {
+    const clock = new FakeClock(START);
+    const index = new RevocationIndex({ clock, databaseOutageGraceMs: GRACE_MS });
+    index.markFresh(START - databaseAgeMs);
+    index.markHeard(START - channelAgeMs);
+    return index;
+  };
+
+  it.each([
+    [0, Infinity, 0],
+    [3_000, 100, 100],
+    [55_000, 100, 100],
+    [57_000, 100, 2_000],
+    [60_000, 100, 5_000],
+    [60_001, 0, 5_001],
+    [3_600_000, 0, 3_545_000],
+    [20_000, 6_000, 6_000],
+    [Infinity, 0, Infinity],
+  ])('with the database read %d ms ago and the channel %d ms ago is %d ms old', (database, channel, age) => {
+    const index = aged(database, channel);
+    expect(index.ageMs).toBe(age);
+    expect(index.isFresh()).toBe(age <= MAX_STALENESS_MS);
+  });
+
+  it('ends with the grace, however often the channel is heard, and comes back with the database', () => {
+    const clock = new FakeClock(START);
+    const index = new RevocationIndex({ clock, databaseOutageGraceMs: GRACE_MS });
+    index.markFresh(START);
+    const fresh: boolean[] = [];
+    for (let second = 1; second <= 120; second += 1) {
+      clock.advance(1_000);
+      index.markHeard(clock.now());
+      fresh.push(index.isFresh());
+    }
+    expect(fresh.lastIndexOf(true)).toBe(59);
+    expect(fresh.filter(Boolean)).toHaveLength(60);
+    index.markFresh(clock.now());
+    expect(index.isFresh()).toBe(true);
+  });
+});
+
+describe('a clock that is set ahead', () => {
+  it('makes the index neither evict nor pass over what is live by the clock of the database', () => {
+    const clock = new FakeClock(START + 86_400_000);
+    const index = new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 });
+    index.apply([revocation({ form: 'session', id: 'before' }, START, 900_000)]);
+    index.prune(START);
+    index.apply([revocation({ form: 'session', id: 's' }, START, 900_000)]);
+    index.prune(START + 1_000);
+    clock.set(START + 1_000);
+    expect(index.isSessionRevoked('s')).toBe(true);
+    index.prune(START + 86_400_000);
+    expect(index.isSessionRevoked('s')).toBe(true);
+  });
+});
+
 describe('announcing', () => {
   const one = revocation({ form: 'token', id: 't' }, START, 1_000);
 
   it('is felt here also when the channel is away, and tells of it', async () => {
-    const revocationIndex = new RevocationIndex({ clock: new FakeClock(START) });
+    const revocationIndex = new RevocationIndex({
+      clock: new FakeClock(START),
+      databaseOutageGraceMs: 60_000,
+    });
     const failures: unknown[] = [];
     const publish = () => Promise.reject(new Error('away'));
     await announce(
@@ -175,7 +242,10 @@ describe('announcing', () => {
 
   it('of nothing sends nothing', async () => {
     const published: unknown[] = [];
-    const revocationIndex = new RevocationIndex({ clock: new FakeClock(START) });
+    const revocationIndex = new RevocationIndex({
+      clock: new FakeClock(START),
+      databaseOutageGraceMs: 60_000,
+    });
     const revocationChannel = { publish: async (list: readonly Revocation[]) => void published.push(list) };
     const deps = { revocationIndex, revocationChannel, onChannelFailure: () => undefined };
     await announce(deps, []);

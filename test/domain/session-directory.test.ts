@@ -19,7 +19,7 @@ const OWNER = sampleOwner('user-1');
 
 function world(ttlMs = 7 * DAY_MS) {
   const clock = new FakeClock(NOW);
-  const revocationIndex = new RevocationIndex({ clock });
+  const revocationIndex = new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 });
   revocationIndex.markFresh(NOW);
   const roleDirectory = new RoleDirectory();
   roleDirectory.replace(BUILT_IN_ROLES);

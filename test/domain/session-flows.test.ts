@@ -25,7 +25,7 @@ const GRACE_MS = 10_000;
 
 function world(db: TestStores) {
   const clock = new FakeClock(NOW);
-  const revocationIndex = new RevocationIndex({ clock });
+  const revocationIndex = new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 });
   const roleDirectory = new RoleDirectory();
   roleDirectory.replace(BUILT_IN_ROLES);
   const checked: (string | undefined)[] = [];

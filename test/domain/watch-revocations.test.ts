@@ -25,7 +25,7 @@ afterEach(() => {
 
 function world() {
   const clock = new FakeClock();
-  const revocationIndex = new RevocationIndex({ clock });
+  const revocationIndex = new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 });
   revocationIndex.markFresh(clock.now());
   revocationIndex.markRead({ position: '1', time: clock.now() });
   const stored: Revocation[] = [];
@@ -42,7 +42,7 @@ function world() {
   const asked: string[] = [];
   const since = async (cursor: string) => {
     asked.push(cursor);
-    return { revocations: stored, cursor: '9' };
+    return { revocations: stored, cursor: '9', databaseTime: clock.now() };
   };
   const deps: WatchDeps = { revocationIndex, revocations: { since }, clock };
   const gone = new AbortController();

@@ -130,6 +130,7 @@ describeWithRedis('the stream of revocations', () => {
     await open().subscribe({
       onRevocations: (revocations) => revocations.forEach(({ id }) => received.add(id)),
       onAlive: () => undefined,
+      onGap: () => undefined,
     });
     await expectDelivery();
   });

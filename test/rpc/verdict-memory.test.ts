@@ -30,7 +30,7 @@ const gateway: Principal = {
 
 function world(lifeMs = 900_000) {
   const clock = new FakeClock();
-  const revocationIndex = new RevocationIndex({ clock });
+  const revocationIndex = new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 });
   const roleDirectory = new RoleDirectory();
   revocationIndex.markFresh(clock.now());
   const used: string[] = [];

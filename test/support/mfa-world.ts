@@ -36,7 +36,7 @@ export function mfaWorld(db: TestStores) {
     newId,
     randomBytes: (length: number) => new Uint8Array(randomBytes(length)),
     roleDirectory,
-    revocationIndex: new RevocationIndex({ clock }),
+    revocationIndex: new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 }),
     revocationChannel: { publish: async () => undefined },
     onChannelFailure: () => undefined,
     accessTokenSigner: { sign: async (claims: AccessTokenClaims) => JSON.stringify(claims) },

@@ -38,9 +38,9 @@ export async function revokeApiKey(deps: RevokeApiKeyDeps, input: RevokeApiKeyIn
   const { ownerId, apiKeyId, origin } = input;
   const now = deps.clock.now();
   const revoked = revocation({ form: 'session', id: apiKeyId }, now, deps.tokenPolicy.accessTokenTtlMs);
-  await deps.transact(async (stores) => {
+  const kept = await deps.transact(async (stores) => {
     if (!(await stores.ownApiKeys.revokeOwn(apiKeyId, ownerId, now))) throw apiKeyNotFound();
-    await stores.revocations.insert(revoked);
+    const kept = await stores.revocations.insert(revoked);
     await stores.audit.append(
       auditEvent(deps, {
         kind: 'api_key.revoke',
@@ -51,6 +51,7 @@ export async function revokeApiKey(deps: RevokeApiKeyDeps, input: RevokeApiKeyIn
         origin,
       }),
     );
+    return kept;
   });
-  await announce(deps, [revoked]);
+  await announce(deps, [kept]);
 }

@@ -87,6 +87,5 @@ async function endOld(
   else await stores.ownApiKeys.setExpiry(old.id, endTime);
   const target = { form: 'session', id: old.id, ...(isAtOnce ? {} : { effectTime: endTime }) } as const;
   const ended = revocation(target, now, deps.tokenPolicy.accessTokenTtlMs);
-  await stores.revocations.insert(ended);
-  return [ended];
+  return [await stores.revocations.insert(ended)];
 }

@@ -8,6 +8,12 @@ import type { WatchCursor } from './watch-cursor.ts';
 /** Older knowledge than this is not acted on: validation answers UNAVAILABLE. */
 export const MAX_STALENESS_MS = 5_000;
 
+export type RevocationIndexDeps = {
+  readonly clock: Clock;
+  /** How long the channel alone counts as knowledge, in milliseconds since the last look at the database. MAX_STALENESS_MS or more. */
+  readonly databaseOutageGraceMs: number;
+};
+
 /** What identifies a token to the index. */
 export type RevocableToken = {
   readonly tokenId: string;
@@ -24,15 +30,21 @@ type NewsListener = (news: readonly Revocation[]) => void;
 /** Answers in constant time. Applying a revocation twice, or an older one after a newer one, changes nothing. */
 export class RevocationIndex {
   readonly #clock: Clock;
+  readonly #databaseOutageGraceMs: number;
   readonly #tokens = new Map<string, TokenRevocation>();
   readonly #sessions = new Map<string, SessionRevocation>();
   readonly #subjects = new Map<string, SubjectRevocation>();
   readonly #listeners = new Set<NewsListener>();
-  #freshAt = -Infinity;
+  readonly #database: FreshnessMark;
+  readonly #channel: FreshnessMark;
+  #databaseTime = Infinity;
   #cursor: WatchCursor | undefined;
 
-  constructor(deps: { clock: Clock }) {
-    this.#clock = deps.clock;
+  constructor({ clock, databaseOutageGraceMs }: RevocationIndexDeps) {
+    this.#clock = clock;
+    this.#databaseOutageGraceMs = databaseOutageGraceMs;
+    this.#database = new FreshnessMark(clock);
+    this.#channel = new FreshnessMark(clock);
   }
 
   /** How many revocations are held. */
@@ -70,16 +82,30 @@ export class RevocationIndex {
     this.#cursor = cursor;
   }
 
-  /** Notes that everything revoked before `time` has been applied. */
+  /** Notes that everything that was in the database at `time` has been applied. */
   markFresh(time: number): void {
-    // A mark that lies in the future was made before the clock was set back, and is worth nothing.
-    const isMisdated = this.#freshAt > this.#clock.now();
-    this.#freshAt = isMisdated ? time : Math.max(this.#freshAt, time);
+    this.#database.move(time);
   }
 
-  /** How old the knowledge is, in milliseconds; infinite before the first. */
+  /** Notes that everything that was on the channel at `time` has been applied. */
+  markHeard(time: number): void {
+    this.#channel.move(time);
+  }
+
+  /** How old the knowledge from the database is, in milliseconds; infinite before the first. */
+  get databaseAgeMs(): number {
+    return this.#database.ageMs;
+  }
+
+  /**
+   * How old the knowledge is, in milliseconds; infinite before the first. What is heard on the channel counts as well, but may lack what was not
+   * published: towards the end of the grace its worth runs out, so that whoever acts on nothing older than MAX_STALENESS_MS, here or behind the
+   * feed, stops when the database was last read longer ago than the grace.
+   */
   get ageMs(): number {
-    return Math.abs(this.#clock.now() - this.#freshAt);
+    const databaseAgeMs = this.#database.ageMs;
+    const overdueMs = databaseAgeMs - (this.#databaseOutageGraceMs - MAX_STALENESS_MS);
+    return Math.min(databaseAgeMs, Math.max(this.#channel.ageMs, overdueMs));
   }
 
   isFresh(): boolean {
@@ -119,17 +145,23 @@ export class RevocationIndex {
     return this.#subjects.get(subjectId)?.minVersion ?? 0;
   }
 
-  /** Forgets what no token in date can match. */
-  prune(): void {
-    const now = this.#clock.now();
+  /** Evicts what no token in date can match. `databaseTime` is the newest that is known of the database's clock. */
+  prune(databaseTime = Infinity): void {
+    this.#databaseTime = databaseTime;
+    const horizon = this.#horizon();
     for (const entries of [this.#tokens, this.#sessions, this.#subjects]) {
-      for (const [id, entry] of entries) if (entry.expireTime <= now) entries.delete(id);
+      for (const [id, entry] of entries) if (entry.expireTime <= horizon) entries.delete(id);
     }
+  }
+
+  // By the clock that is behind: were this node's set ahead, what it evicted would be missing once the clock is right again.
+  #horizon(): number {
+    return Math.min(this.#clock.now(), this.#databaseTime);
   }
 
   /** Whether the revocation changed anything. */
   #applyOne(revocation: Revocation): boolean {
-    if (revocation.expireTime <= this.#clock.now()) return false;
+    if (revocation.expireTime <= this.#horizon()) return false;
     if (revocation.form === 'token') return this.#endToken(revocation);
     if (revocation.form === 'session') return this.#endSession(revocation);
     return this.#raiseVersion(revocation);
@@ -161,6 +193,26 @@ export class RevocationIndex {
       return false;
     this.#subjects.set(revocation.id, { ...revocation, minVersion, expireTime });
     return true;
+  }
+}
+
+/** Up to when one source is known. */
+class FreshnessMark {
+  readonly #clock: Clock;
+  #time = -Infinity;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  move(time: number): void {
+    // A mark that lies in the future was made before the clock was set back, and is worth nothing.
+    const isMisdated = this.#time > this.#clock.now();
+    this.#time = isMisdated ? time : Math.max(this.#time, time);
+  }
+
+  get ageMs(): number {
+    return Math.abs(this.#clock.now() - this.#time);
   }
 }
 

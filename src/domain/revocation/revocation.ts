@@ -17,8 +17,20 @@ export type Revocation = RevocationTarget & { readonly revokeTime: number; reado
  */
 export const REVOCATION_MARGIN_MS = 120_000;
 
-/** The revocation of `target` now, kept for as long as a token of `tokenTtlMs` signed just before it holds could live. */
+/**
+ * The revocation of `target` now, kept for as long as a token of `tokenTtlMs` signed just before it holds could live. Other nodes may issue tokens
+ * that live longer: the store keeps what it is given for as long as theirs.
+ */
 export function revocation(target: RevocationTarget, now: number, tokenTtlMs: number): Revocation {
   const holdsFrom = target.form === 'session' ? Math.max(now, target.effectTime ?? now) : now;
   return { ...target, revokeTime: now, expireTime: holdsFrom + tokenTtlMs + REVOCATION_MARGIN_MS };
+}
+
+/** The revocation of one access token now, kept until it has expired on every node: no configuration of today says how long it lives. */
+export function tokenRevocation(
+  token: { readonly tokenId: string; readonly expiresAt: number },
+  now: number,
+): Extract<Revocation, { form: 'token' }> {
+  const { tokenId: id, expiresAt } = token;
+  return { form: 'token', id, revokeTime: now, expireTime: expiresAt + REVOCATION_MARGIN_MS };
 }

@@ -52,7 +52,7 @@ export async function revokeServiceApiKey(
     targetId: apiKeyId,
     origin,
   } as const;
-  await audited(deps, act, async (stores) => {
+  const kept = await audited(deps, act, async (stores) => {
     const holder = await actorNow(stores, actor);
     const key = await stores.serviceApiKeys.hold(apiKeyId);
     if (key === undefined) {
@@ -60,9 +60,10 @@ export async function revokeServiceApiKey(
     }
     requireHolds(holder, key.scopes);
     await stores.apiKeys.revoke(apiKeyId, now);
-    await stores.revocations.insert(revoked);
+    const kept = await stores.revocations.insert(revoked);
     const details = { service_account: key.ownerId };
     await stores.audit.append(auditEvent(deps, { ...act, outcome: 'success', details }));
+    return kept;
   });
-  await announce(deps, [revoked]);
+  await announce(deps, [kept]);
 }

@@ -40,9 +40,9 @@ export async function endCredentials(
   const minVersion = await stores.users.raiseEpochs(userId, now);
   if (minVersion === undefined) return [];
   const subject = revocation({ form: 'subject', id: userId, minVersion }, now, tokenPolicy.accessTokenTtlMs);
-  await stores.revocations.insert(subject);
+  const kept = await stores.revocations.insert(subject);
   await stores.actionTokens.deleteAll(userId, purposes);
-  return [subject];
+  return [kept];
 }
 
 /** As `endCredentials`, and the account's API keys end too. */

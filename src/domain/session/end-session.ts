@@ -54,10 +54,10 @@ export async function endSessionWithin(
   const now = deps.clock.now();
   if (!(await stores.sessions.revoke(sessionId, userId, now))) return [];
   const revoked = revocation({ form: 'session', id: sessionId }, now, deps.tokenPolicy.accessTokenTtlMs);
-  await stores.revocations.insert(revoked);
+  const kept = await stores.revocations.insert(revoked);
   const who = { accountId: userId, targetId: sessionId, ...(actorId === undefined ? {} : { actorId }) };
   await stores.audit.append(auditEvent(deps, { kind, outcome: 'success', ...who, origin }));
-  return [revoked];
+  return [kept];
 }
 
 /** Ends one of the user's own sessions. Errors: SESSION_NOT_FOUND, also for another's session and for one that has ended. */

@@ -112,8 +112,8 @@ async function endStolenSession(
   const now = deps.clock.now();
   const revoked = revocation({ form: 'session', id: session.id }, now, deps.tokenPolicy.accessTokenTtlMs);
   const ended = await deps.transact(async (stores) => {
-    if (!(await stores.sessions.revoke(session.id, session.userId, now))) return false;
-    await stores.revocations.insert(revoked);
+    if (!(await stores.sessions.revoke(session.id, session.userId, now))) return [];
+    const kept = await stores.revocations.insert(revoked);
     await stores.audit.append(
       auditEvent(deps, {
         kind: 'session.refresh_reuse',
@@ -132,9 +132,9 @@ async function endStolenSession(
       ipAddress: origin.ipAddress,
     } as const;
     await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
-    return true;
+    return [kept];
   });
-  if (ended) await announce(deps, [revoked]);
+  await announce(deps, ended);
   throw new DomainError(
     'REFRESH_TOKEN_REUSED',
     'This refresh token was used before, so the session has been ended. Log in again.',

@@ -3,14 +3,14 @@
 import type { ApiKeyDirectory } from '../api-key/api-key-directory.ts';
 import type { ApiKeyStore } from '../api-key/api-key.ts';
 import { API_KEY_PREFIX } from '../api-key/api-key.ts';
-import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
+import type { AuditEvent, AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import type { AnnounceDeps } from '../revocation/announce.ts';
 import { announce } from '../revocation/announce.ts';
+import type { RevocationIndex } from '../revocation/revocation-index.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
-import type { RevocationTarget } from '../revocation/revocation.ts';
-import { revocation } from '../revocation/revocation.ts';
+import { revocation, tokenRevocation } from '../revocation/revocation.ts';
 import type { EndSessionDeps } from '../session/end-session.ts';
 import { endSession } from '../session/end-session.ts';
 import type { RefreshTokenCodec } from '../session/refresh-token.ts';
@@ -23,7 +23,7 @@ import type { AccessTokenVerifier, TokenPolicy } from './access-token.ts';
 
 type RevokeStores = {
   readonly apiKeys: Pick<ApiKeyStore, 'revoke'>;
-  readonly revocations: Pick<RevocationStore, 'insert'>;
+  readonly revocations: Pick<RevocationStore, 'insert' | 'insertNew'>;
   readonly audit: AuditLog;
 };
 
@@ -31,6 +31,7 @@ export type RevokeTokenDeps = Stamp &
   AnnounceDeps &
   EndSessionDeps & {
     readonly accessTokenVerifier: AccessTokenVerifier;
+    readonly revocationIndex: Pick<RevocationIndex, 'apply' | 'isRevoked' | 'isSessionRevoked'>;
     readonly refreshTokenCodec: Pick<RefreshTokenCodec, 'read'>;
     readonly sessionCookieCodec: Pick<SessionCookieCodec, 'read'>;
     readonly apiKeyDirectory: Pick<ApiKeyDirectory, 'find'>;
@@ -43,7 +44,8 @@ export type RevokeTokenInput = { readonly token: string; readonly origin: CallOr
 
 /**
  * Revokes an access token alone, a refresh token or a session cookie with its session, or an API key. A text that is no good token does nothing and succeeds
- * (RFC 7009, section 2.2): the caller's aim is met, and a stranger learns nothing. Errors: STORAGE_UNAVAILABLE.
+ * (RFC 7009, section 2.2): the caller's aim is met, and a stranger learns nothing. So does one that is revoked already: it costs no transaction here,
+ * and of several calls at once, on whatever nodes, one alone writes, audits and publishes. Errors: STORAGE_UNAVAILABLE.
  */
 export async function revokeToken(deps: RevokeTokenDeps, input: RevokeTokenInput): Promise<void> {
   const { token } = input;
@@ -60,7 +62,7 @@ async function revokeSessionOf(
   content: SessionCookieContent | undefined,
   origin: CallOrigin,
 ): Promise<void> {
-  if (content === undefined) return;
+  if (content === undefined || deps.revocationIndex.isSessionRevoked(content.sessionId)) return;
   const found = await deps.sessions.findWithUser(content.sessionId);
   if (found === undefined || !isOfSession(content, found.session)) return;
   await endSession(deps, {
@@ -73,55 +75,46 @@ async function revokeSessionOf(
 
 async function revokeApiKey(deps: RevokeTokenDeps, { token, origin }: RevokeTokenInput): Promise<void> {
   const key = await deps.apiKeyDirectory.find(token);
-  if (key === undefined) return;
-  await writeRevocation(
-    deps,
-    { form: 'session', id: key.id },
-    'api_key.revoke',
-    { id: key.ownerId, kind: key.ownerKind },
-    origin,
-    (stores, now) => stores.apiKeys.revoke(key.id, now),
-  );
+  if (key === undefined || deps.revocationIndex.isSessionRevoked(key.id)) return;
+  const now = deps.clock.now();
+  const ended = await deps.transact(async (stores: RevokeStores) => {
+    if (!(await stores.apiKeys.revoke(key.id, now))) return [];
+    const target = { form: 'session', id: key.id } as const;
+    const kept = await stores.revocations.insert(revocation(target, now, deps.tokenPolicy.accessTokenTtlMs));
+    const owner = { id: key.ownerId, kind: key.ownerKind };
+    await stores.audit.append(revokedEvent(deps, 'api_key.revoke', key.id, owner, origin));
+    return [kept];
+  });
+  await announce(deps, ended);
 }
 
 async function revokeAccessToken(deps: RevokeTokenDeps, { token, origin }: RevokeTokenInput): Promise<void> {
   const verified = await deps.accessTokenVerifier.verify(token);
-  if ('fault' in verified) return;
-  const { tokenId, subjectId, subjectKind } = verified.claims;
-  await writeRevocation(
-    deps,
-    { form: 'token', id: tokenId },
-    'token.revoke',
-    { id: subjectId, kind: subjectKind },
-    origin,
-    async () => true,
-  );
+  if ('fault' in verified || deps.revocationIndex.isRevoked(verified.claims)) return;
+  const { claims } = verified;
+  const revoked = tokenRevocation(claims, deps.clock.now());
+  const ended = await deps.transact(async (stores: RevokeStores) => {
+    if (!(await stores.revocations.insertNew(revoked))) return [];
+    const owner = { id: claims.subjectId, kind: claims.subjectKind };
+    await stores.audit.append(revokedEvent(deps, 'token.revoke', claims.tokenId, owner, origin));
+    return [revoked];
+  });
+  await announce(deps, ended);
 }
 
-async function writeRevocation(
-  deps: RevokeTokenDeps,
-  target: RevocationTarget,
+function revokedEvent(
+  deps: Stamp,
   kind: 'token.revoke' | 'api_key.revoke',
+  targetId: string,
   owner: { readonly id: string; readonly kind: 'user' | 'service' },
   origin: CallOrigin,
-  act: (stores: RevokeStores, now: number) => Promise<boolean>,
-): Promise<void> {
-  const now = deps.clock.now();
-  const revoked = revocation(target, now, deps.tokenPolicy.accessTokenTtlMs);
-  const done = await deps.transact(async (stores: RevokeStores) => {
-    if (!(await act(stores, now))) return false;
-    await stores.revocations.insert(revoked);
-    await stores.audit.append(
-      auditEvent(deps, {
-        kind,
-        outcome: 'success',
-        ...(owner.kind === 'user' ? { accountId: owner.id } : {}),
-        actorId: owner.id,
-        targetId: target.id,
-        origin,
-      }),
-    );
-    return true;
+): AuditEvent {
+  return auditEvent(deps, {
+    kind,
+    outcome: 'success',
+    ...(owner.kind === 'user' ? { accountId: owner.id } : {}),
+    actorId: owner.id,
+    targetId,
+    origin,
   });
-  if (done) await announce(deps, [revoked]);
 }

@@ -14,17 +14,18 @@ type Listener = Parameters<RevocationChannel['subscribe']>[0];
 export function memoryRevocationChannel(options = { isWhole: true }): RevocationChannel {
   const listeners = new Set<Listener>();
   const heartbeat = setInterval(() => {
-    if (options.isWhole) for (const listener of listeners) listener.onAlive();
+    if (options.isWhole) for (const listener of listeners) listener.onAlive(0);
   }, ALIVE_INTERVAL_MS);
   heartbeat.unref();
 
   return {
+    reachesOthers: false,
     async publish(revocations: readonly Revocation[]) {
       for (const listener of listeners) listener.onRevocations(revocations);
     },
     async subscribe(listener) {
       listeners.add(listener);
-      if (options.isWhole) listener.onAlive();
+      if (options.isWhole) listener.onAlive(0);
     },
     async close() {
       clearInterval(heartbeat);

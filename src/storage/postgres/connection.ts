@@ -15,6 +15,7 @@ import { InitialSchema } from './migrations/initial-schema.ts';
 import { KeySchema } from './migrations/key-schema.ts';
 import { RecoverySchema } from './migrations/recovery-schema.ts';
 import { StatsSchema } from './migrations/stats-schema.ts';
+import { TokenLifetimeSchema } from './migrations/token-lifetime-schema.ts';
 import type { Tables } from './rows.ts';
 import { ROWS } from './rows.ts';
 import type { RunStatement, Statement } from './statement.ts';
@@ -46,6 +47,7 @@ const MIGRATIONS = [
   { name: '2026-11-stats-schema', class: StatsSchema },
   { name: '2026-11-key-schema', class: KeySchema },
   { name: '2026-11-recovery-schema', class: RecoverySchema },
+  { name: '2026-11-token-lifetime-schema', class: TokenLifetimeSchema },
 ];
 
 const ORM_OPTIONS = {

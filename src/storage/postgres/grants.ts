@@ -17,6 +17,7 @@ const LIMITED: Readonly<Record<string, readonly string[]>> = {
   audit_day_counts: ['select', 'insert', 'update'],
   user_counts: ['select', 'insert', 'delete'],
   schema_migrations: ['select'],
+  access_token_lifetimes: ['select', 'insert', 'update', 'delete'],
 };
 
 const FUNCTIONS = ['audit_extend(timestamptz)', 'audit_retire(timestamptz, uuid)'];

@@ -3,8 +3,11 @@
 import type { Kysely, Selectable } from 'kysely';
 import { sql } from 'kysely';
 import type { ApiKey, OwnApiKeyStore } from '../../domain/api-key/api-key.ts';
+import type { RevocationRow } from './revocation-store.ts';
+import { REVOCATION_COLUMNS, toRevocation } from './revocation-store.ts';
 import { date, optionalTime, time } from './row-values.ts';
 import type { Tables } from './rows.ts';
+import { expiryOfRevocation } from './token-lifetime-store.ts';
 
 /** The store over a connection or a transaction. */
 export function ownApiKeyStore(tables: Kysely<Tables>): OwnApiKeyStore {
@@ -63,18 +66,22 @@ export function ownApiKeyStore(tables: Kysely<Tables>): OwnApiKeyStore {
 
     // The rows are locked in the order in which uses are added to them, so that the two never hold what the other waits for.
     async endAll(ownerId, now, expireTime) {
-      const { rows } = await sql<{ readonly target_id: string }>`
+      const keptUntil = expiryOfRevocation(
+        sql`${date(now)}::timestamptz`,
+        sql`${date(expireTime)}::timestamptz`,
+      );
+      const { rows } = await sql<RevocationRow>`
         with held as materialized (
           select id from api_keys
           where owner_kind = 'user' and owner_id = ${ownerId} and revoke_time is null order by id for update),
         ended as (
           update api_keys k set revoke_time = ${date(now)} from held h where k.id = h.id returning k.id)
         insert into revocations as r (form, target_id, min_version, revoke_time, expire_time)
-        select 'session', id::text, 0, ${date(now)}::timestamptz, ${date(expireTime)}::timestamptz from ended
+        select 'session', id::text, 0, ${date(now)}::timestamptz, ${keptUntil} from ended
         on conflict (form, target_id) do update
         set expire_time = greatest(r.expire_time, excluded.expire_time), effect_time = null, written_by = excluded.written_by
-        returning target_id`.execute(tables);
-      return rows.map(({ target_id: id }) => ({ form: 'session' as const, id, revokeTime: now, expireTime }));
+        returning ${REVOCATION_COLUMNS}`.execute(tables);
+      return rows.map(toRevocation);
     },
 
     async list({ ownerId, before, limit }) {

@@ -36,6 +36,7 @@ import { serviceAccountStore, serviceApiKeyStore } from './service-account-store
 import { sessionStore } from './session-store.ts';
 import { signingKeyStore } from './signing-key-store.ts';
 import { statsKeeper, statsStore } from './stats-store.ts';
+import { tokenLifetimeStore } from './token-lifetime-store.ts';
 import { totpStore } from './totp-store.ts';
 import { userImportStore } from './user-import-store.ts';
 import { userDirectory } from './user-directory.ts';
@@ -53,6 +54,7 @@ function bareStores(tables: Kysely<Tables>, run: RunStatement) {
     userDirectory: userDirectory(tables),
     sessions: sessionStore(tables, run),
     revocations: revocationStore(tables),
+    tokenLifetimes: tokenLifetimeStore(tables),
     roles: roleStore(tables),
     roleEditor: roleEditor(tables),
     apiKeys: apiKeyStore(tables),
@@ -97,6 +99,7 @@ export function openStores({ tables, run }: Pick<Database, 'tables' | 'run'>): S
     userDirectory: translating(stores.userDirectory),
     sessions: translating(stores.sessions),
     revocations: translating(stores.revocations),
+    tokenLifetimes: translating(stores.tokenLifetimes),
     roles: translating(stores.roles),
     roleEditor: translating(stores.roleEditor),
     apiKeys: translating(stores.apiKeys),

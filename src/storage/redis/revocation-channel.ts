@@ -14,6 +14,7 @@ const RETRY_MS = 200;
 const READY_MS = 2_000;
 /** Longer than any node is behind; the database holds the rest. */
 const MAX_ENTRIES = 10_000;
+const MAX_PER_READ = 1_000;
 const FIRST_ID = '0-0';
 
 const Times = { id: z.string(), revokeTime: z.number(), expireTime: z.number() };
@@ -38,6 +39,7 @@ export type RedisChannelOptions = {
 
 /** Every node reads the whole stream from where it was; a flushed or failed-over Redis is read from its beginning. */
 export class RedisRevocationChannel implements RevocationChannel {
+  readonly reachesOthers = true;
   readonly #stream: string;
   readonly #publisher: Redis;
   readonly #reader: Redis;
@@ -103,25 +105,38 @@ export class RedisRevocationChannel implements RevocationChannel {
   }
 
   async #readOnce(listener: Listener, lastId: string): Promise<string> {
+    const askedAt = performance.now();
     const reply = await this.#reader.xread(
       'COUNT',
-      1_000,
+      MAX_PER_READ,
       'BLOCK',
       BLOCK_MS,
       'STREAMS',
       this.#stream,
       lastId,
     );
-    if (reply === null) {
-      // The stream may have been lost with its Redis, and the new one's ids may be lower than ours.
-      const newest = await this.#newestId();
-      listener.onAlive();
-      return isOlder(newest, lastId) ? FIRST_ID : lastId;
-    }
+    if (reply === null) return this.#readNothing(listener, lastId);
     const entries = reply.flatMap(([, streamEntries]) => streamEntries);
     for (const [, fields] of entries) listener.onRevocations(decode(fields[1] ?? ''));
-    listener.onAlive();
+    if (!(await this.#holds(lastId))) listener.onGap();
+    // A full answer may have left some behind.
+    else if (entries.length < MAX_PER_READ) listener.onAlive(performance.now() - askedAt);
     return entries.at(-1)?.[0] ?? lastId;
+  }
+
+  // The stream may have been lost with its Redis, and the new one's ids may be lower than ours; or something came just now.
+  async #readNothing(listener: Listener, lastId: string): Promise<string> {
+    const askedAt = performance.now();
+    const newest = await this.#newestId();
+    if (newest === lastId) listener.onAlive(performance.now() - askedAt);
+    if (!isOlder(newest, lastId)) return lastId;
+    listener.onGap();
+    return FIRST_ID;
+  }
+
+  // While the entry read last is there, nothing after it has been trimmed or lost with another Redis.
+  async #holds(id: string): Promise<boolean> {
+    return id === FIRST_ID || (await this.#reader.xrange(this.#stream, id, id)).length > 0;
   }
 
   async #newestId(): Promise<string> {
