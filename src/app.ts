@@ -6,6 +6,7 @@ import { actionTokenCodec } from './crypto/action-token-codec.ts';
 import { accessTokenSigner, RememberingVerifier } from './crypto/access-token-codec.ts';
 import { apiKeyCodec } from './crypto/api-key-codec.ts';
 import { backupCodes } from './crypto/backup-codes.ts';
+import { deviceTokenCodec } from './crypto/device-token-codec.ts';
 import { commonPasswords } from './crypto/common-passwords.ts';
 import { newId, newPassword, randomBytes } from './crypto/ids.ts';
 import { readImportedHash } from './crypto/imported-hash.ts';
@@ -141,6 +142,9 @@ export async function openApp(
     accessTokenVerifier: new RememberingVerifier({ keyset, clock, issuer: config.ISSUER }),
     refreshTokenCodec: refreshTokenCodec(secrets['refresh-token']),
     sessionCookieCodec: cookieCodec,
+    deviceTokenCodec: deviceTokenCodec(secrets['device-token']),
+    deviceTokenTtlMs: config.DEVICE_TOKEN_TTL,
+    lockoutRule: { maxFailures: config.LOCKOUT_FAILURES, lockMs: config.LOCKOUT_TIME },
     pageTokenCodec: pageTokenCodec(keyring),
     watchCursorCodec: watchCursorCodec(keyring),
     auditCursorCodec: auditCursorCodec(keyring),
