@@ -303,7 +303,8 @@ function openBreachCheck(config: Config, logger: Logger, clock: Clock): Breached
 }
 
 function openMail(config: Config, logger: Logger, dataDir: DataDir | undefined): MailTransport {
-  if (config.SMTP_URL !== undefined) return smtpTransport(config.SMTP_URL, config.MAIL_FROM);
+  if (config.SMTP_URL !== undefined)
+    return smtpTransport(config.SMTP_URL, config.MAIL_FROM, config.SMTP_STARTTLS);
   const folder = dataDir?.mailDir ?? `${config.DATA_DIR}/mail`;
   return folderTransport(folder, config.MAIL_FROM, (mail, file) =>
     logger.info(

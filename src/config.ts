@@ -59,6 +59,9 @@ const Environment = z.object({
   RATE_LIMITS: z.enum(['on', 'off'], 'must be on or off').default('on'),
   ADMIN_EMAIL: z.string().min(3).max(254).default('admin@localhost.localdomain'),
   SMTP_URL: z.url({ protocol: /^smtps?$/, error: 'must be an smtp:// or smtps:// URL' }).optional(),
+  SMTP_STARTTLS: z
+    .enum(['required', 'opportunistic', 'off'], 'must be required, opportunistic or off')
+    .default('required'),
   MAIL_FROM: z.string().min(3).max(320).default('latchkey <no-reply@localhost.localdomain>'),
   ALLOWED_ORIGINS: list.pipe(z.array(origin)).default([]),
   TRUSTED_PROXIES: list.pipe(z.array(network)).default([]),

@@ -89,7 +89,7 @@ export function authServiceHandlers(
         signal: call.signal,
       };
       reader.finish();
-      const user = await register(deps, input);
+      const user = await register({ ...deps, rateLimiter: call.noting(deps.rateLimiter) }, input);
       return create(RegisterResponseSchema, { user: encodeUser(user) });
     },
 
