@@ -6,6 +6,7 @@ import { actionTokenCodec } from './crypto/action-token-codec.ts';
 import { accessTokenSigner, RememberingVerifier } from './crypto/access-token-codec.ts';
 import { apiKeyCodec } from './crypto/api-key-codec.ts';
 import { backupCodes } from './crypto/backup-codes.ts';
+import { deviceTokenCodec } from './crypto/device-token-codec.ts';
 import { commonPasswords } from './crypto/common-passwords.ts';
 import { newId, newPassword, randomBytes } from './crypto/ids.ts';
 import { readImportedHash } from './crypto/imported-hash.ts';
@@ -143,6 +144,9 @@ export async function openApp(
     accessTokenVerifier: new RememberingVerifier({ keyset, clock, issuer: config.ISSUER }),
     refreshTokenCodec: refreshTokenCodec(secrets['refresh-token']),
     sessionCookieCodec: cookieCodec,
+    deviceTokenCodec: deviceTokenCodec(secrets['device-token']),
+    deviceTokenTtlMs: config.DEVICE_TOKEN_TTL,
+    lockoutRule: { maxFailures: config.LOCKOUT_FAILURES, lockMs: config.LOCKOUT_TIME },
     pageTokenCodec: pageTokenCodec(keyring),
     watchCursorCodec: watchCursorCodec(keyring),
     auditCursorCodec: auditCursorCodec(keyring),
@@ -319,7 +323,8 @@ function openBreachCheck(config: Config, logger: Logger, clock: Clock): Breached
 }
 
 function openMail(config: Config, logger: Logger, dataDir: DataDir | undefined): MailTransport {
-  if (config.SMTP_URL !== undefined) return smtpTransport(config.SMTP_URL, config.MAIL_FROM);
+  if (config.SMTP_URL !== undefined)
+    return smtpTransport(config.SMTP_URL, config.MAIL_FROM, config.SMTP_STARTTLS);
   const folder = dataDir?.mailDir ?? `${config.DATA_DIR}/mail`;
   return folderTransport(folder, config.MAIL_FROM, (mail, file) =>
     logger.info(

@@ -54,9 +54,15 @@ const Environment = z.object({
   REGISTRATION: z.enum(['private', 'open', 'closed'], 'must be private, open or closed').default('private'),
   REQUIRE_VERIFIED_EMAIL: flag.default(false),
   ANONYMOUS_VALIDATION: flag.default(false),
+  LOCKOUT_FAILURES: integer(1, 100).default(5),
+  LOCKOUT_TIME: duration('1m', '1d').default(15 * 60_000),
+  DEVICE_TOKEN_TTL: duration('1h', '400d').default(180 * 86_400_000),
   RATE_LIMITS: z.enum(['on', 'off'], 'must be on or off').default('on'),
   ADMIN_EMAIL: z.string().min(3).max(254).default('admin@localhost.localdomain'),
   SMTP_URL: z.url({ protocol: /^smtps?$/, error: 'must be an smtp:// or smtps:// URL' }).optional(),
+  SMTP_STARTTLS: z
+    .enum(['required', 'opportunistic', 'off'], 'must be required, opportunistic or off')
+    .default('required'),
   MAIL_FROM: z.string().min(3).max(320).default('latchkey <no-reply@localhost.localdomain>'),
   ALLOWED_ORIGINS: list.pipe(z.array(origin)).default([]),
   TRUSTED_PROXIES: list.pipe(z.array(network)).default([]),

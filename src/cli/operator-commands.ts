@@ -14,7 +14,10 @@ import { importCommand, SYSTEMS } from './import-command.ts';
 import type { RotateOptions } from './keys.ts';
 import { listKeys, rotateKeys } from './keys.ts';
 import { rotateMasterKeyCommand } from './master-key.ts';
-import { grantSuperAdminCommand } from './user.ts';
+import { DEFAULT_ROLE } from '../domain/account/register.ts';
+import { grantSuperAdminCommand, unlockUserCommand } from './user.ts';
+import type { UserCreateOptions } from './user-create.ts';
+import { createUserCommand } from './user-create.ts';
 
 /** Reads the configuration, runs the command, and turns what it throws into a line and an exit code. */
 export type RunCommand = (command: (config: Config) => Promise<void>) => Promise<void>;
@@ -29,9 +32,25 @@ export function addOperatorCommands(program: Command, run: RunCommand): void {
 }
 
 function addUserCommands(program: Command, run: RunCommand): void {
-  program
-    .command('user')
-    .description('what only whoever may reach the database does to accounts')
+  const user = program.command('user').description('what whoever may reach the database does to accounts');
+  user
+    .command('create')
+    .description('open an account, and print a link by which its owner chooses a password')
+    .argument('<email>', 'its e-mail address')
+    .option('--username <name>', 'a user name')
+    .option('--full-name <name>', "its owner's name (default: the address)")
+    .option('--role <role>', 'its role; super_admin is granted afterwards', DEFAULT_ROLE)
+    .option('--generate-password', 'make and print a password in place of the link')
+    .option('--email-verified', 'take the address for proved')
+    .action((email: string, options: UserCreateOptions) =>
+      run((config) => createUserCommand(config, email, options)),
+    );
+  user
+    .command('unlock')
+    .description("delete an account's failed logins, and lift the locks that they brought")
+    .argument('<email-or-id>', "the account's e-mail address or id")
+    .action((emailOrId: string) => run((config) => unlockUserCommand(config, emailOrId)));
+  user
     .command('grant-super-admin')
     .description('make an account a super_admin; the service may be running, unless it is embedded')
     .argument('<email-or-id>', "the account's e-mail address or id")

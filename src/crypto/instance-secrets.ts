@@ -10,11 +10,14 @@ import { applyChange, checkKeyring, masterKeyMark } from './master-key-check.ts'
 /** What instance secrets are sealed for; the context is the name of the fact that holds one. */
 export const INSTANCE_SECRET_PURPOSE = 'instance-secret';
 
-const NAMES = ['refresh-token', 'session-cookie', 'backup-code', 'audit-chain'] as const;
+/** Those that were derived from the master key before there were secrets. */
+const FORMERLY_DERIVED = ['refresh-token', 'session-cookie', 'backup-code', 'audit-chain'] as const;
+/** What the installation has a secret for. */
+export const INSTANCE_SECRETS = [...FORMERLY_DERIVED, 'device-token'] as const;
 const LENGTH = 32;
 
 /** 32 bytes for each use. */
-export type InstanceSecrets = Readonly<Record<(typeof NAMES)[number], Uint8Array>>;
+export type InstanceSecrets = Readonly<Record<(typeof INSTANCE_SECRETS)[number], Uint8Array>>;
 
 export type OpenInstanceDeps = {
   readonly instance: InstanceStore;
@@ -47,16 +50,23 @@ async function isChanged(
     await applyChange(deps.instance, change);
     return true;
   }
-  const missing = NAMES.filter((name) => !facts.has(SECRET_PREFIX + name));
+  const missing = INSTANCE_SECRETS.filter((name) => !facts.has(SECRET_PREFIX + name));
   // A database from before there were secrets: what was derived from its master key then must stay as it is.
   const former = keyring.keyOf(Buffer.from(facts.get(MASTER_KEY_CHECK) ?? '', 'base64')) ?? keyring.primary;
-  for (const name of missing) await insertSecret(keyring, deps.instance, name, former.derive(name));
+  for (const name of missing) {
+    const secret = isFormerlyDerived(name) ? former.derive(name) : randomBytes(LENGTH);
+    await insertSecret(keyring, deps.instance, name, secret);
+  }
   return missing.length > 0;
+}
+
+function isFormerlyDerived(name: string): boolean {
+  return FORMERLY_DERIVED.some((derived) => derived === name);
 }
 
 async function begin(keyring: Keyring, instance: InstanceStore): Promise<void> {
   if (!(await instance.insertFact(MASTER_KEY_CHECK, masterKeyMark(keyring)))) return;
-  for (const name of NAMES) await insertSecret(keyring, instance, name, randomBytes(LENGTH));
+  for (const name of INSTANCE_SECRETS) await insertSecret(keyring, instance, name, randomBytes(LENGTH));
 }
 
 function insertSecret(
@@ -71,7 +81,7 @@ function insertSecret(
 }
 
 function openSecrets(sealer: Sealer, facts: ReadonlyMap<string, string>): InstanceSecrets {
-  const open = (name: (typeof NAMES)[number]) => {
+  const open = (name: (typeof INSTANCE_SECRETS)[number]) => {
     const fact = SECRET_PREFIX + name;
     return sealer.unseal(INSTANCE_SECRET_PURPOSE, fact, Buffer.from(facts.get(fact) ?? '', 'base64'));
   };
@@ -80,5 +90,6 @@ function openSecrets(sealer: Sealer, facts: ReadonlyMap<string, string>): Instan
     'session-cookie': open('session-cookie'),
     'backup-code': open('backup-code'),
     'audit-chain': open('audit-chain'),
+    'device-token': open('device-token'),
   };
 }

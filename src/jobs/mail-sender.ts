@@ -1,7 +1,9 @@
 // Sends what stands in the outbox, again and again until it is taken or given up.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../domain/clock.ts';
-import type { LeasedMail, OutboxQueue } from '../domain/mail/outbox.ts';
+import type { BusyRecipients, LeasedMail, OutboxQueue } from '../domain/mail/outbox.ts';
+import { mailDomain } from '../domain/mail/outbox.ts';
 import type { ReadyMail, SendMail } from '../domain/mail/ready-mail.ts';
 import { MailRefusedError } from '../domain/mail/ready-mail.ts';
 
@@ -22,8 +24,12 @@ export type MailEnd = {
   readonly cut?: AbortSignal;
 };
 
-/** How many letters are under way at once: one slow mailbox holds up few others. */
-export const LANES = 4;
+/** How many emails are under way at once on one node. */
+export const LANES = 8;
+/** How many of them for one domain: a slow mail server of theirs delays nobody else. */
+export const DOMAIN_LANES = 4;
+/** How often it looks for what has become due while slow emails are under way. */
+const POLL_MS = 1_000;
 /** How long a lease is: longer than one attempt may take, so that no two senders are at the same letter. */
 const LEASE_MS = 90_000;
 /** How long handing over may take, however slowly the server answers. */
@@ -44,22 +50,45 @@ export class MailSender {
   }
 
   /**
-   * Sends all that is due. A letter that was not sent waits for its next attempt; a letter is sent twice only when the mail server's answer,
+   * Sends all that is due. One email to a mailbox is under way at a time, and so many to a domain: whoever is slow delays their own. An email
+   * that was not sent waits for its next attempt; one is sent twice only when the mail server's answer,
    * or this process, was lost between sending and noting it. Errors: STORAGE_UNAVAILABLE.
    */
   async run({ stopping, cut }: MailEnd = {}): Promise<void> {
-    const isStopping = () => stopping?.aborted === true;
     for (const id of this.#unnoted) await this.#noteSent(id);
-    while (!isStopping()) {
-      const now = this.#deps.clock.now();
-      const letters = await this.#deps.outboxQueue.lease(now, now + LEASE_MS, LANES);
-      if (letters.length === 0) return;
-      const endings = await Promise.allSettled(
-        letters.map((letter) => this.#handle(letter, now + LEASE_MS, cut)),
-      );
-      const failed = endings.find((ending) => ending.status === 'rejected');
-      if (failed !== undefined) throw failed.reason;
+    const underWay = new Map<string, UnderWay>();
+    try {
+      while (stopping?.aborted !== true) {
+        const hasRoom = await this.#fillLanes(underWay, stopping, cut);
+        if (underWay.size === 0) return;
+        await nextEnding(underWay, hasRoom, stopping);
+      }
+    } finally {
+      await Promise.allSettled([...underWay.values()].map(({ ending }) => ending));
     }
+    for (const { ending } of underWay.values()) await ending;
+  }
+
+  /** Begins what is due, as far as there are lanes; false when it used them all. */
+  async #fillLanes(
+    underWay: Map<string, UnderWay>,
+    stopping: AbortSignal | undefined,
+    cut: AbortSignal | undefined,
+  ): Promise<boolean> {
+    while (underWay.size < LANES && stopping?.aborted !== true) {
+      const now = this.#deps.clock.now();
+      const leaseEnd = now + LEASE_MS;
+      const [mail] = await this.#deps.outboxQueue.lease(now, leaseEnd, 1, busyOf(underWay));
+      if (mail === undefined) return true;
+      const ending = this.#handle(mail, leaseEnd, cut);
+      underWay.set(mail.id, { to: mail.to, ending });
+      // What fails stays for `nextEnding` to find.
+      ending.then(
+        () => underWay.delete(mail.id),
+        () => undefined,
+      );
+    }
+    return false;
   }
 
   async #handle(letter: LeasedMail, leaseEnd: number, cut: AbortSignal | undefined): Promise<void> {
@@ -88,6 +117,34 @@ export class MailSender {
     const nextAttempt = isDead ? undefined : this.#deps.clock.now() + retryPause(letter.attempts);
     const message = error instanceof Error ? error.message : String(error);
     await this.#deps.outboxQueue.markFailed(letter, message, nextAttempt);
+  }
+}
+
+/** An email that is being sent. */
+type UnderWay = { readonly to: string; readonly ending: Promise<void> };
+
+function busyOf(underWay: ReadonlyMap<string, UnderWay>): BusyRecipients {
+  const mailboxes = [...underWay.values()].map(({ to }) => to);
+  const counts = new Map<string, number>();
+  for (const domain of mailboxes.map(mailDomain)) counts.set(domain, (counts.get(domain) ?? 0) + 1);
+  const domains = [...counts].filter(([, count]) => count >= DOMAIN_LANES).map(([domain]) => domain);
+  return { mailboxes, domains };
+}
+
+/** Waits until one has ended, or, with room for more, a moment. Errors: what the sending of one failed with. */
+async function nextEnding(
+  underWay: ReadonlyMap<string, UnderWay>,
+  hasRoom: boolean,
+  stopping: AbortSignal | undefined,
+): Promise<void> {
+  const waiting = new AbortController();
+  const signal = stopping === undefined ? waiting.signal : AbortSignal.any([waiting.signal, stopping]);
+  const pause = delay(POLL_MS, undefined, { signal }).catch(() => undefined);
+  try {
+    const endings = [...underWay.values()].map(({ ending }) => ending);
+    await Promise.race(hasRoom ? [...endings, pause] : endings);
+  } finally {
+    waiting.abort();
   }
 }
 

@@ -16,7 +16,7 @@ const SMTP_TIMEOUT_MS = 10_000;
 function message(from: string, mail: ReadyMail) {
   return {
     from,
-    to: { name: '', address: mail.to },
+    to: { name: '', address: headerAddress(mail.to) },
     messageId: `<${mail.messageId}@latchkey>`,
     date: new Date(mail.time),
     // RFC 3834: no out-of-office answers, please.
@@ -27,10 +27,31 @@ function message(from: string, mail: ReadyMail) {
   };
 }
 
-/** Over SMTP (`smtp://` or `smtps://`, with credentials in the URL). A connection for each letter, closed with it. */
-export function smtpTransport(url: string, from: string): MailTransport {
+// A local part that looks like an encoded word (RFC 2047) would be shown decoded: whoever chose it would write into somebody's header. In quotes it
+// is the same mailbox (RFC 5321, section 4.1.2) and no encoded word (RFC 2047, section 5).
+function headerAddress(address: string): string {
+  const at = address.lastIndexOf('@');
+  const local = address.slice(0, at);
+  return local.includes('=?') ? `"${local}"${address.slice(at)}` : address;
+}
+
+/** Whether a connection by `smtp://` is to be encrypted: always, where the server offers it, or never. */
+export type StartTls = 'required' | 'opportunistic' | 'off';
+
+const TLS_OPTIONS: Readonly<Record<StartTls, object>> = {
+  required: { requireTLS: true },
+  opportunistic: { opportunisticTLS: true },
+  off: { ignoreTLS: true },
+};
+
+/**
+ * Over SMTP (`smtp://`, encrypted as `startTls` says, or `smtps://`, encrypted from the start; with credentials in the URL). A connection for each
+ * email, closed with it.
+ */
+export function smtpTransport(url: string, from: string, startTls: StartTls): MailTransport {
   const mailer = createTransport({
     url,
+    ...TLS_OPTIONS[startTls],
     connectionTimeout: SMTP_TIMEOUT_MS,
     dnsTimeout: SMTP_TIMEOUT_MS,
     greetingTimeout: SMTP_TIMEOUT_MS,
@@ -42,7 +63,8 @@ export function smtpTransport(url: string, from: string): MailTransport {
       try {
         await mailer.sendMail({ ...message(from, mail), signal });
       } catch (error) {
-        throw isFinal(error) ? new MailRefusedError(messageOf(error), { cause: error }) : error;
+        if (isFinal(error)) throw new MailRefusedError(messageOf(error), { cause: error });
+        throw startTls === 'required' && isWithoutTls(error) ? withoutTls(error) : error;
       }
     },
     close() {
@@ -58,6 +80,20 @@ function isFinal(error: unknown): boolean {
   const { responseCode, command } = error;
   if (typeof responseCode !== 'number' || responseCode < 500 || responseCode === 552) return false;
   return command === 'RCPT TO' || command === 'DATA';
+}
+
+// What answers STARTTLS by a refusal, or does not know it.
+function isWithoutTls(error: unknown): boolean {
+  return (
+    error instanceof Error && 'command' in error && error.command === 'STARTTLS' && 'responseCode' in error
+  );
+}
+
+function withoutTls(cause: unknown): Error {
+  return new Error(
+    'the mail server offers no STARTTLS, and nothing is sent in the clear; use smtps://, or set LATCHKEY_SMTP_STARTTLS to opportunistic or off',
+    { cause },
+  );
 }
 
 function messageOf(error: unknown): string {

@@ -8,10 +8,19 @@ import { plainRequestId, plainUserAgent } from '../domain/audit/call-origin.ts';
 import { DomainError } from '../domain/errors.ts';
 import type { LimitState, RateLimiter } from '../domain/limits/rate-limiter.ts';
 import { noting, tighter } from '../domain/limits/rate-limiter.ts';
+import type { DeviceGrant } from '../domain/lockout/device-token.ts';
 import type { CookieGrant } from '../domain/session/hand-out.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { CookieCarrier } from './session-cookie.ts';
-import { CLEARING_COOKIE, cookieObstacle, sessionCookies, settingCookie } from './session-cookie.ts';
+import {
+  CLEARING_COOKIE,
+  cookieObstacle,
+  cookieValues,
+  DEVICE_COOKIE_NAME,
+  SESSION_COOKIE_NAME,
+  settingCookie,
+  settingDeviceCookie,
+} from './session-cookie.ts';
 
 /** What an adapter knows of a call. */
 export type Transport = CookieCarrier & {
@@ -44,8 +53,8 @@ export class Call {
   principal: Principal | undefined;
   /** The tightest of the limits that the call was counted toward, for the answer's headers; undefined when there was none. */
   limit: LimitState | undefined;
-  /** The value of the answer's `set-cookie`; undefined when there is none. */
-  setCookie: string | undefined;
+  /** The values of the answer's `set-cookie` headers. */
+  readonly setCookies: string[] = [];
   readonly #setting: CallSetting;
   #requestId: string | undefined;
   #controller: AbortController | undefined;
@@ -87,17 +96,27 @@ export class Call {
 
   /** The values of the session cookie that count. */
   get sessionCookies(): readonly string[] {
-    return sessionCookies(this.transport, this.#setting.cookieOrigins);
+    return cookieValues(SESSION_COOKIE_NAME, this.transport, this.#setting.cookieOrigins);
+  }
+
+  /** The values of the device's cookie that count. */
+  get deviceCookies(): readonly string[] {
+    return cookieValues(DEVICE_COOKIE_NAME, this.transport, this.#setting.cookieOrigins);
   }
 
   /** Lets the answer set the cookie of a session that was opened for this caller. */
   giveCookie(grant: CookieGrant): void {
-    this.setCookie = settingCookie(grant);
+    this.setCookies.push(settingCookie(grant));
+  }
+
+  /** Lets the answer set the cookie of a device that is known from now on. */
+  giveDeviceCookie(grant: DeviceGrant): void {
+    this.setCookies.push(settingDeviceCookie(grant));
   }
 
   /** Lets the answer take the session cookie away. */
   clearCookie(): void {
-    this.setCookie = CLEARING_COOKIE;
+    this.setCookies.push(CLEARING_COOKIE);
   }
 
   /** As `clearCookie`, for a caller who came by the cookie: its session has ended. */

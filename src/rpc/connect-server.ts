@@ -177,14 +177,15 @@ function streamTransportOf(context: HandlerContext, tooLarge: AbortSignal): Tran
 function setHeaders(context: HandlerContext, call: Call | undefined): void {
   context.responseHeader.set('cache-control', 'no-store');
   if (call === undefined) return;
-  for (const [name, value] of headersOf(call)) context.responseHeader.set(name, value);
+  // Each cookie has a header of its own (RFC 6265, section 3).
+  for (const [name, value] of headersOf(call)) context.responseHeader.append(name, value);
 }
 
-function headersOf({ requestId, limit, setCookie }: Call): ReadonlyArray<readonly [string, string]> {
+function headersOf({ requestId, limit, setCookies }: Call): ReadonlyArray<readonly [string, string]> {
   return [
     ['x-request-id', requestId],
     ...(limit === undefined ? [] : limitHeaders(limit)),
-    ...(setCookie === undefined ? [] : [['set-cookie', setCookie] as const]),
+    ...setCookies.map((cookie) => ['set-cookie', cookie] as const),
   ];
 }
 

@@ -1,9 +1,12 @@
-// The session cookie on the wire: which calls may carry one, and how it is set and taken away.
+// Cookies on the wire, of sessions and of known devices: which calls may carry one, and how it is set and taken away.
 
+import type { DeviceGrant } from '../domain/lockout/device-token.ts';
 import type { CookieGrant } from '../domain/session/hand-out.ts';
 
 /** `__Host-`: browsers take it from this host alone, over TLS, for all of its paths (RFC 6265bis, section 4.1.3.2). */
 export const SESSION_COOKIE_NAME = '__Host-latchkey';
+/** What a known device shows. It outlives sessions: logging out does not make a device a stranger. */
+export const DEVICE_COOKIE_NAME = '__Host-latchkey-device';
 
 // Strict, for only the calls of pages carry it: Lax would add it to what other sites link to, which no RPC answers.
 const ATTRIBUTES = 'Path=/; HttpOnly; Secure; SameSite=Strict';
@@ -34,18 +37,22 @@ export function cookieObstacle(call: CookieCarrier, allowedOrigins: ReadonlySet<
   return CONTENT_TYPE.test(contentType) ? undefined : 'must be false for a request of this content type';
 }
 
-/** The values of the session cookie that count. */
-export function sessionCookies(call: CookieCarrier, allowedOrigins: ReadonlySet<string>): readonly string[] {
+/** The values of the cookie of this name that count. */
+export function cookieValues(
+  name: string,
+  call: CookieCarrier,
+  allowedOrigins: ReadonlySet<string>,
+): readonly string[] {
   if (!call.takesCookies) return [];
-  const values = call.headerValues('cookie').flatMap(valuesIn);
+  const values = call.headerValues('cookie').flatMap((header) => valuesIn(header, name));
   return values.length === 0 || cookieObstacle(call, allowedOrigins) !== undefined ? [] : values;
 }
 
 // Only spaces and tabs stand between cookies: what trims more makes the name out of others, which no browser keeps to this host.
-function valuesIn(header: string): readonly string[] {
+function valuesIn(header: string, wanted: string): readonly string[] {
   return header.split(';').flatMap((pair) => {
     const [, name, value] = /^[ \t]*([^=]*)=(.*?)[ \t]*$/.exec(pair) ?? [];
-    return name === SESSION_COOKIE_NAME && value !== undefined ? [value] : [];
+    return name === wanted && value !== undefined ? [value] : [];
   });
 }
 
@@ -57,5 +64,10 @@ export function settingCookie({ cookie, maxAgeMs }: CookieGrant): string {
   return `${SESSION_COOKIE_NAME}=${cookie}; ${ATTRIBUTES}; Max-Age=${Math.floor(maxAgeMs / 1000)}`;
 }
 
-/** The header that takes it away. */
+/** The header that sets a device's cookie. */
+export function settingDeviceCookie({ token, maxAgeMs }: DeviceGrant): string {
+  return `${DEVICE_COOKIE_NAME}=${token}; ${ATTRIBUTES}; Max-Age=${Math.floor(maxAgeMs / 1000)}`;
+}
+
+/** The header that takes the session's away. */
 export const CLEARING_COOKIE = `${SESSION_COOKIE_NAME}=; ${ATTRIBUTES}; Max-Age=0`;

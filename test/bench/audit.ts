@@ -5,6 +5,7 @@ import { actionTokenCodec } from '../../src/crypto/action-token-codec.ts';
 import { newId } from '../../src/crypto/ids.ts';
 import type { User } from '../../src/domain/account/user.ts';
 import type { LoginStores } from '../../src/domain/session/login.ts';
+import { sharedCounter } from '../../src/domain/lockout/failure-counter.ts';
 import { openLogin } from '../../src/domain/session/login.ts';
 import type { Session } from '../../src/domain/session/session.ts';
 import type { Transact } from '../../src/domain/transactions.ts';
@@ -100,7 +101,9 @@ async function loginRate(transact: Transact<LoginStores>, users: readonly User[]
       origin: { ...ORIGIN, requestId: crypto.randomUUID() },
     };
     const mark = { userId: user.id, checkedHash: PASSWORD_HASH, newHash: undefined, now: Date.now() };
-    const opened = await transact((stores) => openLogin(deps, stores, input, mark, `user:${user.id}`));
+    const opened = await transact((stores) =>
+      openLogin(deps, stores, input, mark, sharedCounter(user, user.id)),
+    );
     if (opened === undefined || !('session' in opened)) throw new Error('a login was refused');
   });
   return LOGINS / seconds;

@@ -14,7 +14,10 @@ describeOnEveryDatabase('LockoutStore', (open) => {
     db = await open();
   });
   const count = (key: string, now: number) => db.stores.lockouts.count(key, now, RULE);
-  const lockedUntil = (key: string, now: number) => db.stores.lockouts.lockedUntil(key, now);
+  const lockedUntil = async (key: string, now: number) =>
+    (await db.stores.lockouts.findLocks([key], now)).get(key);
+  const clear = async (key: string, now: number) =>
+    (await db.transact(({ lockouts }) => lockouts.clear([key], now))).get(key);
 
   /** A key with so many failures, one a second from NOW on. */
   const failed = async (failures: number) => {
@@ -63,14 +66,48 @@ describeOnEveryDatabase('LockoutStore', (open) => {
 
   it('forgets failures after a success, and never a lock', async () => {
     const tried = await failed(4);
-    expect(await db.stores.lockouts.clear(tried, NOW + 5_000)).toBeUndefined();
+    expect(await clear(tried, NOW + 5_000)).toBeUndefined();
     expect(await count(tried, NOW + 5_000)).toMatchObject({ failures: 1 });
     const locked = await failed(5);
     const until = NOW + 4_000 + RULE.lockMs;
-    expect(await db.stores.lockouts.clear(locked, NOW + 5_000)).toBe(until);
+    expect(await clear(locked, NOW + 5_000)).toBe(until);
     expect(await lockedUntil(locked, NOW + 5_000)).toBe(until);
-    expect(await db.stores.lockouts.clear(locked, until)).toBeUndefined();
-    expect(await db.stores.lockouts.clear(newId(), NOW)).toBeUndefined();
+    expect(await clear(locked, until)).toBeUndefined();
+    expect(await clear(newId(), NOW)).toBeUndefined();
+  });
+
+  it('finds, clears and forgets many at once, and keeps what is locked from being cleared', async () => {
+    const [locked, tried, absent] = [await failed(5), await failed(4), newId()];
+    const keys = [absent, tried, locked];
+    const now = NOW + 5_000;
+    const locks = new Map([[locked, NOW + 4_000 + RULE.lockMs]]);
+    expect(await db.stores.lockouts.findLocks(keys, now)).toEqual(locks);
+    expect(await db.stores.lockouts.findLocks([], now)).toEqual(new Map());
+    expect(await db.transact(({ lockouts }) => lockouts.clear(keys, now))).toEqual(locks);
+    expect(await count(tried, now)).toMatchObject({ failures: 1 });
+    const forget = () => db.transact(({ lockouts }) => lockouts.forget(keys));
+    expect([await forget(), await forget()]).toEqual([true, false]);
+    expect(await db.stores.lockouts.findLocks(keys, now)).toEqual(new Map());
+  });
+
+  it('makes no deadlock of failures, successes and pardons that cross', async () => {
+    const keys = [newId(), newId(), newId()];
+    const countAll = () =>
+      db.transact(async ({ lockouts }) => {
+        for (const key of keys) await lockouts.count(key, NOW, RULE);
+      });
+    let attempts = 0;
+    const work = Array.from({ length: 60 }, (_, index) =>
+      db.transact(async (stores) => {
+        attempts += 1;
+        if (index % 3 === 0) await stores.lockouts.clear(keys, NOW);
+        else if (index % 3 === 1) await stores.lockouts.forget(keys);
+        else for (const key of keys) await stores.lockouts.count(key, NOW, RULE);
+      }),
+    );
+    await countAll();
+    await Promise.all(work);
+    expect(attempts).toBe(60);
   });
 
   it('counts 100 failures at once one by one: one of them locks', async () => {
@@ -87,7 +124,7 @@ describeOnEveryDatabase('LockoutStore', (open) => {
       const key = await failed(4);
       const now = NOW + 5_000;
       const [cleared, counted] = await Promise.all([
-        db.transact((stores) => stores.lockouts.clear(key, now)),
+        clear(key, now),
         db.transact((stores) => stores.lockouts.count(key, now, RULE)),
       ]);
       // Either the success was first and the failure is the first of a new row, or the account is locked and the success was told.

@@ -1,7 +1,6 @@
 // Holds enrolment, logins with codes, lockout and turning off over the embedded database.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { LOCKOUT_RULE } from '../../src/domain/lockout/lockout.ts';
 import { disableTotp } from '../../src/domain/mfa/disable-totp.ts';
 import type { TypedFactor } from '../../src/domain/mfa/match-factor.ts';
 import { regenerateBackupCodes } from '../../src/domain/mfa/regenerate-backup-codes.ts';
@@ -14,7 +13,7 @@ import type { AccessTokenClaims } from '../../src/domain/token/access-token.ts';
 import { openEmbeddedStores, type TestStores } from '../support/databases.ts';
 import { anything, refusal } from '../support/matchers.ts';
 import { enrolledPerson, mfaWorld, person, type MfaWorld } from '../support/mfa-world.ts';
-import { MINUTE_MS, NOW, ORIGIN } from '../support/samples.ts';
+import { LOCKOUT_RULE, MINUTE_MS, NOW, ORIGIN } from '../support/samples.ts';
 import { STEP_MS, totpCode, wrongCode } from '../support/totp.ts';
 
 describe('The second factor', () => {
@@ -123,7 +122,7 @@ describe('The second factor', () => {
       expect(await owner.confirm(again.sessionId, codeAt(secret))).toHaveLength(10);
     });
 
-    it('counts wrong codes toward the lockout, which then bars the right one and the password', async () => {
+    it('counts wrong codes toward a lockout of the session, which bars the right one and no login', async () => {
       const owner = await person(world);
       const { sessionId } = await owner.logIn();
       const { secret } = await owner.enroll();
@@ -132,7 +131,7 @@ describe('The second factor', () => {
           refusal('MFA_CODE_INVALID'),
         );
       await expect(owner.confirm(sessionId, codeAt(secret))).rejects.toEqual(refusal('ACCOUNT_LOCKED'));
-      await expect(owner.tryLogin()).rejects.toEqual(refusal('ACCOUNT_LOCKED'));
+      expect(await owner.logIn()).toHaveProperty('accessToken');
       const refused = await rowsOf('mfa.enable', owner.user.id);
       expect(refused.map(({ reason }) => reason)).toEqual([
         ...Array.from({ length: LOCKOUT_RULE.maxFailures }, () => 'MFA_CODE_INVALID'),
@@ -333,15 +332,33 @@ describe('The second factor', () => {
       expect(await owner.verify(await owner.challenge(), backup)).toHaveProperty('accessToken');
     });
 
-    it('counts wrong passwords and wrong codes of either kind together', async () => {
+    it('counts wrong codes of either kind together', async () => {
       const owner = await enrolledPerson(world);
       const mfaToken = await owner.challenge();
       const absent: TypedFactor = { kind: 'backup_code', code: '0000000000' };
-      for (const factor of [owner.wrong(), absent])
+      for (const factor of [owner.wrong(), absent, owner.wrong(), absent, owner.wrong()])
         await expect(owner.verify(mfaToken, factor)).rejects.toEqual(refusal('MFA_CODE_INVALID'));
-      for (let guess = 0; guess < 3; guess += 1)
-        await expect(owner.tryLogin('wrong')).rejects.toEqual(refusal('INVALID_CREDENTIALS'));
       await expect(owner.verify(mfaToken, owner.code(1))).rejects.toEqual(refusal('ACCOUNT_LOCKED'));
+    });
+
+    it('that strangers bring about by wrong passwords keeps nobody out who has shown the right one', async () => {
+      const owner = await enrolledPerson(world);
+      const mfaToken = await owner.challenge();
+      for (let guess = 0; guess < LOCKOUT_RULE.maxFailures; guess += 1)
+        await expect(owner.tryLogin('wrong')).rejects.toEqual(refusal('INVALID_CREDENTIALS'));
+      expect(await owner.verify(mfaToken, owner.code(1))).toHaveProperty('accessToken');
+      // And it stays for them.
+      await expect(owner.tryLogin()).rejects.toEqual(refusal('ACCOUNT_LOCKED'));
+    });
+
+    it('counts the passwords before a login with both factors no more after it', async () => {
+      const owner = await enrolledPerson(world);
+      for (let round = 1; round <= 3; round += 1) {
+        for (let guess = 1; guess < LOCKOUT_RULE.maxFailures; guess += 1)
+          await expect(owner.tryLogin('wrong')).rejects.toEqual(refusal('INVALID_CREDENTIALS'));
+        world.clock.advance(STEP_MS);
+        await owner.verify(await owner.challenge(), owner.code());
+      }
     });
 
     it('begins anew after a login with both factors', async () => {

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { actionTokenCodec } from '../../src/crypto/action-token-codec.ts';
+import { deviceTokenCodec } from '../../src/crypto/device-token-codec.ts';
 import { newId } from '../../src/crypto/ids.ts';
 import { refreshTokenCodec } from '../../src/crypto/refresh-token-codec.ts';
 import { sessionCookieCodec } from '../../src/crypto/session-cookie-codec.ts';
@@ -17,7 +18,7 @@ import { RevocationIndex } from '../../src/domain/revocation/revocation-index.ts
 import type { AccessTokenClaims } from '../../src/domain/token/access-token.ts';
 import { openEmbeddedStores, type TestStores } from '../support/databases.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { DAY_MS, NOW, ORIGIN, sampleUser } from '../support/samples.ts';
+import { DAY_MS, LOCKOUT_RULE, NOW, ORIGIN, sampleUser } from '../support/samples.ts';
 import { anyString, refusal } from '../support/matchers.ts';
 
 const PASSWORD = 'Vex7!quartz-Loom';
@@ -60,6 +61,9 @@ function world(db: TestStores) {
     requireVerifiedEmail: false,
     rateLimiter: { consume: async () => undefined },
     actionTokenCodec,
+    deviceTokenCodec: deviceTokenCodec(randomBytes(32)),
+    deviceTokenTtlMs: DAY_MS,
+    lockoutRule: LOCKOUT_RULE,
     tokenPolicy: {
       audience: 'api',
       accessTokenTtlMs: 900_000,

@@ -104,6 +104,8 @@ describe('an e-mail address', () => {
   });
 
   it.each([
+    '=?utf-8?q?Pay_now?=@example.com',
+    'a=?UTF-8?B?cGF5?=b@example.com',
     '',
     'ada',
     '@example.com',

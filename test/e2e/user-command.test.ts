@@ -1,4 +1,4 @@
-// latchkey user grant-super-admin: beside a running service on Postgres, and on the embedded database while the service is stopped.
+// latchkey user grant-super-admin, unlock and create: beside a running service on Postgres, and on the embedded database while the service is stopped.
 
 import { randomBytes } from 'node:crypto';
 import { createClient } from '@connectrpc/connect';
@@ -25,29 +25,33 @@ function clientsOf({ grpcAddress }: Pick<ServingChild, 'grpcAddress'>) {
   const user = createClient(UserService, transport);
   return {
     user,
-    async login(identifier: string) {
-      const { outcome } = await auth.login({ identifier, password: GOOD_PASSWORD });
+    async login(identifier: string, password = GOOD_PASSWORD) {
+      const { outcome } = await auth.login({ identifier, password });
       if (outcome.case !== 'tokens') throw new Error(`login answered ${outcome.case ?? 'nothing'}`);
       return outcome.value;
     },
+    fail: (identifier: string) => endingOf(auth.login({ identifier, password: 'Wrong-Horse-42!' })),
+    resetPassword: (token: string) => auth.resetPassword({ token, newPassword: GOOD_PASSWORD }),
     register: (email: string) => auth.register({ email, password: GOOD_PASSWORD, fullName: 'Ada' }),
   };
 }
 
-const grantWith =
-  (folder: string, variables: Readonly<Record<string, string>>) =>
+const commandWith =
+  (command: string, folder: string, variables: Readonly<Record<string, string>>) =>
   async (...args: string[]) => {
-    const child = runLatchkey(folder, ['user', 'grant-super-admin', ...args], variables);
+    const child = runLatchkey(folder, ['user', command, ...args], variables);
     const code = await child.exit;
     return { code, stdout: child.stdout(), stderr: child.stderr() };
   };
 
-describeWithPostgres('latchkey user grant-super-admin', () => {
+describeWithPostgres('latchkey user', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let testDatabase: TestDatabase;
   let database: Awaited<ReturnType<typeof openServerDatabase>>;
   let service: ServingChild;
-  let grant: ReturnType<typeof grantWith>;
+  let grant: ReturnType<typeof commandWith>;
+  let unlock: typeof grant;
+  let create: typeof grant;
   let onEmpty: Awaited<ReturnType<typeof grant>>;
 
   beforeAll(async () => {
@@ -59,7 +63,9 @@ describeWithPostgres('latchkey user grant-super-admin', () => {
       LATCHKEY_RATE_LIMITS: 'off',
       LATCHKEY_DATA_DIR: folder.path,
     };
-    grant = grantWith(folder.path, variables);
+    grant = commandWith('grant-super-admin', folder.path, variables);
+    unlock = commandWith('unlock', folder.path, variables);
+    create = commandWith('create', folder.path, variables);
     database = await openServerDatabase(testDatabase.url);
     onEmpty = await grant('ada@example.com');
     await database.migrate();
@@ -80,12 +86,12 @@ describeWithPostgres('latchkey user grant-super-admin', () => {
       .executeTakeFirst();
     return row?.id ?? '';
   };
-  const eventsOf = (id: string) =>
+  const eventsOf = (id: string, kind = 'account.role_change') =>
     database.tables
       .selectFrom('audit_events')
       .select(['outcome', 'reason', 'actor_id', 'target_id', 'details', 'ip_address'])
       .where('account_id', '=', id)
-      .where('kind', '=', 'account.role_change')
+      .where('kind', '=', kind)
       .orderBy('id')
       .execute();
 
@@ -153,13 +159,94 @@ describeWithPostgres('latchkey user grant-super-admin', () => {
         stderr: 'latchkey: There is no account with this e-mail address or id.\n',
       });
   }, 120_000);
+
+  it('unlocks beside a running service, by address or id, and says when there was nothing', async () => {
+    const { register, login, fail } = clientsOf(service);
+    await register('locked@example.com');
+    const id = await idOf('locked@example.com');
+    const nothing = {
+      code: 0,
+      stdout: `locked@example.com (${id}) had no failed logins; nothing has been changed.\n`,
+      stderr: '',
+    };
+    expect(await unlock('locked@example.com')).toEqual(nothing);
+    for (const name of ['LOCKED@example.com', id]) {
+      for (let failure = 0; failure < 5; failure += 1) await fail('locked@example.com');
+      expect(await endingOf(login('locked@example.com'))).toContain('ACCOUNT_LOCKED');
+      expect(await unlock(name)).toEqual({
+        code: 0,
+        stdout: `locked@example.com (${id}) has no failed logins any more, and is not locked.\n`,
+        stderr: '',
+      });
+      expect((await login('locked@example.com')).accessToken).not.toBe('');
+    }
+    expect(await unlock(id)).toEqual(nothing);
+    const event = { outcome: 'success', actor_id: null, target_id: id, ip_address: '' };
+    expect(await eventsOf(id, 'account.unlock')).toMatchObject([event, event]);
+    expect(await unlock('nobody@example.com')).toMatchObject({ code: 1, stdout: '' });
+  }, 120_000);
+
+  it('creates an account whose owner sets a password by the link that is printed', async () => {
+    const { login, resetPassword } = clientsOf(service);
+    const made = await create('invited@example.com', '--username', 'invited', '--role', 'moderator');
+    expect(made.code).toBe(0);
+    const id = await idOf('invited@example.com');
+    expect(made.stderr).toContain(`invited@example.com (${id}) has an account with the role moderator now.`);
+    const [, token = ''] = /^\S+\/accept-invitation#token=(lkin_\S+)\n$/.exec(made.stdout) ?? [];
+    await resetPassword(token);
+    expect((await login('invited')).scopes).toContain('users:read');
+    const row = database.tables.selectFrom('users').select('email_verified').where('id', '=', id);
+    // The link was not mailed: it proves no address.
+    expect(await row.executeTakeFirst()).toEqual({ email_verified: false });
+    expect(await eventsOf(id, 'account.create')).toEqual([
+      {
+        outcome: 'success',
+        reason: null,
+        actor_id: null,
+        target_id: id,
+        ip_address: '',
+        details: { role: 'moderator', by: 'command line', entry: 'link' },
+      },
+    ]);
+    const mails = database.tables
+      .selectFrom('outbox_mails')
+      .select('letter')
+      .where('recipient', '=', 'invited@example.com');
+    const templates = (await mails.execute()).map(({ letter }) => letter['template']);
+    expect(templates).not.toContain('invitation');
+  }, 120_000);
+
+  it('creates one with a password of its own making, and refuses what is taken or wrong in one line', async () => {
+    const options = ['--generate-password', '--email-verified', '--full-name', 'Grace Hopper'];
+    const made = await create('grace@example.com', ...options);
+    expect(made).toMatchObject({ code: 0 });
+    expect(made.stdout).toMatch(/^\S{27}\n$/);
+    const { login } = clientsOf(service);
+    expect((await login('grace@example.com', made.stdout.trim())).accessToken).not.toBe('');
+    const row = database.tables.selectFrom('users').select(['email_verified', 'full_name', 'role']);
+    expect(await row.where('email', '=', 'grace@example.com').executeTakeFirst()).toEqual({
+      email_verified: true,
+      full_name: 'Grace Hopper',
+      role: 'user',
+    });
+    const refused = async (...args: string[]) => {
+      const { code, stdout, stderr } = await create(...args);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      return stderr;
+    };
+    expect(await refused('GRACE@example.com')).toBe('latchkey: Another account has this e-mail address.\n');
+    expect(await refused('no-address', '--username', 'x')).toMatch(/^latchkey: email: .*; --username: .*\n$/);
+    expect(await refused('a@example.com', '--role', 'nobody')).toContain('There is no role of this name.');
+    expect(await refused('a@example.com', '--role', 'super_admin')).toContain('grant-super-admin');
+  }, 120_000);
 });
 
-describe('latchkey user grant-super-admin, embedded', () => {
+describe('latchkey user, embedded', () => {
   it('works while the service is stopped, and says so while it runs', async () => {
     const folder = await temporaryFolder();
     const variables = { LATCHKEY_DATA_DIR: folder.path, LATCHKEY_RATE_LIMITS: 'off' };
-    const grant = grantWith(folder.path, variables);
+    const grant = commandWith('grant-super-admin', folder.path, variables);
+    const unlock = commandWith('unlock', folder.path, variables);
     let service = await serveChild(folder.path, variables);
     try {
       await clientsOf(service).register('ada@example.com');
@@ -175,6 +262,15 @@ describe('latchkey user grant-super-admin, embedded', () => {
       const { login, user } = clientsOf(service);
       const { accessToken } = await login('ada@example.com');
       expect((await user.getMe({}, bearer(accessToken))).user?.role).toBe('super_admin');
+      // Strangers who keep the super_admin out.
+      const { fail } = clientsOf(service);
+      for (let failure = 0; failure < 5; failure += 1) await fail('ada@example.com');
+      expect(await endingOf(login('ada@example.com'))).toContain('ACCOUNT_LOCKED');
+      service.signal('SIGTERM');
+      expect(await service.exit).toBe(0);
+      expect(await unlock('ada@example.com')).toMatchObject({ code: 0, stderr: '' });
+      service = await serveChild(folder.path, variables);
+      expect((await clientsOf(service).login('ada@example.com')).accessToken).not.toBe('');
     } finally {
       await endChild(service);
       await folder.remove();

@@ -42,7 +42,7 @@ describeWithServices('failed logins', () => {
       if (keys.length > 0) await redis.del(...keys);
       redis.disconnect();
     }
-    expect(await attempt(one, 'spread', 'wrong')).toBe('INVALID_CREDENTIALS');
+    expect(await attempt(one, email.toUpperCase(), 'wrong')).toBe('INVALID_CREDENTIALS');
     expect(await attempt(other, email, GOOD_PASSWORD)).toBe('ACCOUNT_LOCKED');
   });
 

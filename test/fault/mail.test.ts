@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 
 import type { LeasedMail, OutboxQueue } from '../../src/domain/mail/outbox.ts';
 import type { ReadyMail } from '../../src/domain/mail/ready-mail.ts';
-import { LANES, MailSender, type MailSenderDeps } from '../../src/jobs/mail-sender.ts';
+import { DOMAIN_LANES, LANES, MailSender, type MailSenderDeps } from '../../src/jobs/mail-sender.ts';
 import { smtpTransport } from '../../src/mail/transport.ts';
 import { describeOnEveryDatabase, type TestStores } from '../support/databases.ts';
 import { eventually } from '../support/eventually.ts';
@@ -41,13 +41,15 @@ describeOnEveryDatabase('mail while its server fails', (open) => {
     new MailSender({
       outboxQueue: db.stores.outboxQueue,
       prepare: ready,
-      send: smtpTransport(smtp.url, FROM).send,
+      send: smtpTransport(smtp.url, FROM, 'off').send,
       clock,
       onFailure: () => undefined,
       ...change,
     });
   const enqueue = async (count: number) => {
-    const mails = Array.from({ length: count }, (_, index) => sampleMail({ to: `a${index}@example.com` }));
+    const mails = Array.from({ length: count }, (_, index) =>
+      sampleMail({ to: `a${index}@host${index}.example` }),
+    );
     for (const mail of mails) await db.stores.outbox.enqueue(mail);
     return mails.map(({ to }) => to).toSorted();
   };
@@ -124,6 +126,39 @@ describeOnEveryDatabase('mail while its server fails', (open) => {
     await running;
     expect(received()).toEqual(everybody);
     expect(await states()).toEqual({ sent: 3 * LANES });
+  });
+
+  it('a slow mailbox, and a slow domain, delay nobody else', async () => {
+    const mailTo = async (to: string) => db.stores.outbox.enqueue(sampleMail({ to }));
+    const held = new Map<string, () => void>();
+    const sent: string[] = [];
+    const sender = newSender({
+      send: async ({ id, to }) => {
+        if (/slow/.test(to)) await new Promise<void>((resolve) => held.set(id, resolve));
+        sent.push(to);
+      },
+    });
+    // More than all lanes together, and they are due first.
+    for (let index = 0; index < LANES; index += 1) await mailTo('slow@example.com');
+    for (let index = 0; index < 2 * LANES; index += 1) await mailTo(`a${index}@SLOW.example`);
+    const others = Array.from({ length: 3 * LANES }, (_, index) => `b${index}@quick.example`);
+    for (const to of others) await mailTo(to);
+    const running = sender.run();
+    await eventually(() => sent.length === others.length);
+    expect(sent.toSorted()).toEqual(others.toSorted());
+    expect(held.size).toBe(1 + DOMAIN_LANES);
+    // What becomes due meanwhile does not wait either.
+    await mailTo('late@quick.example');
+    await eventually(() => sent.includes('late@quick.example'));
+    while (sent.length < 6 * LANES + 1) {
+      for (const [id, release] of held) {
+        held.delete(id);
+        release();
+      }
+      await eventually(() => held.size > 0 || sent.length === 6 * LANES + 1);
+    }
+    await running;
+    expect(await states()).toEqual({ sent: 6 * LANES + 1 });
   });
 
   it('a letter whose sending could not be noted is noted later, and not sent again', async () => {
@@ -218,7 +253,7 @@ describeWithServices('a node whose mail server hangs', () => {
 
   it('serves on, stops in time, and loses nothing: another node delivers links that work', async () => {
     const variables = { ...(await sharedVariables(later)), SHUTDOWN_GRACE: '500ms' };
-    const hung = await startNode({ ...variables, SMTP_URL: rude.url });
+    const hung = await startNode({ ...variables, SMTP_URL: rude.url, SMTP_STARTTLS: 'off' });
     const names = Array.from({ length: 10 }, (_, index) => `hung-${index}`);
     await Promise.all(names.map((name) => register(hung, name)));
     await eventually(() => rude.connections() >= LANES);
@@ -234,7 +269,7 @@ describeWithServices('a node whose mail server hangs', () => {
     expect(errors.filter((row) => /abort/i.test(row.last_error ?? ''))).toHaveLength(LANES);
 
     const clock = new FakeClock(Date.now() + 60 * MINUTE_MS);
-    const node = await startNode({ ...variables, SMTP_URL: smtp.url }, { clock });
+    const node = await startNode({ ...variables, SMTP_URL: smtp.url, SMTP_STARTTLS: 'off' }, { clock });
     await eventually(() => smtp.received.length >= names.length + 1);
     await node.app.mailSender.run();
     expect(tally(smtp.received.map(({ to, subject }) => `${to} ${subject}`))).toEqual({

@@ -1,14 +1,13 @@
 // Codes, challenges and enrolments used many times at once, on every database.
 
 import { beforeAll, beforeEach, expect, it } from 'vitest';
-import { LOCKOUT_RULE } from '../../src/domain/lockout/lockout.ts';
 import { disableTotp } from '../../src/domain/mfa/disable-totp.ts';
 import { regenerateBackupCodes } from '../../src/domain/mfa/regenerate-backup-codes.ts';
 import { refresh } from '../../src/domain/session/refresh.ts';
 import { describeOnEveryDatabase, type TestStores } from '../support/databases.ts';
 import { refusal } from '../support/matchers.ts';
 import { enrolledPerson, mfaWorld, person, tally, type MfaWorld } from '../support/mfa-world.ts';
-import { NOW, ORIGIN } from '../support/samples.ts';
+import { LOCKOUT_RULE, NOW, ORIGIN } from '../support/samples.ts';
 import { STEP_MS, totpCode } from '../support/totp.ts';
 
 const CALLS = 50;
@@ -23,7 +22,10 @@ describeOnEveryDatabase('The second factor', (open) => {
     world = mfaWorld(db);
   });
   const times = <Value>(make: (index: number) => Value) => Array.from({ length: CALLS }, (_, n) => make(n));
-  const lockedUntil = (userId: string) => world.lockouts.lockedUntil(`user:${userId}`, world.clock.now());
+  const lockedUntil = async (userId: string) => {
+    const key = `user:${userId}`;
+    return (await world.lockouts.findLocks([key], world.clock.now())).get(key);
+  };
   const failuresOf = async (userId: string) => {
     const rows = db.database.tables.selectFrom('lockouts').select('failures');
     return (await rows.where('key', '=', `user:${userId}`).executeTakeFirst())?.failures ?? 0;

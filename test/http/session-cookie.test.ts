@@ -190,7 +190,12 @@ describe('a login that asks for a cookie', () => {
         const response = await send(LOGIN, type, { origin, json });
         expect([origin, response.headers.getSetCookie()]).toEqual([
           origin,
-          origin === PAGE_ORIGIN ? [expect.stringMatching(/^__Host-latchkey=lksc_/)] : [],
+          origin === PAGE_ORIGIN
+            ? [
+                expect.stringMatching(/^__Host-latchkey=lksc_/),
+                expect.stringMatching(/^__Host-latchkey-device=lkdt_/),
+              ]
+            : [],
         ]);
       }
     },

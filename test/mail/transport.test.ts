@@ -9,6 +9,7 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest';
 
 import type { ReadyMail } from '../../src/domain/mail/ready-mail.ts';
 import { MailRefusedError } from '../../src/domain/mail/ready-mail.ts';
+import type { StartTls } from '../../src/mail/transport.ts';
 import { folderTransport, smtpTransport } from '../../src/mail/transport.ts';
 import { selfSigned } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
@@ -43,8 +44,13 @@ const mail: ReadyMail = {
   time: Date.UTC(2026, 0, 1),
 };
 const plain: ReadyMail = { ...mail, to: 'ada@example.com' };
-const send = (url: string, letter = plain, signal = AbortSignal.timeout(LONG_MS)) =>
-  smtpTransport(url, FROM).send(letter, signal);
+const send = (
+  url: string,
+  letter = plain,
+  signal = AbortSignal.timeout(LONG_MS),
+  startTls: StartTls = 'opportunistic',
+) => smtpTransport(url, FROM, startTls).send(letter, signal);
+const sendBy = (startTls: StartTls, url: string) => send(url, plain, undefined, startTls);
 
 describe('over SMTP', () => {
   it('a letter arrives with both forms, its link whole, and headers of ours alone', async () => {
@@ -104,16 +110,58 @@ describe('over SMTP', () => {
     await expect(refused).rejects.not.toThrow('wrong');
   });
 
-  it('it uses STARTTLS where the server has it, checks the certificate, and can insist on it', async () => {
+  it('it uses STARTTLS where the server has it, checks the certificate, and insists on it unless told', async () => {
     const { cert, key } = selfSigned(folder, 'smtp');
     const tls = await smtp({ cert, key });
-    await expect(send(tls.url)).rejects.toThrow(/self.signed/);
-    await send(`${tls.url}?tls.rejectUnauthorized=false&requireTLS=true`);
+    for (const startTls of ['required', 'opportunistic'] as const)
+      await expect(sendBy(startTls, tls.url)).rejects.toThrow(/self.signed/);
+    await sendBy('required', `${tls.url}?tls.rejectUnauthorized=false`);
     expect(tls.received).toHaveLength(1);
     const bare = await smtp();
-    await send(bare.url);
-    await expect(send(`${bare.url}?requireTLS=true`)).rejects.not.toBeInstanceOf(MailRefusedError);
-    expect(bare.received).toHaveLength(1);
+    for (const startTls of ['opportunistic', 'off'] as const) await sendBy(startTls, bare.url);
+    expect(bare.received).toHaveLength(2);
+    const inTheClear = sendBy('required', bare.url);
+    await expect(inTheClear).rejects.not.toBeInstanceOf(MailRefusedError);
+    await expect(inTheClear).rejects.toThrow('LATCHKEY_SMTP_STARTTLS');
+    expect(bare.received).toHaveLength(2);
+  });
+
+  it('it does not give the password away to who keeps the server from offering STARTTLS', async () => {
+    const heard: string[] = [];
+    const rude = await startRudeServer((socket) => {
+      socket.write('220 ready\r\n');
+      socket.on('data', (chunk: Buffer) => {
+        heard.push(chunk.toString());
+        const isGreeting = /^EHLO/i.test(chunk.toString());
+        socket.write(isGreeting ? '250-here\r\n250 AUTH PLAIN\r\n' : '502 what?\r\n');
+      });
+    });
+    stops.push(rude.stop);
+    await expect(sendBy('required', rude.url.replace('//', '//user:secret@'))).rejects.toThrow(
+      'LATCHKEY_SMTP_STARTTLS',
+    );
+    expect(heard.join('')).toContain('STARTTLS');
+    expect(heard.join('')).not.toMatch(/AUTH|RCPT/);
+  });
+
+  it('a local part that looks like an encoded word is shown as it is, and is the same mailbox', async () => {
+    let raw = '';
+    const recipients: string[] = [];
+    const server = await smtp({
+      onRcptTo: ({ address }, _session, callback) => {
+        recipients.push(address);
+        callback();
+      },
+      onData(stream, _session, callback) {
+        stream.on('data', (chunk: Buffer) => (raw += chunk.toString()));
+        stream.on('end', () => callback());
+      },
+    });
+    const to = '=?utf-8?q?Pay_now_at_evil=2Eexample?=@example.com';
+    await send(server.url, { ...plain, to });
+    expect(recipients.map((address) => address.replaceAll('"', ''))).toEqual([to]);
+    expect(raw).toMatch(/^To: <?"=\?utf-8\?q\?Pay_now_at_evil=2Eexample\?="@example\.com>?\r$/m);
+    expect(JSON.stringify((await parseLetter(raw)).to)).not.toContain('Pay now');
   });
 
   it('it speaks TLS from the start to smtps', async () => {

@@ -150,7 +150,24 @@ it('locks after five wrong passwords, for a quarter of an hour, and mails the ow
   const { outcome } = await loginWith(name, GOOD_PASSWORD);
   if (outcome.case !== 'tokens') throw new Error('no tokens');
   await change(user, outcome.value.accessToken);
-  expect(await service.app.lockouts.lockedUntil(`user:${id}`, clock.now())).toBeUndefined();
+});
+
+it('goes on though strangers have locked the login, and locks no login itself', async () => {
+  const name = newName();
+  const { accessToken } = await signUp(service, name);
+  for (const identifier of [name, `${name}@example.com`])
+    for (let failure = 0; failure < 5; failure += 1)
+      await refusalOf(service.auth().login({ identifier, password: 'Wrong-Horse-42-Staple!' }));
+  expect(await refusalOf(service.auth().login({ identifier: name, password: GOOD_PASSWORD }))).toMatchObject({
+    reason: 'ACCOUNT_LOCKED',
+  });
+  await change(service.user(), accessToken);
+
+  const other = newName();
+  const session = await signUp(service, other);
+  for (let failure = 0; failure < 6; failure += 1)
+    await refusalOf(change(service.user(), session.accessToken, `Wrong-${failure}`));
+  await loginWith(other, GOOD_PASSWORD);
 });
 
 it('counts every one of fifty wrong passwords at once, and locks', async () => {
@@ -170,7 +187,7 @@ it('counts every one of fifty wrong passwords at once, and locks', async () => {
 
 it('writes one event and one letter, keeps failures counted, and ends pending tokens of some purposes alone', async () => {
   const name = newName();
-  const { accessToken } = await signUp(service, name);
+  const { accessToken, sessionId } = await signUp(service, name);
   const id = await idOf(name);
   // Preparing the letter of the registration ends the verification tokens that are there.
   await nextLetter(service, `${name}@example.com`);
@@ -223,7 +240,7 @@ it('writes one event and one letter, keeps failures counted, and ends pending to
   const failures = await tables()
     .selectFrom('lockouts')
     .selectAll()
-    .where('key', '=', `user:${id}`)
+    .where('key', '=', `session:${sessionId}`)
     .execute();
   expect(failures).toMatchObject([{ failures: 1 }]);
 });

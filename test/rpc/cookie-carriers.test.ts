@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import type { CookieCarrier } from '../../src/rpc/session-cookie.ts';
-import { cookieObstacle, sessionCookies } from '../../src/rpc/session-cookie.ts';
+import { cookieObstacle, cookieValues, SESSION_COOKIE_NAME } from '../../src/rpc/session-cookie.ts';
 
 const ORIGIN = 'https://app.example.com';
 const ALLOWED = new Set([ORIGIN]);
@@ -16,7 +16,7 @@ function carrier(headers: Readonly<Record<string, readonly string[]>>, takesCook
   };
   return { takesCookies, headerValues: (name) => all[name] ?? [] };
 }
-const cookies = (call: CookieCarrier) => sessionCookies(call, ALLOWED);
+const cookies = (call: CookieCarrier) => cookieValues(SESSION_COOKIE_NAME, call, ALLOWED);
 
 describe('a session cookie', () => {
   it.each([
@@ -62,7 +62,7 @@ describe('a session cookie', () => {
       carrier({}, false),
     ])
       expect(cookies(call)).toEqual([]);
-    expect(sessionCookies(carrier({ origin: ['null'] }), new Set())).toEqual([]);
+    expect(cookieValues(SESSION_COOKIE_NAME, carrier({ origin: ['null'] }), new Set())).toEqual([]);
   });
 
   it.each([

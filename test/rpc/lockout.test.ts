@@ -45,14 +45,49 @@ describe('an account', () => {
   it.each(PROTOCOLS)('refuses the right password after five wrong ones, over %s', async (protocol) => {
     const name = `five-${protocol}`;
     await signUp(service, name);
-    const spellings = [name, name.toUpperCase(), `${name}@example.com`, `${name}@EXAMPLE.com`, name];
-    for (const spelling of spellings)
+    const byName = [name, name.toUpperCase(), name, name.toUpperCase(), name];
+    for (const spelling of byName)
       expect((await refused(spelling, WRONG, protocol)).reason).toBe('INVALID_CREDENTIALS');
-    for (const spelling of spellings) {
+    for (const spelling of byName) {
       const refusal = await refused(spelling, GOOD_PASSWORD, protocol);
       expect(refusal).toMatchObject({ code: 'ResourceExhausted', reason: 'ACCOUNT_LOCKED' });
       expect(refusal.retryAfterSeconds).toBe(LOCK_S);
     }
+  });
+
+  it('does not tell by a lock which address and which user name belong together', async () => {
+    await signUp(service, 'paired');
+    await lock('paired@example.com');
+    expect((await refused('paired@EXAMPLE.com', GOOD_PASSWORD)).reason).toBe('ACCOUNT_LOCKED');
+    const { metadata: _one, ...byOwnName } = await refused('paired', WRONG);
+    const { metadata: _other, ...byAnyName } = await refused('unpaired', WRONG);
+    expect(byOwnName).toEqual(byAnyName);
+    expect(byOwnName.reason).toBe('INVALID_CREDENTIALS');
+    expect((await attempt('paired', GOOD_PASSWORD)).outcome.case).toBe('tokens');
+    // And it stays for those who locked it.
+    expect((await refused('paired@example.com', GOOD_PASSWORD)).reason).toBe('ACCOUNT_LOCKED');
+  });
+
+  it('bounds guesses whatever it is called: twenty in a row, and then the right password is a wrong one', async () => {
+    const { accessToken } = await signUp(service, 'renamed-0');
+    const guessBy = async (identifier: string) => {
+      for (let guess = 0; guess < 5; guess += 1)
+        expect((await refused(identifier, WRONG)).reason).toBe('INVALID_CREDENTIALS');
+    };
+    for (let name = 1; name <= 4; name += 1) {
+      const user = { username: `renamed-${name}` };
+      await service.user().updateMe({ user, updateMask: { paths: ['username'] } }, bearer(accessToken));
+      await guessBy(user.username);
+    }
+    const user = { username: 'renamed-5' };
+    await service.user().updateMe({ user, updateMask: { paths: ['username'] } }, bearer(accessToken));
+    for (let failure = 0; failure < 5; failure += 1)
+      expect((await refused('renamed-5', GOOD_PASSWORD)).reason).toBe('INVALID_CREDENTIALS');
+    // As wrong ones would have.
+    expect((await refused('renamed-5', GOOD_PASSWORD)).reason).toBe('ACCOUNT_LOCKED');
+    expect((await refused('renamed-0@example.com', GOOD_PASSWORD)).reason).toBe('INVALID_CREDENTIALS');
+    clock.advance(LOCK_S * 1_000);
+    expect((await attempt('renamed-0@example.com', GOOD_PASSWORD)).outcome.case).toBe('tokens');
   });
 
   it('is open again after a quarter of an hour, and not a moment before', async () => {

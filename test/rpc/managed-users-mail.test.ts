@@ -95,14 +95,27 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     expect((await login(email)).outcome.case).toBe('tokens');
   });
 
-  it('of invitations and resets the newest alone is good', async () => {
+  it('a reset that a stranger asks for ends no invitation, and whichever is used ends both', async () => {
+    const { email, id } = await invited();
+    const invitation = await invitationTo(email);
+    await mailed.resetTokenFor(email);
+    const asked = await mailed.resetTokenFor(email);
+    expect((await tokensOf(id)).toSorted()).toEqual(['invitation', 'password_reset']);
+    await reset(invitation);
+    expect(await tokensOf(id)).toEqual([]);
+    expect(await reasonOf(reset(asked))).toBe('TOKEN_INVALID');
+    const other = await invited();
+    const unused = await invitationTo(other.email);
+    await reset(await mailed.resetTokenFor(other.email));
+    expect(await reasonOf(reset(unused))).toBe('TOKEN_INVALID');
+  });
+
+  it('a reset that an administrator forces ends invitations and resets', async () => {
     const { email, id } = await invited();
     const invitation = await invitationTo(email);
     const asked = await mailed.resetTokenFor(email);
-    expect(await tokensOf(id)).toEqual(['password_reset']);
-    expect(await reasonOf(reset(invitation))).toBe('TOKEN_INVALID');
     await admin().forcePasswordReset({ userId: id }, root.options);
-    expect(await reasonOf(reset(asked))).toBe('TOKEN_INVALID');
+    for (const token of [invitation, asked]) expect(await reasonOf(reset(token))).toBe('TOKEN_INVALID');
     await reset(tokenIn(await nextLetter(service, email, /Set a new password/)));
   });
 

@@ -196,6 +196,25 @@ describe('who is counted', () => {
     expect(await verification(email)).toBe(REFUSED);
     expect(await reset(email.toUpperCase())).toBe(REFUSED);
     expect(await reset(`another-${email}`)).toBe('OK');
+    // A registration writes to the mailbox too: to one with an account, and to one without.
+    const register = (address: string, username = '') =>
+      endingOf(
+        service
+          .auth()
+          .register({ email: address, username, password: GOOD_PASSWORD, fullName: 'A' }, somewhere()),
+      );
+    expect(await register(email)).toBe(REFUSED);
+    expect(await register(email.toUpperCase())).toBe(REFUSED);
+    for (const address of ['fresh-mailbox@example.com', 'another-mailbox@example.com']) {
+      expect(await register(address)).toBe('OK');
+      expect(await register(address)).toBe('OK');
+      // What is refused writes to nobody, and uses nothing up.
+      for (let time = 0; time < 3; time += 1)
+        expect(await register(address, 'ada')).toContain('USERNAME_TAKEN');
+      expect(await reset(address)).toBe('OK');
+      expect(await register(address)).toBe(REFUSED);
+      expect(await verification(address)).toBe(REFUSED);
+    }
   });
 
   it('a refusal leaves no trace in the audit log, so that a flood does not fill it', async () => {

@@ -23,8 +23,10 @@ export type Browser = {
   readonly user: Client<typeof UserService>;
   /** What its calls carry beside `origin`; `cookie` is the jar's. Tests put others in. */
   readonly headers: Map<string, string>;
-  /** Every `set-cookie` so far, as it came. */
+  /** Every `set-cookie` so far, as it came, but those that make the device known. */
   readonly setCookies: string[];
+  /** Those. */
+  readonly deviceCookies: string[];
   /** The value of the session cookie; undefined when there is none. Setting it puts one in. */
   cookie: string | undefined;
 };
@@ -39,7 +41,8 @@ export function openBrowser(
   const headers = new Map<string, string>(origin === undefined ? [] : [['origin', origin]]);
   const keep = (header: Headers) => {
     for (const line of header.getSetCookie()) {
-      browser.setCookies.push(line);
+      const isDevice = line.startsWith(`${NAME}-device=`);
+      (isDevice ? browser.deviceCookies : browser.setCookies).push(line);
       const [pair = '', ...attributes] = line.split('; ');
       if (!pair.startsWith(`${NAME}=`)) continue;
       browser.cookie = attributes.includes('Max-Age=0') ? undefined : pair.slice(NAME.length + 1);
@@ -63,6 +66,7 @@ export function openBrowser(
     user: createClient(UserService, transport),
     headers,
     setCookies: [],
+    deviceCookies: [],
     cookie: undefined,
   };
   return browser;

@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { actionTokenCodec } from '../../src/crypto/action-token-codec.ts';
 import { backupCodes } from '../../src/crypto/backup-codes.ts';
+import { deviceTokenCodec } from '../../src/crypto/device-token-codec.ts';
 import { newId } from '../../src/crypto/ids.ts';
 import { MasterKey } from '../../src/crypto/master-key.ts';
 import { refreshTokenCodec } from '../../src/crypto/refresh-token-codec.ts';
@@ -18,7 +19,7 @@ import { login } from '../../src/domain/session/login.ts';
 import type { AccessTokenClaims } from '../../src/domain/token/access-token.ts';
 import type { TestStores } from './databases.ts';
 import { FakeClock } from './fake-clock.ts';
-import { DAY_MS, NOW, ORIGIN, sampleUser } from './samples.ts';
+import { DAY_MS, LOCKOUT_RULE, NOW, ORIGIN, sampleUser } from './samples.ts';
 import { STEP_MS, totpCode, wrongCode } from './totp.ts';
 
 const PASSWORD = 'right';
@@ -43,6 +44,9 @@ export function mfaWorld(db: TestStores) {
     refreshTokenCodec: refreshTokenCodec(randomBytes(32)),
     sessionCookieCodec: sessionCookieCodec(randomBytes(32)),
     actionTokenCodec,
+    deviceTokenCodec: deviceTokenCodec(randomBytes(32)),
+    deviceTokenTtlMs: 180 * DAY_MS,
+    lockoutRule: LOCKOUT_RULE,
     totp,
     totpSecrets: totpSecrets(masterKey),
     totpIssuer: 'latchkey.test',

@@ -12,6 +12,9 @@ import { SALT_LENGTH } from '../../src/domain/session/refresh-token.ts';
 import type { Session } from '../../src/domain/session/session.ts';
 
 /** The time at which samples are made. */
+/** What locks where a test sets no other rule: five failures, for a quarter of an hour. */
+export const LOCKOUT_RULE = { maxFailures: 5, lockMs: 900_000 };
+
 export const NOW = Date.UTC(2026, 0, 1);
 /** A minute in milliseconds. */
 export const MINUTE_MS = 60_000;

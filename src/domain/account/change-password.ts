@@ -6,8 +6,10 @@ import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
+import { sessionCounter } from '../lockout/failure-counter.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
-import { accountLocked, countFailure, lockoutKey } from '../lockout/lockout.ts';
+import type { LockoutDeps } from '../lockout/lockout.ts';
+import { accountLocked, countFailure, lockedUntil } from '../lockout/lockout.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { AnnounceDeps } from '../revocation/announce.ts';
 import { announce } from '../revocation/announce.ts';
@@ -26,18 +28,18 @@ import type { UserWithPassword } from './user.ts';
 type ChangeStores = {
   readonly credentials: Pick<CredentialStore, 'replacePasswordHash'>;
   readonly sessions: Pick<SessionStore, 'endOthers'>;
-  readonly lockouts: Pick<LockoutStore, 'count' | 'lockedUntil'>;
+  readonly lockouts: Pick<LockoutStore, 'count' | 'findLocks'>;
   readonly actionTokens: Pick<ActionTokenStore, 'deleteAll'>;
   readonly audit: AuditLog;
   readonly outbox: Outbox;
 };
 
-export type ChangePasswordDeps = Stamp &
+export type ChangePasswordDeps = LockoutDeps &
   AnnounceDeps &
   AcceptablePasswordDeps &
   EndOtherSessionsDeps & {
     readonly users: Pick<UserStore, 'findWithPassword'>;
-    readonly lockouts: Pick<LockoutStore, 'lockedUntil'>;
+    readonly lockouts: Pick<LockoutStore, 'findLocks'>;
     readonly passwordHasher: Pick<PasswordHasher, 'hash' | 'verify'>;
     readonly transact: Transact<ChangeStores>;
   };
@@ -76,15 +78,16 @@ async function checkCurrentPassword(
   input: ChangePasswordInput,
   user: UserWithPassword,
 ): Promise<string> {
-  const key = lockoutKey(user, '');
-  const lockedUntil = await deps.lockouts.lockedUntil(key, deps.clock.now());
-  if (lockedUntil === undefined) {
+  // The session's own: strangers who lock the account keep nobody from changing its password who is logged in.
+  const counter = sessionCounter(input.sessionId);
+  const end = await lockedUntil(deps.lockouts, counter, deps.clock.now());
+  if (end === undefined) {
     const { passwordHash } = user;
     const matches = await deps.passwordHasher.verify(passwordHash, input.currentPassword, input.signal);
     if (passwordHash !== undefined && matches) return passwordHash;
   }
   throw await deps.transact(async (stores) => {
-    const lockedBefore = lockedUntil ?? (await countFailure(deps, stores, key, user, input.origin));
+    const lockedBefore = end ?? (await countFailure(deps, stores, counter, user, input.origin));
     const error =
       lockedBefore === undefined
         ? new DomainError('INVALID_CREDENTIALS', 'The current password is wrong.')
@@ -108,9 +111,9 @@ async function replace(
     throw new DomainError('CONFLICT', 'The password was changed meanwhile. Try again.', {
       retryAfterMs: 100,
     });
-  // Looked at and not cleared: else whoever knows the password could guess second factors without end.
-  const lockedUntil = await stores.lockouts.lockedUntil(lockoutKey(user, ''), now);
-  if (lockedUntil !== undefined) throw accountLocked(lockedUntil, now);
+  // Looked at and not cleared: else whoever knows the password could guess other proofs in this session without end.
+  const end = await lockedUntil(stores.lockouts, sessionCounter(sessionId), now);
+  if (end !== undefined) throw accountLocked(end, now);
   // First the challenges, then the sessions: one that a challenge is opening now is seen, or never opened.
   await stores.actionTokens.deleteAll(userId, ENTRY_PURPOSES);
   const revoked = await endOtherSessions(deps, stores, { userId, sessionId, amr: [], now });

@@ -32,6 +32,8 @@ export function emailAddress(
   if (parts === undefined || `${parts.local}@${parts.domain}` !== text)
     return refuse('must be an e-mail address like name@example.com');
   if ([...parts.local].length > 64) return refuse('must have at most 64 characters before the @');
+  // A mail program would show it decoded (RFC 2047): a text of its owner's choice in the header of somebody's email.
+  if (ENCODED_WORD.test(parts.local)) return refuse('must not look like an encoded word (=?…?=)');
   if (!isDomainName(parts.domain)) return refuse('must end in a domain name like example.com');
   return { address: { text, key: emailKey(text) } };
 }
@@ -50,6 +52,7 @@ export function emailKey(text: string): string {
 const PLAIN_ADDRESS =
   /^(?=.{1,64}@)[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:(?![Xx][Nn]--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$/;
 
+const ENCODED_WORD = /=\?[^?]*\?[bq]\?[^?]*\?=/i;
 const DOMAIN = /^[\p{L}\p{M}\p{N}.-]+$/u;
 const LABEL = /^[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]{0,61}[\p{L}\p{M}\p{N}])?$/u;
 

@@ -4,6 +4,7 @@ import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
+import type { RateLimiter } from '../limits/rate-limiter.ts';
 import type { Letter, Outbox } from '../mail/outbox.ts';
 import type { Transact } from '../transactions.ts';
 import type { AcceptablePasswordDeps } from './acceptable-password.ts';
@@ -32,6 +33,8 @@ type RegisterStores = {
 
 export type RegisterDeps = Stamp &
   AcceptablePasswordDeps & {
+    readonly users: Pick<UserStore, 'findByIdentifier'>;
+    readonly rateLimiter: RateLimiter;
     readonly transact: Transact<RegisterStores>;
     readonly passwordHasher: Pick<PasswordHasher, 'admit' | 'hash'>;
     readonly registrationMode: RegistrationMode;
@@ -48,8 +51,9 @@ export type RegisterInput = {
 };
 
 /**
- * Creates the account. In mode `private` a taken address is answered with a user that is stored nowhere, after the same work. Errors:
- * REGISTRATION_CLOSED, PASSWORD_POLICY (every rule broken), USERNAME_TAKEN, EMAIL_TAKEN (mode `open`), OVERLOADED, STORAGE_UNAVAILABLE.
+ * Creates the account. In mode `private` a taken address is answered with a user that is stored nowhere, after the same work. Either way its
+ * mailbox gets an email, which counts toward those that one mailbox gets. Errors: REGISTRATION_CLOSED, PASSWORD_POLICY (every rule broken),
+ * USERNAME_TAKEN, EMAIL_TAKEN (mode `open`), RATE_LIMITED (so many to one mailbox), OVERLOADED, STORAGE_UNAVAILABLE.
  */
 export async function register(deps: RegisterDeps, input: RegisterInput): Promise<User> {
   if (deps.registrationMode === 'closed') {
@@ -61,7 +65,17 @@ export async function register(deps: RegisterDeps, input: RegisterInput): Promis
   const { email, username, fullName } = input;
   const owner = { email: email.text, username: username?.text, fullName };
   await requireAcceptablePassword(deps, 'password', input.password, owner);
-  return deps.passwordHasher.admit(() => createAccount(deps, input));
+  return deps.passwordHasher.admit(async () => {
+    // Looked up before the mailbox is charged: trying out names must not use up its emails. That a name is taken is told to everybody.
+    if (username !== undefined && (await deps.users.findByIdentifier(username.key)) !== undefined)
+      throw usernameTaken();
+    await deps.rateLimiter.consume('mail', 'account', email.key);
+    return createAccount(deps, input);
+  });
+}
+
+function usernameTaken(): DomainError {
+  return new DomainError('USERNAME_TAKEN', 'This user name is taken. Choose another.', field('username'));
 }
 
 async function createAccount(deps: RegisterDeps, input: RegisterInput): Promise<User> {
@@ -77,8 +91,7 @@ async function createAccount(deps: RegisterDeps, input: RegisterInput): Promise<
     createTime: deps.clock.now(),
   };
   const outcome = await deps.transact((stores) => store(deps, stores, user, input.origin));
-  if (outcome === 'username_taken')
-    throw new DomainError('USERNAME_TAKEN', 'This user name is taken. Choose another.', field('username'));
+  if (outcome === 'username_taken') throw usernameTaken();
   if (outcome === 'email_taken' && deps.registrationMode === 'open') {
     throw new DomainError(
       'EMAIL_TAKEN',

@@ -7,7 +7,7 @@ import { payloadText, presentToken, refuseToken, tokenInvalid } from '../action-
 import type { AuditKind, AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import { auditEvent } from '../audit/record.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
-import { lockoutKey } from '../lockout/lockout.ts';
+import { forgetFailures } from '../lockout/lockout.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { AnnounceDeps } from '../revocation/announce.ts';
 import { announce } from '../revocation/announce.ts';
@@ -78,7 +78,7 @@ export async function resetPassword(deps: ResetPasswordDeps, input: ResetPasswor
     // What was mailed proves the address that it was mailed to, and no other.
     const provedKey = payloadText(used, 'emailKey');
     if (provedKey !== undefined) await stores.emails.markVerified(user.id, provedKey, now);
-    await stores.lockouts.forget(lockoutKey(user, ''));
+    await forgetFailures(stores.lockouts, user);
     return endEverything(deps, stores, user, context, now);
   });
   await announce(deps, revoked);

@@ -8,7 +8,7 @@ export type ActionPurpose =
   | 'email_change'
   | 'mfa_challenge';
 
-/** What sets a password: a newer one of either ends those before it. */
+/** What sets a password. One that is used ends both; a newer one ends those of its own kind: strangers may ask for resets, not for invitations. */
 export const PASSWORD_PURPOSES: readonly ActionPurpose[] = ['password_reset', 'invitation'];
 /** What a session or a login may have begun. */
 export const BEGUN_PURPOSES: readonly ActionPurpose[] = ['email_change', 'mfa_challenge'];

@@ -1,6 +1,6 @@
 // Port: where failures are counted.
 
-/** Failures in a row, and until when the account is locked for them. */
+/** Failures in a row, and until when the counter is locked for them. */
 export type FailureCount = {
   readonly failures: number;
   readonly lockedUntil: number | undefined;
@@ -14,17 +14,20 @@ export type LockoutRule = {
   readonly lockMs: number;
 };
 
-/** Counts by account key: see `lockoutKey`. */
+/** Locked counters, and until when each is. */
+export type Locks = ReadonlyMap<string, number>;
+
+/** Counters by key: see `FailureCounter`. */
 export type LockoutStore = {
-  /** Until when the account is locked; undefined when it is not at `now`. */
-  lockedUntil(key: string, now: number): Promise<number | undefined>;
-  /** Counts one failure; one while the account is locked does not lock it longer. Concurrent failures are counted one by one. */
+  /** Those of the counters that are locked at `now`, in one look. */
+  findLocks(keys: readonly string[], now: number): Promise<Locks>;
+  /** Counts one failure; one while the counter is locked does not lock it longer. Concurrent failures are counted one by one. */
   count(key: string, now: number, rule: LockoutRule): Promise<FailureCount>;
   /**
-   * Forgets the failures, unless the account is locked at `now`: then it stays so, and the answer is until when. Holds the row until the
-   * transaction ends, so that a success and the failure that locks are one after the other: for use within one.
+   * Deletes the counters, except those locked at `now`: they stay so, and are the answer. Locks the rows for update, in the order of `keys`, so that
+   * a success and the failure that locks are one after the other: for use within a transaction.
    */
-  clear(key: string, now: number): Promise<number | undefined>;
-  /** Forgets the failures and the lock that they brought; false when there were none. */
-  forget(key: string): Promise<boolean>;
+  clear(keys: readonly string[], now: number): Promise<Locks>;
+  /** Deletes the counters and the locks that they brought, in the order of `keys`; false when there were none. For use within a transaction. */
+  forget(keys: readonly string[]): Promise<boolean>;
 };

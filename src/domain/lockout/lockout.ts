@@ -1,4 +1,4 @@
-// Lockout: five failures in a row lock an account for a quarter of an hour, for everyone, wherever the failures were made.
+// Lockout: so many failures in a row lock a counter for a while; see `failure-counter.ts` for which.
 
 import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
@@ -6,24 +6,20 @@ import { auditEvent } from '../audit/record.ts';
 import type { User } from '../account/user.ts';
 import { DomainError } from '../errors.ts';
 import type { Outbox } from '../mail/outbox.ts';
-import type { LockoutRule, LockoutStore } from './lockout-store.ts';
+import type { FailureCounter } from './failure-counter.ts';
+import { accountCounterKeys, ceilingRule } from './failure-counter.ts';
+import type { LockoutRule, LockoutStore, Locks } from './lockout-store.ts';
 
-/** Features, "Lockout"; NIST SP 800-63B-4, section 3.2.2, allows up to 100 failures. */
-export const LOCKOUT_RULE: LockoutRule = { maxFailures: 5, lockMs: 15 * 60_000 };
+export type LockoutDeps = Stamp & {
+  /** NIST SP 800-63B-4, section 3.2.2, allows up to 100 failures. */
+  readonly lockoutRule: LockoutRule;
+};
 
 export type LockoutStores = {
   readonly lockouts: Pick<LockoutStore, 'count'>;
   readonly audit: AuditLog;
   readonly outbox: Outbox;
 };
-
-/**
- * Under what failures are counted: the account's id, whichever of its identifiers was typed; for an identifier without an account, the
- * identifier's own key, so that an unknown account locks like any other.
- */
-export function lockoutKey(user: Pick<User, 'id'> | undefined, identifierKey: string): string {
-  return user === undefined ? `unknown:${identifierKey}` : `user:${user.id}`;
-}
 
 /** ACCOUNT_LOCKED until `lockedUntil`. */
 export function accountLocked(lockedUntil: number, now: number): DomainError {
@@ -36,25 +32,42 @@ export function accountLocked(lockedUntil: number, now: number): DomainError {
   );
 }
 
+/** Until when the counter is locked, as far as that may be told; undefined when it is not. */
+export async function lockedUntil(
+  lockouts: Pick<LockoutStore, 'findLocks'>,
+  { key }: FailureCounter,
+  now: number,
+): Promise<number | undefined> {
+  return (await lockouts.findLocks([key], now)).get(key);
+}
+
+/** Whether the account's ceiling is reached: then every outcome is a wrong password to whoever asks. */
+export function isSilenced(locks: Locks, { ceilingKey }: FailureCounter): boolean {
+  return ceilingKey !== undefined && locks.has(ceilingKey);
+}
+
 /**
  * Counts a wrong password or code, in a transaction of the caller's that commits though the call is refused. The failure that locks is
- * audited, and the owner, when there is one, is told by mail. Answers until when the account was locked before this failure: then the
+ * audited, and the owner, when there is one, is told by mail. Answers until when the counter was locked before this failure: then the
  * failure is nobody's news, and the caller must answer ACCOUNT_LOCKED.
  */
 export async function countFailure(
-  deps: Stamp,
+  deps: LockoutDeps,
   stores: LockoutStores,
-  key: string,
+  { key, ceilingKey }: FailureCounter,
   user: Pick<User, 'id' | 'email' | 'fullName'> | undefined,
   origin: CallOrigin,
 ): Promise<number | undefined> {
+  const { lockoutRule } = deps;
   const now = deps.clock.now();
-  const { lockedUntil, lockedNow } = await stores.lockouts.count(key, now, LOCKOUT_RULE);
-  if (!lockedNow) return lockedUntil;
-  const account = user === undefined ? {} : { accountId: user.id, targetId: user.id };
-  await stores.audit.append(
-    auditEvent(deps, { kind: 'account.locked', outcome: 'success', origin, ...account }),
-  );
+  const counted = await stores.lockouts.count(key, now, lockoutRule);
+  if (counted.lockedUntil !== undefined && !counted.lockedNow) return counted.lockedUntil;
+  if (ceilingKey !== undefined) {
+    const total = await stores.lockouts.count(ceilingKey, now, ceilingRule(lockoutRule));
+    if (total.lockedNow) await auditLock(deps, stores, user, origin, 'account');
+  }
+  if (!counted.lockedNow) return undefined;
+  await auditLock(deps, stores, user, origin, key.slice(0, key.indexOf(':')));
   if (user !== undefined) {
     const letter = {
       template: 'account_locked',
@@ -64,4 +77,29 @@ export async function countFailure(
     await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
   }
   return undefined;
+}
+
+function auditLock(
+  deps: LockoutDeps,
+  stores: LockoutStores,
+  user: Pick<User, 'id'> | undefined,
+  origin: CallOrigin,
+  counter: string,
+): Promise<void> {
+  const account = user === undefined ? {} : { accountId: user.id, targetId: user.id };
+  const details = { counter };
+  return stores.audit.append(
+    auditEvent(deps, { kind: 'account.locked', outcome: 'success', origin, ...account, details }),
+  );
+}
+
+/**
+ * Deletes the failures that strangers can make for the account, and lifts their locks; false when there were none. What known devices and open
+ * sessions have failed stays: it keeps nobody else out.
+ */
+export function forgetFailures(
+  lockouts: Pick<LockoutStore, 'forget'>,
+  user: Pick<User, 'id' | 'email' | 'username'>,
+): Promise<boolean> {
+  return lockouts.forget(accountCounterKeys(user));
 }

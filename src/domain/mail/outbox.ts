@@ -69,6 +69,11 @@ export type OutgoingMail = {
   readonly createTime: number;
 };
 
+/** The domain of an address, in lower case. */
+export function mailDomain(address: string): string {
+  return address.slice(address.lastIndexOf('@') + 1).toLowerCase();
+}
+
 /** Puts mail into the outbox. */
 export type Outbox = { enqueue(mail: OutgoingMail): Promise<void> };
 
@@ -78,10 +83,18 @@ export type LeasedMail = OutgoingMail & { readonly attempts: number };
 /** Which lease of which letter. */
 export type MailLease = Pick<LeasedMail, 'id' | 'attempts'>;
 
+/** Whom no more mail is taken for just now: mailboxes, and domains in lower case. */
+export type BusyRecipients = { readonly mailboxes: readonly string[]; readonly domains: readonly string[] };
+
 /** The sender's side of the outbox. A letter that was sent, dropped or given up stays so, whatever a sender says later. */
 export type OutboxQueue = {
-  /** Takes up to `limit` letters that are due at `now`, each leased until `leaseUntil`. */
-  lease(now: number, leaseUntil: number, limit: number): Promise<readonly LeasedMail[]>;
+  /** Takes up to `limit` emails that are due at `now` and for nobody of `busy`, each leased until `leaseUntil`. */
+  lease(
+    now: number,
+    leaseUntil: number,
+    limit: number,
+    busy?: BusyRecipients,
+  ): Promise<readonly LeasedMail[]>;
   /** Whoever held the lease meanwhile: sent is sent. */
   markSent(id: string, now: number): Promise<void>;
   /** Due again at `nextAttempt`; never again (dead letter) when undefined. Does nothing when the letter has been leased again since. */

@@ -1,13 +1,13 @@
 // What a letter says is settled when it is due: whom it goes to, whether it still makes sense, and the link that it carries.
 
-import type { ActionPurpose, ActionTokenCodec, ActionTokenStore } from '../action-token/action-token.ts';
-import { ACTION_TOKEN_TTL_MS, PASSWORD_PURPOSES } from '../action-token/action-token.ts';
+import type { ActionTokenStore } from '../action-token/action-token.ts';
 import { emailKey } from '../account/email-address.ts';
 import type { EmailStore } from '../account/email-store.ts';
 import type { User } from '../account/user.ts';
 import type { AuditEvent, AuditLog } from '../audit/audit-event.ts';
-import type { Stamp } from '../audit/record.ts';
 import type { Transact } from '../transactions.ts';
+import type { ActionLinkDeps } from './action-link.ts';
+import { newActionLink } from './action-link.ts';
 import type { LeasedMail, LinkLetter, OutboxQueue } from './outbox.ts';
 import type { ReadyLetter, ReadyMail } from './ready-mail.ts';
 
@@ -18,18 +18,13 @@ type PrepareStores = {
   readonly outboxQueue: Pick<OutboxQueue, 'markDropped'>;
 };
 
-export type PrepareMailDeps = Stamp & {
-  readonly transact: Transact<PrepareStores>;
-  readonly actionTokenCodec: Pick<ActionTokenCodec, 'create'>;
-  /** Where links lead. From the configuration alone: a request's Host header is its sender's choice (CWE-640). */
-  readonly publicUrl: string;
-};
+export type PrepareMailDeps = ActionLinkDeps & { readonly transact: Transact<PrepareStores> };
 
 type Letter<Template> = Extract<LinkLetter, { readonly template: Template }>;
 type Addressed = { readonly to: string; readonly letter: ReadyLetter };
 
 /**
- * The letter as it goes out; undefined when its reason is gone, and then it is dropped. A new link ends those before it. What goes to an
+ * The letter as it goes out; undefined when its reason is gone, and then it is dropped. A new link ends those before it for the same purpose. What goes to an
  * account goes to the address as the account has it, never as it was typed: two spellings with one key may be two mailboxes (CVE-2019-19844).
  * Errors: STORAGE_UNAVAILABLE, CONFLICT.
  */
@@ -87,7 +82,9 @@ async function prepareVerification(
     });
   }
   if (user?.status !== 'active') return undefined;
-  const link = await newLink(deps, stores, 'email_verification', user.id, { emailKey: emailKey(user.email) });
+  const link = await newActionLink(deps, stores, 'email_verification', user.id, {
+    emailKey: emailKey(user.email),
+  });
   return { to: user.email, letter: { template: 'verify_email', link } };
 }
 
@@ -100,7 +97,9 @@ async function prepareReset(
   const user = await stores.emails.holdByKey(emailKey(mail.to));
   await stores.audit.append({ ...requestEvent(mail, user), kind: 'account.password_reset_request', origin });
   if (user?.status !== 'active') return undefined;
-  const link = await newLink(deps, stores, 'password_reset', user.id, { emailKey: emailKey(user.email) });
+  const link = await newActionLink(deps, stores, 'password_reset', user.id, {
+    emailKey: emailKey(user.email),
+  });
   const { ipAddress } = origin;
   return {
     to: user.email,
@@ -119,7 +118,9 @@ async function prepareOperatorsLink(
   const user = await stores.emails.holdById(userId);
   if (user?.status !== 'active') return undefined;
   const { email, fullName } = user;
-  const link = await newLink(deps, stores, OPERATORS_LINKS[template], userId, { emailKey: emailKey(email) });
+  const link = await newActionLink(deps, stores, OPERATORS_LINKS[template], userId, {
+    emailKey: emailKey(email),
+  });
   return { to: email, letter: { template, fullName, link } };
 }
 
@@ -137,7 +138,7 @@ async function prepareEmailChange(
   // Not held: two that want each other's address would wait for each other.
   const owner = await stores.emails.findByKey(key);
   if (owner === undefined) {
-    const link = await newLink(deps, stores, 'email_change', userId, { email: mail.to, emailKey: key });
+    const link = await newActionLink(deps, stores, 'email_change', userId, { email: mail.to, emailKey: key });
     return { to: mail.to, letter: { template: 'email_change', ipAddress: origin.ipAddress, link } };
   }
   // The owner's event, not the asker's: whoever asked must not read in their own list that the address is taken.
@@ -165,29 +166,4 @@ function requestEvent(
   const account = { ...stamp, accountId: user.id, targetId: user.id };
   if (user.status === 'active') return { ...account, outcome: 'success' };
   return { ...account, outcome: 'refused', reason: 'ACCOUNT_SUSPENDED' };
-}
-
-const PATHS: Readonly<Record<Exclude<ActionPurpose, 'mfa_challenge'>, string>> = {
-  password_reset: '/reset-password',
-  invitation: '/accept-invitation',
-  email_verification: '/verify-email',
-  email_change: '/confirm-email',
-};
-
-async function newLink(
-  deps: PrepareMailDeps,
-  stores: PrepareStores,
-  purpose: keyof typeof PATHS,
-  userId: string,
-  payload: Readonly<Record<string, string>>,
-): Promise<string> {
-  const replaced = PASSWORD_PURPOSES.includes(purpose) ? PASSWORD_PURPOSES : [purpose];
-  await stores.actionTokens.deleteAll(userId, replaced);
-  const id = deps.newId();
-  const { text, digest } = deps.actionTokenCodec.create(purpose, id);
-  const createTime = deps.clock.now();
-  const expireTime = createTime + ACTION_TOKEN_TTL_MS[purpose];
-  await stores.actionTokens.insert({ id, purpose, userId, digest, payload, createTime, expireTime });
-  // In the fragment, which browsers send to no server: the token reaches no access log and no Referer.
-  return `${deps.publicUrl}${PATHS[purpose]}#token=${text}`;
 }

@@ -10,6 +10,7 @@ import type { Username } from '../account/username.ts';
 import type { CallOrigin } from '../audit/audit-event.ts';
 import type { AuditedDeps } from '../audit/audited.ts';
 import { audited } from '../audit/audited.ts';
+import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { ActStores } from './act-upon.ts';
@@ -17,11 +18,13 @@ import { holdActor, rolesNow } from './act-upon.ts';
 import type { ManagedUserStore } from './managed-user-store.ts';
 import { emailTaken, roleNotFound, usernameTaken } from './refusals.ts';
 
-type CreateStores = ActStores & {
+/** What opening an account writes. */
+export type AccountStores = ActStores & {
   readonly managedUsers: Pick<ManagedUserStore, 'hold' | 'holdRole'>;
   readonly users: Pick<UserStore, 'insert'>;
-  readonly outbox: Outbox;
 };
+
+type CreateStores = AccountStores & { readonly outbox: Outbox };
 
 export type CreateUserDeps = AuditedDeps<CreateStores>;
 
@@ -34,16 +37,38 @@ export type CreateUserInput = {
   readonly origin: CallOrigin;
 };
 
+/** An account, and what is known of it besides: neither a password nor a proof of its address unless told. */
+export type CreateAccountInput = CreateUserInput & {
+  readonly passwordHash?: string;
+  readonly emailVerified?: boolean;
+  /** For the audit log. */
+  readonly details?: Readonly<Record<string, string>>;
+};
+
 /**
  * Opens the account without a password, and mails its owner an invitation that sets one. Errors: EMAIL_TAKEN, USERNAME_TAKEN, ROLE_NOT_FOUND,
  * ROLE_PROTECTED (super_admin), INSUFFICIENT_SCOPE (the role grants what the actor lacks), TOKEN_REVOKED (the actor's credentials were ended
  * meanwhile), CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function createUser(deps: CreateUserDeps, input: CreateUserInput): Promise<User> {
-  const { actor, role, origin } = input;
+  return createAccount(deps, input, async (stores: CreateStores, made) => {
+    const letter = { template: 'invitation', userId: made.id } as const;
+    const { text: to } = made.email;
+    await stores.outbox.enqueue({ id: deps.newId(), to, letter, createTime: made.createTime });
+    return openedAccount(made);
+  });
+}
+
+/** Opens the account, and lets `finish` give its owner a way in, all in one transaction. Errors: those of `createUser` and of `finish`. */
+export async function createAccount<Stores extends AccountStores, Result>(
+  deps: AuditedDeps<Stores>,
+  input: CreateAccountInput,
+  finish: (stores: Stores, made: NewUser) => Promise<Result>,
+): Promise<Result> {
+  const { actor, role, origin, details } = input;
   const who = actor.id === undefined ? {} : { actorId: actor.id };
-  const act = { kind: 'account.create', ...who, origin, details: { role } } as const;
-  return audited(deps, act, async (stores: CreateStores) => {
+  const act = { kind: 'account.create', ...who, origin, details: { role, ...details } } as const;
+  return audited(deps, act, async (stores: Stores) => {
     await holdActor(stores, actor);
     const roleDirectory = await rolesNow(stores);
     requireMayGrant({ roleDirectory }, stillHolding({ roleDirectory }, actor), role);
@@ -54,25 +79,20 @@ export async function createUser(deps: CreateUserDeps, input: CreateUserInput): 
     if (outcome === 'username_taken') throw usernameTaken('username');
     const account = { accountId: made.id, targetId: made.id };
     await stores.audit.append(auditEvent(deps, { ...act, ...account, outcome: 'success' }));
-    const letter = { template: 'invitation', userId: made.id } as const;
-    const { text: to } = made.email;
-    await stores.outbox.enqueue({ id: deps.newId(), to, letter, createTime: made.createTime });
-    return openedAccount(made);
+    return finish(stores, made);
   });
 }
 
-function newAccount(
-  { newId, clock }: CreateUserDeps,
-  { email, username, fullName, role }: CreateUserInput,
-): NewUser {
+function newAccount({ newId, clock }: Stamp, input: CreateAccountInput): NewUser {
+  const { email, username, fullName, role, passwordHash, emailVerified = false } = input;
   return {
     id: newId(),
     email,
     username,
     fullName,
-    passwordHash: undefined,
+    passwordHash,
     role,
-    emailVerified: false,
+    emailVerified,
     createTime: clock.now(),
   };
 }

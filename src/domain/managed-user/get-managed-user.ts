@@ -3,12 +3,12 @@
 import type { Clock } from '../clock.ts';
 import { DomainError } from '../errors.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
-import { lockoutKey } from '../lockout/lockout.ts';
+import { accountCounterKeys } from '../lockout/failure-counter.ts';
 import type { ManagedUser, ManagedUserStore } from './managed-user-store.ts';
 
 export type GetManagedUserDeps = {
   readonly managedUsers: Pick<ManagedUserStore, 'find'>;
-  readonly lockouts: Pick<LockoutStore, 'lockedUntil'>;
+  readonly lockouts: Pick<LockoutStore, 'findLocks'>;
   readonly clock: Clock;
 };
 
@@ -17,10 +17,8 @@ export async function getManagedUser(
   deps: GetManagedUserDeps,
   id: string,
 ): Promise<ManagedUser & { readonly lockedUntil: number | undefined }> {
-  const [found, lockedUntil] = await Promise.all([
-    deps.managedUsers.find(id),
-    deps.lockouts.lockedUntil(lockoutKey({ id }, ''), deps.clock.now()),
-  ]);
+  const found = await deps.managedUsers.find(id);
   if (found === undefined) throw new DomainError('USER_NOT_FOUND', 'There is no such account.');
-  return { ...found, lockedUntil };
+  const locks = await deps.lockouts.findLocks(accountCounterKeys(found.user), deps.clock.now());
+  return { ...found, lockedUntil: locks.size === 0 ? undefined : Math.max(...locks.values()) };
 }

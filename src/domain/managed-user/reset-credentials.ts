@@ -4,7 +4,7 @@ import type { CredentialStore } from '../account/credential-store.ts';
 import { BEGUN_PURPOSES, ENTRY_PURPOSES } from '../action-token/action-token.ts';
 import { DomainError } from '../errors.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
-import { lockoutKey } from '../lockout/lockout.ts';
+import { forgetFailures } from '../lockout/lockout.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { TotpStore } from '../mfa/totp-store.ts';
 import type { EndCredentialsDeps, EndKeysStores } from '../session/end-credentials.ts';
@@ -42,7 +42,7 @@ export async function forcePasswordReset(
     if (status !== 'active') throw mustBeReactivated();
     const now = deps.clock.now();
     await stores.credentials.removePassword(userId, now);
-    await stores.lockouts.forget(lockoutKey(target, ''));
+    await forgetFailures(stores.lockouts, target);
     const ended = await endCredentialsAndKeys(deps, stores, { userId, purposes: ENTRY_PURPOSES, now });
     await stores.audit.append(successOf(deps, act));
     const letter = { template: 'forced_password_reset', userId } as const;
@@ -77,15 +77,15 @@ type UnlockStores = ActStores & { readonly lockouts: Pick<LockoutStore, 'forget'
 export type UnlockUserDeps = ActDeps<UnlockStores>;
 
 /**
- * Forgets the account's failed logins, and lifts the lock that they brought; where there are none, nothing happens. Not for one's own account:
+ * Deletes the account's failed logins, and lifts the locks that they brought; false, and nothing happens, where there are none. Not for one's own account:
  * whoever has stolen a session could guess the password without end. Errors: USER_NOT_FOUND, ROLE_PROTECTED, INSUFFICIENT_SCOPE, TOKEN_REVOKED,
  * CONFLICT, STORAGE_UNAVAILABLE.
  */
-export async function unlockUser(deps: UnlockUserDeps, input: ActInput): Promise<void> {
+export async function unlockUser(deps: UnlockUserDeps, input: ActInput): Promise<boolean> {
   const act: Act = { ...input, kind: 'account.unlock' };
-  await actUpon(deps, act, async (stores: UnlockStores, { target }) => {
-    const hadFailures = await stores.lockouts.forget(lockoutKey(target, ''));
+  return actUpon(deps, act, async (stores: UnlockStores, { target }) => {
+    const hadFailures = await forgetFailures(stores.lockouts, target);
     if (hadFailures) await stores.audit.append(successOf(deps, act));
-    return { result: undefined };
+    return { result: hadFailures };
   });
 }

@@ -5,38 +5,35 @@ import type { AuditEvent, AuditLog } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
+import type { FailureCounter } from '../lockout/failure-counter.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
-import type { LockoutStores } from '../lockout/lockout.ts';
-import { accountLocked, countFailure, lockoutKey } from '../lockout/lockout.ts';
+import type { LockoutDeps, LockoutStores } from '../lockout/lockout.ts';
+import { accountLocked, countFailure, lockedUntil } from '../lockout/lockout.ts';
 import type { Transact } from '../transactions.ts';
 
-export type CodeAttemptDeps = Stamp & {
-  readonly lockouts: Pick<LockoutStore, 'lockedUntil'>;
+export type CodeAttemptDeps = LockoutDeps & {
+  readonly lockouts: Pick<LockoutStore, 'findLocks'>;
   readonly audit: AuditLog;
   readonly transact: Transact<LockoutStores>;
 };
 
-/** Whose code is tried, and the event that a refusal is written down as. */
+/** Whose code is tried, where a wrong one is counted, and the event that a refusal is written down as. */
 export type CodeAttempt = {
   readonly user: User;
+  readonly counter: FailureCounter;
   readonly event: Pick<AuditEvent, 'kind' | 'actorId' | 'origin'>;
 };
-
-/** Under what wrong codes of the account are counted: the key of its wrong passwords. */
-export function attemptLockKey({ id }: Pick<User, 'id'>): string {
-  return lockoutKey({ id }, '');
-}
 
 /** MFA_CODE_INVALID: the same for a code that is wrong and for one that was used before. */
 export function codeInvalid(): DomainError {
   return new DomainError('MFA_CODE_INVALID', 'The code is wrong, or was used before. Try the next one.');
 }
 
-/** Refuses the attempt while the account is locked. Errors: ACCOUNT_LOCKED. */
+/** Refuses the attempt while its counter is locked. Errors: ACCOUNT_LOCKED. */
 export async function requireUnlockedAttempt(deps: CodeAttemptDeps, attempt: CodeAttempt): Promise<void> {
   const now = deps.clock.now();
-  const lockedUntil = await deps.lockouts.lockedUntil(attemptLockKey(attempt.user), now);
-  if (lockedUntil !== undefined) await refuseAttempt(deps, attempt, accountLocked(lockedUntil, now));
+  const end = await lockedUntil(deps.lockouts, attempt.counter, now);
+  if (end !== undefined) await refuseAttempt(deps, attempt, accountLocked(end, now));
 }
 
 /** Writes the refusal down, counts nothing, and throws it. */
@@ -51,13 +48,14 @@ export async function refuseAttempt(
 
 /**
  * Counts a wrong code toward the lockout, committed though the call is refused. Errors: MFA_CODE_INVALID; ACCOUNT_LOCKED when other failures
- * locked the account meanwhile.
+ * locked the counter meanwhile.
  */
 export async function refuseWrongCode(deps: CodeAttemptDeps, attempt: CodeAttempt): Promise<never> {
   const error = await deps.transact(async (stores) => {
-    const { user, event } = attempt;
-    const lockedUntil = await countFailure(deps, stores, attemptLockKey(user), user, event.origin);
-    const refusal = lockedUntil === undefined ? codeInvalid() : accountLocked(lockedUntil, deps.clock.now());
+    const { user, counter, event } = attempt;
+    const lockedBefore = await countFailure(deps, stores, counter, user, event.origin);
+    const refusal =
+      lockedBefore === undefined ? codeInvalid() : accountLocked(lockedBefore, deps.clock.now());
     await stores.audit.append(refusedEvent(deps, attempt, refusal));
     return refusal;
   });

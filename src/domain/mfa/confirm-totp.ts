@@ -7,7 +7,8 @@ import type { ActionTokenStore } from '../action-token/action-token.ts';
 import { DomainError } from '../errors.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
 import type { LockoutStores } from '../lockout/lockout.ts';
-import { accountLocked } from '../lockout/lockout.ts';
+import { sessionCounter } from '../lockout/failure-counter.ts';
+import { accountLocked, lockedUntil } from '../lockout/lockout.ts';
 import type { AnnounceDeps } from '../revocation/announce.ts';
 import { announce } from '../revocation/announce.ts';
 import type { EndOtherSessionsDeps } from '../session/end-other-sessions.ts';
@@ -17,7 +18,7 @@ import type { Transact } from '../transactions.ts';
 import type { BackupCodes, NewBackupCode } from './backup-code.ts';
 import { newBackupCodes } from './backup-code.ts';
 import type { CodeAttempt, CodeAttemptDeps } from './code-attempt.ts';
-import { attemptLockKey, refuseAttempt, refuseWrongCode, requireUnlockedAttempt } from './code-attempt.ts';
+import { refuseAttempt, refuseWrongCode, requireUnlockedAttempt } from './code-attempt.ts';
 import { mfaAlreadyEnabled } from './enroll-totp.ts';
 import type { TotpStore } from './totp-store.ts';
 import type { Totp, TotpFactor, TotpSecrets } from './totp.ts';
@@ -28,7 +29,7 @@ type ConfirmStores = LockoutStores & {
   readonly sessions: Pick<SessionStore, 'endOthers'>;
   readonly totpFactors: Pick<TotpStore, 'confirm' | 'replaceBackupCodes'>;
   readonly actionTokens: Pick<ActionTokenStore, 'deleteAll'>;
-  readonly lockouts: Pick<LockoutStore, 'lockedUntil'>;
+  readonly lockouts: Pick<LockoutStore, 'findLocks'>;
 };
 
 export type ConfirmTotpDeps = CodeAttemptDeps &
@@ -60,10 +61,11 @@ export async function confirmTotp(
   deps: ConfirmTotpDeps,
   input: ConfirmTotpInput,
 ): Promise<readonly string[]> {
-  const { userId, origin } = input;
+  const { userId, sessionId, origin } = input;
   const user = await deps.users.findById(userId);
   if (user === undefined) throw new DomainError('USER_NOT_FOUND', 'The account does not exist any more.');
-  const attempt = { user, event: { kind: 'mfa.enable', actorId: userId, origin } } as const;
+  const counter = sessionCounter(sessionId);
+  const attempt = { user, counter, event: { kind: 'mfa.enable', actorId: userId, origin } } as const;
   await requireUnlockedAttempt(deps, attempt);
   const factor = await deps.totpFactors.find(userId);
   if (factor?.confirmTime !== undefined) throw mfaAlreadyEnabled();
@@ -101,8 +103,8 @@ async function enable(
   const now = deps.clock.now();
   const user = await stores.users.setMfaEnabled(userId, true, now);
   if (user === undefined) throw mfaAlreadyEnabled();
-  const lockedUntil = await stores.lockouts.lockedUntil(attemptLockKey(user), now);
-  if (lockedUntil !== undefined) throw accountLocked(lockedUntil, now);
+  const end = await lockedUntil(stores.lockouts, sessionCounter(sessionId), now);
+  if (end !== undefined) throw accountLocked(end, now);
   if (!(await stores.totpFactors.confirm(factor, step, now))) throw notPending();
   const digests = codes.map(({ digest }) => digest);
   await stores.totpFactors.replaceBackupCodes(userId, digests);

@@ -1,6 +1,7 @@
 // VerifyMfa: the second step of a login, from a challenge and a code to a session.
 
 import type { UserStore } from '../account/user-store.ts';
+import type { User } from '../account/user.ts';
 import type {
   ActionToken,
   ActionTokenCodec,
@@ -9,29 +10,29 @@ import type {
 } from '../action-token/action-token.ts';
 import type { CallOrigin } from '../audit/audit-event.ts';
 import { DomainError, validationFailed } from '../errors.ts';
+import type { KnownDeviceDeps } from '../lockout/device-token.ts';
+import { grantDevice, knownDevice } from '../lockout/device-token.ts';
+import { codeCounter, deviceCounter } from '../lockout/failure-counter.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
 import type { LockoutStores } from '../lockout/lockout.ts';
-import { accountLocked } from '../lockout/lockout.ts';
-import type { HandOut, HandOutDeps } from '../session/hand-out.ts';
+import { accountLocked, lockedUntil } from '../lockout/lockout.ts';
+import type { HandOutDeps } from '../session/hand-out.ts';
 import { handOut } from '../session/hand-out.ts';
+import type { LoginHandOut } from '../session/login.ts';
 import { accountSuspended } from '../session/login.ts';
 import type { OpenSessionDeps, OpenSessionStores, SessionWish } from '../session/open-session.ts';
 import { openSession } from '../session/open-session.ts';
 import type { Transact } from '../transactions.ts';
 import type { CodeAttempt, CodeAttemptDeps } from './code-attempt.ts';
-import {
-  attemptLockKey,
-  codeInvalid,
-  refuseAttempt,
-  refuseWrongCode,
-  requireUnlockedAttempt,
-} from './code-attempt.ts';
+import { codeInvalid, refuseAttempt, refuseWrongCode, requireUnlockedAttempt } from './code-attempt.ts';
 import type { FactorUse, MatchedFactor, MatchFactorDeps, TypedFactor } from './match-factor.ts';
 import { matchFactor, useFactor } from './match-factor.ts';
 
 export type VerifyMfaInput = {
   readonly mfaToken: string;
   readonly factor: TypedFactor;
+  /** Device tokens that the caller shows, which may be anything; none when absent. */
+  readonly deviceTokens?: readonly string[];
   /** Whether a cookie can be set by the answer. */
   readonly mayUseCookie: boolean;
   readonly origin: CallOrigin;
@@ -48,6 +49,7 @@ type VerifyStores = OpenSessionStores &
 export type VerifyMfaDeps = HandOutDeps &
   OpenSessionDeps &
   CodeAttemptDeps &
+  KnownDeviceDeps &
   MatchFactorDeps & {
     readonly users: Pick<UserStore, 'findById'>;
     readonly actionTokens: Pick<ActionTokenStore, 'find'>;
@@ -70,16 +72,19 @@ const RACES: ReadonlySet<string> = new Set<DomainError['reason']>([
 
 /**
  * Opens the session that the login asked for. Of any number of calls with one challenge, or with one code, one succeeds. A wrong code is
- * counted toward the lockout, a code that was used before is not: it is no guess. The outcome of a code counts only while the account is not
- * locked, and a refusal uses up nothing. Errors: TOKEN_INVALID, TOKEN_EXPIRED, MFA_CODE_INVALID, ACCOUNT_LOCKED, ACCOUNT_SUSPENDED,
+ * counted toward the lockout, a known device's on its own counter; a code that was used before is not: it is no guess. The outcome of a code
+ * counts only while the counter is not locked, and a refusal uses up nothing. Errors: TOKEN_INVALID, TOKEN_EXPIRED, MFA_CODE_INVALID, ACCOUNT_LOCKED, ACCOUNT_SUSPENDED,
  * VALIDATION_FAILED (a cookie was asked for, and none can be set here), STORAGE_UNAVAILABLE.
  */
-export async function verifyMfa(deps: VerifyMfaDeps, input: VerifyMfaInput): Promise<HandOut> {
+export async function verifyMfa(deps: VerifyMfaDeps, input: VerifyMfaInput): Promise<LoginHandOut> {
   const challenge = await findChallenge(deps, input.mfaToken);
   if (wishOf(challenge.token).useCookie && !input.mayUseCookie) throw cookieImpossible();
   const user = await deps.users.findById(challenge.token.userId);
   if (user === undefined) throw invalidChallenge();
-  const attempt = { user, event: { kind: 'session.verify_mfa', origin: input.origin } } as const;
+  const device = knownDevice(deps, user, input.deviceTokens ?? []);
+  const counter = await counterOf(deps, user, device);
+  const event = { kind: 'session.verify_mfa', origin: input.origin } as const;
+  const attempt = { user, counter, event };
   if (user.status !== 'active') return refuseAttempt(deps, attempt, accountSuspended());
   await requireUnlockedAttempt(deps, attempt);
 
@@ -89,7 +94,15 @@ export async function verifyMfa(deps: VerifyMfaDeps, input: VerifyMfaInput): Pro
   const opened = await deps
     .transact((stores: VerifyStores) => open(deps, stores, challenge, attempt, matched))
     .catch((error: unknown) => refuseRace(deps, attempt, error));
-  return handOut(deps, opened.user, opened.session);
+  const given = await handOut(deps, opened.user, opened.session);
+  return { ...given, device: grantDevice(deps, opened.user, device) };
+}
+
+/** The device's own counter, unless there is none or it is locked. */
+async function counterOf(deps: VerifyMfaDeps, user: User, device: string | undefined) {
+  if (device === undefined) return codeCounter(user);
+  const own = deviceCounter(device);
+  return (await lockedUntil(deps.lockouts, own, deps.clock.now())) === undefined ? own : codeCounter(user);
 }
 
 async function findChallenge(deps: VerifyMfaDeps, mfaToken: string): Promise<Challenge> {
@@ -115,7 +128,7 @@ async function open(
   deps: VerifyMfaDeps,
   stores: VerifyStores,
   { presented, token }: Challenge,
-  { user: { id }, event: { origin } }: CodeAttempt,
+  { user: { id }, counter: { key }, event: { origin } }: CodeAttempt,
   matched: MatchedFactor,
 ) {
   const now = deps.clock.now();
@@ -124,8 +137,9 @@ async function open(
   if (!user.mfaEnabled) throw invalidChallenge();
   if ((await stores.actionTokens.consume('mfa_challenge', presented)) === undefined) throw invalidChallenge();
   if (!(await useFactor(stores.totpFactors, user.id, matched, now))) throw codeInvalid();
-  const lockedUntil = await stores.lockouts.clear(attemptLockKey(user), now);
-  if (lockedUntil !== undefined) throw accountLocked(lockedUntil, now);
+  // What was failed on the way here is settled too, unless strangers have locked it since: that keeps nobody out who came this far.
+  const end = (await stores.lockouts.clear([...countersOf(token), key], now)).get(key);
+  if (end !== undefined) throw accountLocked(end, now);
   const session = await openSession(deps, stores, {
     ...wishOf(token),
     user,
@@ -134,6 +148,11 @@ async function open(
     kind: 'session.verify_mfa',
   });
   return { user, session };
+}
+
+/** Where the login's wrong passwords stay counted; a challenge of the version before does not tell. */
+function countersOf({ payload: { counters } }: ActionToken): readonly string[] {
+  return Array.isArray(counters) ? counters.filter((key) => typeof key === 'string') : [];
 }
 
 /** What the login asked for. Errors: Error for a challenge that Login did not write. */

@@ -13,9 +13,13 @@ import type { User } from '../account/user.ts';
 import { usernameKey } from '../account/username.ts';
 import { DomainError } from '../errors.ts';
 import type { RateLimiter } from '../limits/rate-limiter.ts';
+import type { DeviceGrant, KnownDeviceDeps } from '../lockout/device-token.ts';
+import { grantDevice, knownDevice } from '../lockout/device-token.ts';
+import type { FailureCounter } from '../lockout/failure-counter.ts';
+import { codeCounter, deviceCounter, sharedCounter } from '../lockout/failure-counter.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
-import type { LockoutStores } from '../lockout/lockout.ts';
-import { accountLocked, countFailure, lockoutKey } from '../lockout/lockout.ts';
+import type { LockoutDeps, LockoutStores } from '../lockout/lockout.ts';
+import { accountLocked, countFailure, isSilenced } from '../lockout/lockout.ts';
 import type { Transact } from '../transactions.ts';
 import type { HandOut, HandOutDeps } from './hand-out.ts';
 import { handOut } from './hand-out.ts';
@@ -26,6 +30,8 @@ import type { Session } from './session.ts';
 export type LoginInput = SessionWish & {
   readonly identifier: string;
   readonly password: string;
+  /** Device tokens that the caller shows, which may be anything; none when absent. */
+  readonly deviceTokens?: readonly string[];
   readonly origin: CallOrigin;
   /** Aborts when the caller is gone. */
   readonly signal?: AbortSignal;
@@ -39,12 +45,15 @@ export type MfaChallenge = {
   readonly expiresIn: number;
 };
 
-export type LoginOutcome = HandOut | { readonly challenge: MfaChallenge };
+/** What a full login hands out: the session's credentials, and what its device is known by from now on. */
+export type LoginHandOut = HandOut & { readonly device: DeviceGrant };
+
+export type LoginOutcome = LoginHandOut | { readonly challenge: MfaChallenge };
 
 export type LoginStores = OpenSessionStores &
   LockoutStores & {
     readonly users: Pick<UserStore, 'markLogin'>;
-    readonly lockouts: Pick<LockoutStore, 'clear' | 'lockedUntil'>;
+    readonly lockouts: Pick<LockoutStore, 'clear' | 'findLocks'>;
     readonly actionTokens: Pick<ActionTokenStore, 'insert'>;
     readonly audit: AuditLog;
   };
@@ -55,9 +64,11 @@ export type OpenLoginDeps = OpenSessionDeps & {
 
 export type LoginDeps = HandOutDeps &
   SupersededPasswordDeps &
-  OpenLoginDeps & {
+  OpenLoginDeps &
+  LockoutDeps &
+  KnownDeviceDeps & {
     readonly users: Pick<UserStore, 'findByIdentifier'>;
-    readonly lockouts: Pick<LockoutStore, 'lockedUntil'>;
+    readonly lockouts: Pick<LockoutStore, 'findLocks'>;
     readonly rateLimiter: RateLimiter;
     readonly audit: AuditLog;
     readonly transact: Transact<LoginStores>;
@@ -65,16 +76,20 @@ export type LoginDeps = HandOutDeps &
     readonly requireVerifiedEmail: boolean;
   };
 
-/** Who is being logged in, as far as that is known. */
-type Attempt = { readonly user: User | undefined; readonly lockKey: string; readonly origin: CallOrigin };
+/** Who is being logged in, as far as that is known, and where a failure is counted. */
+type Attempt = {
+  readonly user: User | undefined;
+  readonly counter: FailureCounter;
+  readonly origin: CallOrigin;
+};
 
 type Opened = { readonly user: User; readonly session: Session } | { readonly challenge: MfaChallenge };
 
 /**
  * Opens a session; with a second factor, hands out a challenge instead. An unknown identifier costs the same work as a wrong password, gets
- * the same answer and locks alike; only the right password learns that an account is suspended or unverified. The outcome of a password
- * counts only while the account is not locked, so that guesses made at once are no more than guesses made in turn; the password that the
- * account had before is no guess and is not counted. Errors:
+ * the same answer and locks alike; only the right password learns that an account is suspended or unverified. Failures of a known device are
+ * counted on its own counter, and on everybody's while that is locked. The outcome of a password counts only while the counter is not locked, so
+ * that guesses made at once are no more than guesses made in turn; the password that the account had before is no guess and is not counted. Errors:
  * INVALID_CREDENTIALS, ACCOUNT_LOCKED, ACCOUNT_SUSPENDED, EMAIL_NOT_VERIFIED, RATE_LIMITED, OVERLOADED, STORAGE_UNAVAILABLE.
  */
 export function login(deps: LoginDeps, input: LoginInput): Promise<LoginOutcome> {
@@ -85,14 +100,19 @@ async function logIn(deps: LoginDeps, input: LoginInput): Promise<LoginOutcome> 
   const { password, origin, signal } = input;
   const key = identifierKey(input.identifier);
   const user = await deps.users.findByIdentifier(key);
-  const attempt: Attempt = { user, lockKey: lockoutKey(user, key), origin };
-  await deps.rateLimiter.consume('login', 'account', attempt.lockKey);
+  const device = knownDevice(deps, user, input.deviceTokens ?? []);
+  const shared = sharedCounter(user, key);
+  const own = device === undefined ? undefined : deviceCounter(device);
+  await deps.rateLimiter.consume('login', 'account', own?.key ?? key);
   const now = deps.clock.now();
-  const lockedUntil = await deps.lockouts.lockedUntil(attempt.lockKey, now);
+  const locks = await deps.lockouts.findLocks(keysOf(own, shared), now);
+  const counter = own !== undefined && !locks.has(own.key) ? own : shared;
+  const attempt: Attempt = { user, counter, origin };
+  const lockedUntil = locks.get(counter.key);
   if (lockedUntil !== undefined) return refuse(deps, attempt, accountLocked(lockedUntil, now));
 
   const matches = await deps.passwordHasher.verify(user?.passwordHash, password, signal);
-  if (user?.passwordHash === undefined || !matches) {
+  if (user?.passwordHash === undefined || !matches || isSilenced(locks, counter)) {
     if (await isSuperseded(deps, user?.id, password)) return refuse(deps, attempt, invalidCredentials());
     return refuseFailure(deps, attempt);
   }
@@ -104,11 +124,18 @@ async function logIn(deps: LoginDeps, input: LoginInput): Promise<LoginOutcome> 
     ? await deps.passwordHasher.hash(password)
     : undefined;
   const mark = { userId: user.id, checkedHash, newHash, now: deps.clock.now() };
-  const opened = await deps.transact((stores) => openLogin(deps, stores, input, mark, attempt.lockKey));
+  const opened = await deps.transact((stores) => openLogin(deps, stores, input, mark, counter));
   if (opened === undefined) return refuse(deps, attempt, invalidCredentials());
   if (opened instanceof DomainError) return refuse(deps, attempt, opened);
   if ('challenge' in opened) return opened;
-  return handOut(deps, opened.user, opened.session);
+  const given = await handOut(deps, opened.user, opened.session);
+  return { ...given, device: grantDevice(deps, opened.user, device) };
+}
+
+function keysOf(...counters: ReadonlyArray<FailureCounter | undefined>): readonly string[] {
+  return counters
+    .flatMap((counter) => [counter?.key, counter?.ceilingKey])
+    .filter((key) => key !== undefined);
 }
 
 /** The key that an identifier stands for: an e-mail address holds an `@`, a user name never does. */
@@ -139,8 +166,8 @@ async function refuse(deps: LoginDeps, attempt: Attempt, error: DomainError): Pr
 // The count and the event are committed though the login fails.
 async function refuseFailure(deps: LoginDeps, attempt: Attempt): Promise<never> {
   const error = await deps.transact(async (stores) => {
-    const { lockKey, user, origin } = attempt;
-    const lockedUntil = await countFailure(deps, stores, lockKey, user, origin);
+    const { counter, user, origin } = attempt;
+    const lockedUntil = await countFailure(deps, stores, counter, user, origin);
     const refusal =
       lockedUntil === undefined ? invalidCredentials() : accountLocked(lockedUntil, deps.clock.now());
     await stores.audit.append(refusedLogin(deps, attempt, refusal));
@@ -156,23 +183,27 @@ function refusedLogin(deps: LoginDeps, { user, origin }: Attempt, { reason }: Do
 
 /**
  * What a login writes once the password is right, in a transaction of the caller's: the session, or the challenge for a second factor.
- * Resolves to undefined when the account changed meanwhile, and to ACCOUNT_LOCKED when it was locked.
+ * Resolves to undefined when the account changed meanwhile, and to a refusal when the counter was locked.
  */
 export async function openLogin(
   deps: OpenLoginDeps,
   stores: LoginStores,
   input: LoginInput,
   mark: LoginMark,
-  lockKey: string,
+  counter: FailureCounter,
 ): Promise<Opened | DomainError | undefined> {
   const user = await stores.users.markLogin(mark);
   if (user === undefined) return undefined;
+  const counters = keysOf(counter);
   // A second factor is still to come: the failures stay counted until it has.
-  const lockedUntil = user.mfaEnabled
-    ? await stores.lockouts.lockedUntil(lockKey, mark.now)
-    : await stores.lockouts.clear(lockKey, mark.now);
+  const asked = counter.ceilingKey === undefined ? counter.key : codeCounter(user).key;
+  const locks = user.mfaEnabled
+    ? await stores.lockouts.findLocks([...counters, asked], mark.now)
+    : await stores.lockouts.clear(counters, mark.now);
+  const lockedUntil = locks.get(counter.key) ?? locks.get(asked);
   if (lockedUntil !== undefined) return accountLocked(lockedUntil, mark.now);
-  if (user.mfaEnabled) return { challenge: await challenge(deps, stores, input, user) };
+  if (isSilenced(locks, counter)) return invalidCredentials();
+  if (user.mfaEnabled) return { challenge: await challenge(deps, stores, input, user, counters) };
   const { scopes, deviceName, useCookie, origin } = input;
   const session = await openSession(deps, stores, {
     user,
@@ -191,12 +222,13 @@ async function challenge(
   stores: LoginStores,
   { scopes, deviceName, useCookie, origin }: LoginInput,
   user: User,
+  counters: readonly string[],
 ): Promise<MfaChallenge> {
   const now = deps.clock.now();
   const id = deps.newId();
   const { text, digest } = deps.actionTokenCodec.create('mfa_challenge', id);
   const expiresIn = ACTION_TOKEN_TTL_MS.mfa_challenge;
-  const payload = { scopes, deviceName, useCookie };
+  const payload = { scopes, deviceName, useCookie, counters };
   const token = { id, purpose: 'mfa_challenge', userId: user.id, digest, payload } as const;
   await stores.actionTokens.insert({ ...token, createTime: now, expireTime: now + expiresIn });
   await stores.audit.append(

@@ -33,6 +33,7 @@ import { encodeLoginOutcome, encodeTokenSet, encodeUser } from '../encode.ts';
 import type { VerdictMemory } from '../verdict-memory.ts';
 import type { CheckPasswordHandlersDeps } from './check-password.ts';
 import { checkPasswordHandlers } from './check-password.ts';
+import { giveDevice, readDeviceTokens } from './device-token.ts';
 import type { EmailVerificationHandlersDeps } from './email-verification.ts';
 import { emailVerificationHandlers } from './email-verification.ts';
 import type { ExchangeApiKeyHandlersDeps } from './exchange-api-key.ts';
@@ -88,7 +89,7 @@ export function authServiceHandlers(
         signal: call.signal,
       };
       reader.finish();
-      const user = await register(deps, input);
+      const user = await register({ ...deps, rateLimiter: call.noting(deps.rateLimiter) }, input);
       return create(RegisterResponseSchema, { user: encodeUser(user) });
     },
 
@@ -97,6 +98,7 @@ export function authServiceHandlers(
       const input = {
         identifier: reader.text(request.identifier, { field: 'identifier', min: 1, max: 254 }),
         password: reader.currentPassword('password', request.password),
+        deviceTokens: readDeviceTokens(reader, request.deviceToken, call),
         scopes: readScopes(reader, 'scopes', request.scopes),
         deviceName: reader.text(request.deviceName, { field: 'device_name', max: 100 }),
         useCookie: request.useCookie,
@@ -107,8 +109,8 @@ export function authServiceHandlers(
       if (obstacle !== undefined) reader.add('use_cookie', obstacle);
       reader.finish();
       const outcome = await login({ ...deps, rateLimiter: call.noting(deps.rateLimiter) }, input);
-      if ('cookie' in outcome) call.giveCookie(outcome.cookie);
-      return create(LoginResponseSchema, encodeLoginOutcome(outcome));
+      const deviceToken = 'challenge' in outcome ? '' : giveDevice(call, outcome);
+      return create(LoginResponseSchema, { ...encodeLoginOutcome(outcome), deviceToken });
     },
 
     async refreshToken(request, call) {

@@ -9,6 +9,7 @@ import type { AuthService, VerifyMfaRequest } from '../../../gen/latchkey/v1/aut
 import { VerifyMfaResponseSchema } from '../../../gen/latchkey/v1/auth_service_pb.ts';
 import { RequestReader } from '../decode.ts';
 import { encodeHandOut } from '../encode.ts';
+import { giveDevice, readDeviceTokens } from './device-token.ts';
 import type { ServiceHandlers } from './handlers.ts';
 
 export type VerifyMfaHandlersDeps = VerifyMfaDeps;
@@ -22,11 +23,13 @@ export function verifyMfaHandlers(
       const reader = new RequestReader();
       const mfaToken = reader.token('mfa_token', request.mfaToken);
       const factor = readFactor(reader, request.factor);
+      const deviceTokens = readDeviceTokens(reader, request.deviceToken, call);
       reader.finish();
       const mayUseCookie = call.cookieObstacle === undefined;
-      const handOut = await verifyMfa(deps, { mfaToken, factor, mayUseCookie, origin: call.origin });
-      if ('cookie' in handOut) call.giveCookie(handOut.cookie);
-      return create(VerifyMfaResponseSchema, { tokens: encodeHandOut(handOut) });
+      const { origin } = call;
+      const handOut = await verifyMfa(deps, { mfaToken, factor, deviceTokens, mayUseCookie, origin });
+      const deviceToken = giveDevice(call, handOut);
+      return create(VerifyMfaResponseSchema, { tokens: encodeHandOut(handOut), deviceToken });
     },
   };
 }

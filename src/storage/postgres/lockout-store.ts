@@ -2,27 +2,28 @@
 
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
-import type { LockoutStore } from '../../domain/lockout/lockout-store.ts';
+import type { Locks, LockoutStore } from '../../domain/lockout/lockout-store.ts';
 import { date, optionalTime } from './row-values.ts';
 import type { Tables } from './rows.ts';
+
+type LockRow = { readonly key: string; readonly locked_until: string | Date | null };
 
 type CountedRow = {
   readonly failures: number;
   readonly locked_until: string | null;
-  readonly was_locked: boolean;
 };
 
 /** The store over a connection or a transaction. */
 export function lockoutStore(tables: Kysely<Tables>): LockoutStore {
   return {
-    async lockedUntil(key, now) {
-      const row = await tables
+    async findLocks(keys, now) {
+      const rows = await tables
         .selectFrom('lockouts')
-        .select('locked_until')
-        .where('key', '=', key)
+        .select(['key', 'locked_until'])
+        .where('key', '=', sql<string>`any (${keys}::text[])`)
         .where('locked_until', '>', date(now))
-        .executeTakeFirst();
-      return optionalTime(row?.locked_until ?? null);
+        .execute();
+      return locksAt(rows, now);
     },
 
     async count(key, now, { maxFailures, lockMs }) {
@@ -47,26 +48,48 @@ export function lockoutStore(tables: Kysely<Tables>): LockoutStore {
       return { failures, lockedUntil, lockedNow: lockedUntil !== undefined && failures === maxFailures };
     },
 
-    async clear(key, now) {
-      // A statement of its own: the wait for a failure that is about to lock shows its outcome here, and would not in one that had begun before.
-      const row = await tables
-        .selectFrom('lockouts')
-        .select('locked_until')
-        .where('key', '=', key)
-        .forUpdate()
-        .executeTakeFirst();
-      const lockedUntil = optionalTime(row?.locked_until ?? null);
-      if (lockedUntil !== undefined && lockedUntil > now) return lockedUntil;
-      if (row !== undefined) await tables.deleteFrom('lockouts').where('key', '=', key).execute();
-      return undefined;
+    async clear(keys, now) {
+      const rows = await lockRows(tables, keys);
+      const locks = locksAt(rows, now);
+      await deleteRows(
+        tables,
+        rows.map(({ key }) => key).filter((key) => !locks.has(key)),
+      );
+      return locks;
     },
 
-    async forget(key) {
-      const { numDeletedRows } = await tables
-        .deleteFrom('lockouts')
-        .where('key', '=', key)
-        .executeTakeFirst();
-      return numDeletedRows === 1n;
+    async forget(keys) {
+      const rows = await lockRows(tables, keys);
+      await deleteRows(
+        tables,
+        rows.map(({ key }) => key),
+      );
+      return rows.length > 0;
     },
   };
+}
+
+// A statement of its own: the wait for a failure that is about to lock shows its outcome here, and would not in one that had begun before. In the
+// order of `keys`, as failures are counted: else two transactions could wait for each other.
+function lockRows(tables: Kysely<Tables>, keys: readonly string[]) {
+  return tables
+    .selectFrom('lockouts')
+    .select(['key', 'locked_until'])
+    .where('key', '=', sql<string>`any (${keys}::text[])`)
+    .orderBy(sql`array_position(${keys}::text[], key)`)
+    .forUpdate()
+    .execute();
+}
+
+async function deleteRows(tables: Kysely<Tables>, keys: readonly string[]): Promise<void> {
+  if (keys.length > 0) await tables.deleteFrom('lockouts').where('key', 'in', keys).execute();
+}
+
+function locksAt(rows: readonly LockRow[], now: number): Locks {
+  const locks = new Map<string, number>();
+  for (const { key, locked_until: end } of rows) {
+    const lockedUntil = optionalTime(end);
+    if (lockedUntil !== undefined && lockedUntil > now) locks.set(key, lockedUntil);
+  }
+  return locks;
 }

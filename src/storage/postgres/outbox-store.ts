@@ -2,7 +2,14 @@
 
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
-import type { LeasedMail, Letter, MailLease, Outbox, OutboxQueue } from '../../domain/mail/outbox.ts';
+import type {
+  BusyRecipients,
+  LeasedMail,
+  Letter,
+  MailLease,
+  Outbox,
+  OutboxQueue,
+} from '../../domain/mail/outbox.ts';
 import { date, time } from './row-values.ts';
 import type { Tables } from './rows.ts';
 
@@ -15,6 +22,7 @@ type MailRow = {
 };
 
 const MAX_ERROR_LENGTH = 500;
+const NOBODY: BusyRecipients = { mailboxes: [], domains: [] };
 
 /** The use cases' side, over a transaction. */
 export function outbox(tables: Kysely<Tables>): Outbox {
@@ -31,11 +39,13 @@ export function outbox(tables: Kysely<Tables>): Outbox {
 /** The sender's side. Any number of senders may lease at once: no letter is leased twice. */
 export function outboxQueue(tables: Kysely<Tables>): OutboxQueue {
   return {
-    async lease(now, leaseUntil, limit) {
+    async lease(now, leaseUntil, limit, { mailboxes, domains } = NOBODY) {
       // Materialized: a subquery might be run again for each row, and each time give others, beyond the limit.
       const { rows } = await sql<MailRow>`
         with due as materialized (
           select id from outbox_mails where state = 'pending' and next_attempt_time <= ${date(now)}
+            and recipient <> all (${mailboxes}::text[])
+            and lower(substring(recipient from '[^@]*$')) <> all (${domains}::text[])
           order by next_attempt_time limit ${limit} for update skip locked)
         update outbox_mails m set next_attempt_time = ${date(leaseUntil)}, attempts = m.attempts + 1
         from due where due.id = m.id
