@@ -111,7 +111,7 @@ export class Call {
   }
 
   /** The limiter for what is done during this call: the caller is told of what it counts. */
-  noting(limiter: RateLimiter): RateLimiter {
+  noting(limiter: Pick<RateLimiter, 'consume'>): Pick<RateLimiter, 'consume'> {
     return noting(limiter, (state) => this.noteLimit(state));
   }
 

@@ -311,6 +311,9 @@ describe('the pipeline', () => {
       consume() {
         throw new Error('asked');
       },
+      requireLeft() {
+        throw new Error('asked');
+      },
     };
     const { validateToken } = AuthService.method;
     const outcome = serve(untouchable, validateToken, () => create(validateToken.output));

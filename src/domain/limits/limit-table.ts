@@ -2,7 +2,7 @@
 
 import type { LimitClass, LimitSubject } from './rate-limiter.ts';
 
-/** So many uses in a window that the first of them opens. Windows are whole seconds, in milliseconds. */
+/** So many uses in any span of `windowMs` milliseconds. */
 export type LimitRule = { readonly limit: number; readonly windowMs: number };
 
 /** The rules of every class; a subject without one is not counted by. */

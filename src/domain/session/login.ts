@@ -58,7 +58,7 @@ export type LoginDeps = HandOutDeps &
   OpenLoginDeps & {
     readonly users: Pick<UserStore, 'findByIdentifier'>;
     readonly lockouts: Pick<LockoutStore, 'lockedUntil'>;
-    readonly rateLimiter: RateLimiter;
+    readonly rateLimiter: Pick<RateLimiter, 'consume'>;
     readonly audit: AuditLog;
     readonly transact: Transact<LoginStores>;
     readonly passwordHasher: PasswordHasher;
