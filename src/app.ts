@@ -35,7 +35,6 @@ import { ApiKeyUsage } from './domain/api-key/api-key-usage.ts';
 import type { Clock } from './domain/clock.ts';
 import type { BootstrapSecrets } from './domain/instance/bootstrap.ts';
 import { bootstrap } from './domain/instance/bootstrap.ts';
-import { LIMIT_TABLE } from './domain/limits/limit-table.ts';
 import type { RateLimiter } from './domain/limits/rate-limiter.ts';
 import { unlimited } from './domain/limits/rate-limiter.ts';
 import type { RevocationChannel } from './domain/revocation/revocation-channel.ts';
@@ -275,12 +274,12 @@ function openChannel(config: Config, logger: Logger): CheckedChannel {
 
 function openRateLimiter(config: Config, logger: Logger, clock: Clock): RateLimiter & { close?(): void } {
   if (config.RATE_LIMITS === 'off') return unlimited;
-  if (config.REDIS_URL === undefined) return memoryRateLimiter(clock, LIMIT_TABLE);
+  if (config.REDIS_URL === undefined) return memoryRateLimiter(clock, config.LIMITS);
   return new RedisRateLimiter({
     url: config.REDIS_URL,
     keyPrefix: config.REDIS_KEY_PREFIX,
     clock,
-    table: LIMIT_TABLE,
+    table: config.LIMITS,
     onAway: ({ message: reason }) =>
       logger.warn({ reason }, 'redis is away; limits are counted on this node alone'),
     onBack: () => logger.info('redis is back; limits are counted together'),

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { ConfigError, PREFIX } from './config/config-error.ts';
 import type { TlsMaterial } from './config/files.ts';
 import { readText, readTls } from './config/files.ts';
+import { limitTable, limitVariables } from './config/limits.ts';
 import {
   address,
   base64Key,
@@ -18,6 +19,8 @@ import {
   network,
   origin,
 } from './config/values.ts';
+
+import type { LimitTable } from './domain/limits/limit-table.ts';
 
 export { ConfigError } from './config/config-error.ts';
 
@@ -54,6 +57,7 @@ const Environment = z.object({
   REQUIRE_VERIFIED_EMAIL: flag.default(false),
   ANONYMOUS_VALIDATION: flag.default(false),
   RATE_LIMITS: z.enum(['on', 'off'], 'must be on or off').default('on'),
+  ...limitVariables,
   ADMIN_EMAIL: z.string().min(3).max(254).default('admin@localhost.localdomain'),
   SMTP_URL: z.url({ protocol: /^smtps?$/, error: 'must be an smtp:// or smtps:// URL' }).optional(),
   MAIL_FROM: z.string().min(3).max(320).default('latchkey <no-reply@localhost.localdomain>'),
@@ -88,6 +92,7 @@ export type Config = Readonly<
   readonly PUBLIC_URL: string;
   readonly ISSUER: string;
   readonly HASHING_QUEUE: number;
+  readonly LIMITS: LimitTable;
   readonly TLS: TlsMaterial;
 };
 
@@ -163,6 +168,7 @@ function complete(values: Values): Config {
     PUBLIC_URL: publicUrl,
     ISSUER: ISSUER ?? publicUrl,
     HASHING_QUEUE: HASHING_QUEUE ?? rest.HASHING_SLOTS * 8,
+    LIMITS: limitTable(rest),
     TLS: readTls(TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE),
   };
 }

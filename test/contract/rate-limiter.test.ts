@@ -1,7 +1,7 @@
 // The contract of RateLimiter, in memory and over Redis, and what becomes of the counts when Redis fails.
 
 import { randomUUID } from 'node:crypto';
-import fc from 'fast-check';
+import { array, assert, nat, property } from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { LimitTable } from '../../src/domain/limits/limit-table.ts';
 import { LIMIT_TABLE } from '../../src/domain/limits/limit-table.ts';
@@ -189,8 +189,8 @@ describe('a sliding window', () => {
   const WINDOW_MS = 600;
 
   it('never holds more than the limit, and forgets nothing later than a sixtieth of a window late', () => {
-    fc.assert(
-      fc.property(fc.array(fc.nat({ max: 200 }), { maxLength: 200 }), (pauses) => {
+    assert(
+      property(array(nat({ max: 200 }), { maxLength: 200 }), (pauses) => {
         const clock = new FakeClock();
         const counters = new UseCounters({ limit: LIMIT, windowMs: WINDOW_MS }, clock);
         const allowed: number[] = [];
@@ -209,8 +209,8 @@ describe('a sliding window', () => {
   });
 
   it('allows the next use when it said', () => {
-    fc.assert(
-      fc.property(fc.array(fc.nat({ max: 200 }), { minLength: 1, maxLength: 60 }), (pauses) => {
+    assert(
+      property(array(nat({ max: 200 }), { minLength: 1, maxLength: 60 }), (pauses) => {
         const clock = new FakeClock();
         const counters = new UseCounters({ limit: LIMIT, windowMs: WINDOW_MS }, clock);
         for (const pause of pauses) {

@@ -1,7 +1,22 @@
 // Port: how often something may be done.
 
-/** Classes of limit; the proto files say which RPC counts toward which. */
-export type LimitClass = 'register' | 'login' | 'mfa' | 'mail' | 'token' | 'credentials';
+/**
+ * Classes of limit; the proto files say which RPC counts toward which. Three are no RPC's: `introspect` is the HTTP endpoint's, `malformed` is
+ * charged for requests that break their rules, `api_key` for keys without a checksum that are looked up in vain.
+ */
+export type LimitClass =
+  | 'register'
+  | 'login'
+  | 'mfa'
+  | 'mail'
+  | 'token'
+  | 'credentials'
+  | 'exchange'
+  | 'refresh'
+  | 'revoke'
+  | 'introspect'
+  | 'malformed'
+  | 'api_key';
 
 /** Whom a class counts by: the caller's address, or an account or mailbox. */
 export type LimitSubject = 'address' | 'account';

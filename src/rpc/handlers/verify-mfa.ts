@@ -23,6 +23,7 @@ export function verifyMfaHandlers(
       const mfaToken = reader.token('mfa_token', request.mfaToken);
       const factor = readFactor(reader, request.factor);
       reader.finish();
+      await call.charge();
       const mayUseCookie = call.cookieObstacle === undefined;
       const handOut = await verifyMfa(deps, { mfaToken, factor, mayUseCookie, origin: call.origin });
       if ('cookie' in handOut) call.giveCookie(handOut.cookie);
