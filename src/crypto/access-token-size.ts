@@ -9,7 +9,7 @@ const LATEST_MS = 253_402_300_799_000;
 const BIGGEST_VERSION = 2_147_483_647;
 /** RS256 with 3072 bits has the longest signature of the algorithms; a token of any other is shorter. */
 const SIGNATURE_LENGTH = base64Length(384);
-const HEADER = JSON.stringify({ alg: 'RS256', typ: 'at+jwt', kid: UUID.repeat(2) });
+const HEADER = JSON.stringify({ alg: 'RS256', typ: 'at+jwt', kid: 'x'.repeat(43) });
 const METHODS = ['pwd', 'otp', 'mfa', 'hwk', 'user'];
 
 /** The size of tokens of this issuer for this audience. */

@@ -118,6 +118,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
   });
 
   it('RevokeToken counts by address, ExchangeApiKey by the owner of the key', async () => {
+    await eventually(() => service.app.revocationIndex.isFresh());
     const here = somewhere();
     expect(await times(4, () => auth().revokeToken({ token: 'made-up' }, here))).toEqual([
       'OK',
