@@ -4,6 +4,7 @@ import { RangeClient } from './breach/range-client.ts';
 import { argon2Hasher } from './crypto/argon2-hasher.ts';
 import { actionTokenCodec } from './crypto/action-token-codec.ts';
 import { accessTokenSigner, RememberingVerifier } from './crypto/access-token-codec.ts';
+import { accessTokenSizer } from './crypto/access-token-size.ts';
 import { apiKeyCodec } from './crypto/api-key-codec.ts';
 import { backupCodes } from './crypto/backup-codes.ts';
 import { commonPasswords } from './crypto/common-passwords.ts';
@@ -111,6 +112,8 @@ export async function openApp(
   const keyset = new Keyset({ signingKeys: stores.signingKeys, sealer: keyring, clock });
   const revocationChannel = openChannel(config, logger);
   const revocationIndex = new RevocationIndex({ clock });
+  const rateLimiter = openRateLimiter(config, logger, clock);
+  const apiKeys = apiKeyCodec(secrets['api-key']);
   const outageGraceMs = config.DATABASE_OUTAGE_GRACE;
   const cookieCodec = sessionCookieCodec(secrets['session-cookie']);
   const tokenPolicy = {
@@ -143,7 +146,8 @@ export async function openApp(
     pageTokenCodec: pageTokenCodec(keyring),
     watchCursorCodec: watchCursorCodec(keyring),
     auditCursorCodec: auditCursorCodec(keyring),
-    apiKeyCodec,
+    apiKeyCodec: apiKeys,
+    accessTokenSizer: accessTokenSizer({ issuer: config.ISSUER, audience: config.AUDIENCE }),
     actionTokenCodec,
     totp,
     totpSecrets: totpSecrets(keyring),
@@ -151,10 +155,11 @@ export async function openApp(
     backupCodes: backupCodes(secrets['backup-code']),
     apiKeyDirectory: new ApiKeyDirectory({
       apiKeys: stores.apiKeys,
-      apiKeyCodec,
+      apiKeyCodec: apiKeys,
       revocationIndex,
       clock,
       outageGraceMs,
+      rateLimiter,
     }),
     apiKeyUsage: new ApiKeyUsage({ apiKeys: stores.apiKeys, clock }),
     sessionDirectory: new SessionDirectory({
@@ -187,7 +192,7 @@ export async function openApp(
     revocationChannel,
     onChannelFailure: (error: unknown) =>
       logger.warn({ err: error }, 'revocation not published; other nodes learn it from the database'),
-    rateLimiter: openRateLimiter(config, logger, clock),
+    rateLimiter,
     roleDirectory: new RoleDirectory(),
     onRolesUnread: (error: unknown) =>
       logger.warn({ err: error }, 'changed roles not read; the next poll brings them'),

@@ -10,7 +10,7 @@ import { applyChange, checkKeyring, masterKeyMark } from './master-key-check.ts'
 /** What instance secrets are sealed for; the context is the name of the fact that holds one. */
 export const INSTANCE_SECRET_PURPOSE = 'instance-secret';
 
-const NAMES = ['refresh-token', 'session-cookie', 'backup-code', 'audit-chain'] as const;
+const NAMES = ['refresh-token', 'session-cookie', 'backup-code', 'audit-chain', 'api-key'] as const;
 const LENGTH = 32;
 
 /** 32 bytes for each use. */
@@ -80,5 +80,6 @@ function openSecrets(sealer: Sealer, facts: ReadonlyMap<string, string>): Instan
     'session-cookie': open('session-cookie'),
     'backup-code': open('backup-code'),
     'audit-chain': open('audit-chain'),
+    'api-key': open('api-key'),
   };
 }

@@ -72,7 +72,7 @@ async function revokeSessionOf(
 }
 
 async function revokeApiKey(deps: RevokeTokenDeps, { token, origin }: RevokeTokenInput): Promise<void> {
-  const key = await deps.apiKeyDirectory.find(token);
+  const key = await deps.apiKeyDirectory.find(token, { clientAddress: origin.ipAddress });
   if (key === undefined) return;
   await writeRevocation(
     deps,
