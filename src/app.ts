@@ -4,6 +4,7 @@ import { RangeClient } from './breach/range-client.ts';
 import { argon2Hasher } from './crypto/argon2-hasher.ts';
 import { actionTokenCodec } from './crypto/action-token-codec.ts';
 import { accessTokenSigner, RememberingVerifier } from './crypto/access-token-codec.ts';
+import { accessTokenSizer } from './crypto/access-token-size.ts';
 import { apiKeyCodec } from './crypto/api-key-codec.ts';
 import { backupCodes } from './crypto/backup-codes.ts';
 import { deviceTokenCodec } from './crypto/device-token-codec.ts';
@@ -38,7 +39,6 @@ import type { SkewStatus } from './domain/clock-skew.ts';
 import type { Clock } from './domain/clock.ts';
 import type { BootstrapSecrets } from './domain/instance/bootstrap.ts';
 import { bootstrap } from './domain/instance/bootstrap.ts';
-import { LIMIT_TABLE } from './domain/limits/limit-table.ts';
 import type { RateLimiter } from './domain/limits/rate-limiter.ts';
 import { unlimited } from './domain/limits/rate-limiter.ts';
 import type { RevocationChannel } from './domain/revocation/revocation-channel.ts';
@@ -115,6 +115,8 @@ export async function openApp(
   const keyset = new Keyset({ signingKeys: stores.signingKeys, sealer: keyring, clock });
   const revocationChannel = openChannel(config, logger);
   const revocationIndex = new RevocationIndex({ clock, databaseOutageGraceMs: config.DATABASE_OUTAGE_GRACE });
+  const rateLimiter = openRateLimiter(config, logger, clock);
+  const apiKeys = apiKeyCodec(secrets['api-key']);
   const outageGraceMs = config.DATABASE_OUTAGE_GRACE;
   const cookieCodec = sessionCookieCodec(secrets['session-cookie']);
   const tokenPolicy = {
@@ -150,7 +152,8 @@ export async function openApp(
     pageTokenCodec: pageTokenCodec(keyring),
     watchCursorCodec: watchCursorCodec(keyring),
     auditCursorCodec: auditCursorCodec(keyring),
-    apiKeyCodec,
+    apiKeyCodec: apiKeys,
+    accessTokenSizer: accessTokenSizer({ issuer: config.ISSUER, audience: config.AUDIENCE }),
     actionTokenCodec,
     totp,
     totpSecrets: totpSecrets(keyring),
@@ -158,10 +161,11 @@ export async function openApp(
     backupCodes: backupCodes(secrets['backup-code']),
     apiKeyDirectory: new ApiKeyDirectory({
       apiKeys: stores.apiKeys,
-      apiKeyCodec,
+      apiKeyCodec: apiKeys,
       revocationIndex,
       clock,
       outageGraceMs,
+      rateLimiter,
     }),
     apiKeyUsage: new ApiKeyUsage({ apiKeys: stores.apiKeys, clock }),
     sessionDirectory: new SessionDirectory({
@@ -199,7 +203,7 @@ export async function openApp(
     revocationChannel,
     onChannelFailure: (error: unknown) =>
       logger.warn({ err: error }, 'revocation not published; other nodes learn it from the database'),
-    rateLimiter: openRateLimiter(config, logger, clock),
+    rateLimiter,
     roleDirectory: new RoleDirectory(),
     onRolesUnread: (error: unknown) =>
       logger.warn({ err: error }, 'changed roles not read; the next poll brings them'),
@@ -299,12 +303,12 @@ function openChannel(config: Config, logger: Logger): CheckedChannel {
 
 function openRateLimiter(config: Config, logger: Logger, clock: Clock): RateLimiter & { close?(): void } {
   if (config.RATE_LIMITS === 'off') return unlimited;
-  if (config.REDIS_URL === undefined) return memoryRateLimiter(clock, LIMIT_TABLE);
+  if (config.REDIS_URL === undefined) return memoryRateLimiter(clock, config.LIMITS);
   return new RedisRateLimiter({
     url: config.REDIS_URL,
     keyPrefix: config.REDIS_KEY_PREFIX,
     clock,
-    table: LIMIT_TABLE,
+    table: config.LIMITS,
     onAway: ({ message: reason }) =>
       logger.warn({ reason }, 'redis is away; limits are counted on this node alone'),
     onBack: () => logger.info('redis is back; limits are counted together'),

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { ConfigError, PREFIX } from './config/config-error.ts';
 import type { TlsMaterial } from './config/files.ts';
 import { readText, readTls } from './config/files.ts';
+import { limitTable, limitVariables } from './config/limits.ts';
 import {
   address,
   base64Key,
@@ -18,6 +19,8 @@ import {
   network,
   origin,
 } from './config/values.ts';
+
+import type { LimitTable } from './domain/limits/limit-table.ts';
 
 export { ConfigError } from './config/config-error.ts';
 
@@ -58,6 +61,7 @@ const Environment = z.object({
   LOCKOUT_TIME: duration('1m', '1d').default(15 * 60_000),
   DEVICE_TOKEN_TTL: duration('1h', '400d').default(180 * 86_400_000),
   RATE_LIMITS: z.enum(['on', 'off'], 'must be on or off').default('on'),
+  ...limitVariables,
   ADMIN_EMAIL: z.string().min(3).max(254).default('admin@localhost.localdomain'),
   SMTP_URL: z.url({ protocol: /^smtps?$/, error: 'must be an smtp:// or smtps:// URL' }).optional(),
   SMTP_STARTTLS: z
@@ -95,6 +99,7 @@ export type Config = Readonly<
   readonly PUBLIC_URL: string;
   readonly ISSUER: string;
   readonly HASHING_QUEUE: number;
+  readonly LIMITS: LimitTable;
   readonly TLS: TlsMaterial;
 };
 
@@ -170,6 +175,7 @@ function complete(values: Values): Config {
     PUBLIC_URL: publicUrl,
     ISSUER: ISSUER ?? publicUrl,
     HASHING_QUEUE: HASHING_QUEUE ?? rest.HASHING_SLOTS * 8,
+    LIMITS: limitTable(rest),
     TLS: readTls(TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE),
   };
 }

@@ -81,7 +81,8 @@ function isPlainHttpUrl(text: string): boolean {
   return [url.username, url.password, url.search, url.hash].every((part) => part === '');
 }
 
-function parseDuration(text: string): number {
+/** Milliseconds of a duration whose form was checked. */
+export function parseDuration(text: string): number {
   const unit = text.replace(/^\d+/, '');
   return Number.parseInt(text, 10) * (UNITS[unit] ?? 0);
 }

@@ -62,23 +62,28 @@ export function accessTokenSigner(deps: {
   return {
     sign(claims) {
       const key = deps.keyset.signer();
-      return signCompact(key, TYPE, {
-        iss: deps.issuer,
-        sub: claims.subjectId,
-        aud: [...claims.audience],
-        exp: seconds(claims.expiresAt),
-        iat: seconds(claims.issuedAt),
-        nbf: seconds(claims.notBefore),
-        jti: claims.tokenId,
-        client_id: claims.clientId,
-        ...(claims.sessionId === undefined ? {} : { sid: claims.sessionId }),
-        scope: claims.scopes.join(' '),
-        role: claims.role,
-        ver: claims.version,
-        amr: claims.amr,
-        ...(claims.authTime === undefined ? {} : { auth_time: seconds(claims.authTime) }),
-      });
+      return signCompact(key, TYPE, claimsToWire(deps.issuer, claims));
     },
+  };
+}
+
+/** The claims by their names in the token; times in seconds (RFC 7519, section 4.1). */
+export function claimsToWire(issuer: string, claims: AccessTokenClaims): Readonly<Record<string, unknown>> {
+  return {
+    iss: issuer,
+    sub: claims.subjectId,
+    aud: [...claims.audience],
+    exp: seconds(claims.expiresAt),
+    iat: seconds(claims.issuedAt),
+    nbf: seconds(claims.notBefore),
+    jti: claims.tokenId,
+    client_id: claims.clientId,
+    ...(claims.sessionId === undefined ? {} : { sid: claims.sessionId }),
+    scope: claims.scopes.join(' '),
+    role: claims.role,
+    ver: claims.version,
+    amr: claims.amr,
+    ...(claims.authTime === undefined ? {} : { auth_time: seconds(claims.authTime) }),
   };
 }
 

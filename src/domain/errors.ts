@@ -44,7 +44,12 @@ export type ErrorReason =
   | 'DEADLINE_EXCEEDED';
 
 /** One field of the request that breaks one rule. `field` is the path in the proto file. */
-export type FieldViolation = { readonly field: string; readonly description: string };
+export type FieldViolation = {
+  readonly field: string;
+  readonly description: string;
+  /** Where it is not that of the whole error. */
+  readonly reason?: ErrorReason;
+};
 
 /** What a DomainError may carry beside its reason. */
 export type ErrorDetail = {

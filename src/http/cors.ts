@@ -11,6 +11,7 @@ const EXPOSED_HEADERS = [
   'x-ratelimit-limit',
   'x-ratelimit-remaining',
   'x-ratelimit-reset',
+  'retry-after',
 ].join(', ');
 const PREFLIGHT_MAX_AGE_S = 7_200;
 

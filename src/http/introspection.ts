@@ -38,6 +38,7 @@ export function introspectionEndpoint(deps: IntrospectionDeps): OAuthEndpoint {
   const { introspectionAccess: access } = deps;
   return {
     path: INTROSPECTION_PATH,
+    limitClass: 'introspect',
     admit(request, origin) {
       if (access.mode !== 'guarded') return undefined;
       const presented = { ...presentedCredentials(request), clientAddress: origin.ipAddress };

@@ -4,6 +4,10 @@ import type { Principal } from '../domain/access/principal.ts';
 import type { CallOrigin } from '../domain/audit/audit-event.ts';
 import type { Clock } from '../domain/clock.ts';
 import { DomainError } from '../domain/errors.ts';
+import { addressKey } from '../domain/limits/address-key.ts';
+import { FAILURE_CLASSES } from '../domain/limits/limit-table.ts';
+import { RateLimitedError } from '../domain/limits/rate-limited.ts';
+import type { RateLimiter } from '../domain/limits/rate-limiter.ts';
 import type { MaybePromise } from '../domain/maybe-promise.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { triesBasic } from './credentials.ts';
@@ -21,6 +25,7 @@ export type OAuthEndpointDeps = {
   readonly clientAddress: ClientAddress;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly rateLimiter: RateLimiter;
   /** No request is worked on longer. */
   readonly maxCallMs: number;
 };
@@ -28,6 +33,8 @@ export type OAuthEndpointDeps = {
 /** One endpoint: POST, a form in, JSON or nothing out. */
 export type OAuthEndpoint = {
   readonly path: string;
+  /** What the request is charged to: `introspect` when its caller is not let in, `revoke` when its form has been read. */
+  readonly limitClass: 'introspect' | 'revoke';
   /** Lets the caller in, before the body is read; the principal when it is known. */
   readonly admit: (request: HttpRequest, origin: CallOrigin) => MaybePromise<Principal | undefined>;
   /** What to answer; undefined for an empty body. */
@@ -74,11 +81,37 @@ async function work(
 ): Promise<object | undefined> {
   const { request, origin } = exchange;
   requirePost(request);
-  exchange.caller = await endpoint.admit(request, origin);
+  const key = addressKey(origin.ipAddress);
+  const isForFailures = FAILURE_CLASSES.has(endpoint.limitClass);
+  if (isForFailures) deps.rateLimiter.requireLeft(endpoint.limitClass, 'address', key);
+  exchange.caller = await admit(deps, endpoint, exchange, key);
   requireFormType(request.headers['content-type'], request.headers['content-encoding']);
   // A slow body leaves time to say so.
   const bytes = await readBody(request, MAX_BODY_BYTES, Math.min(MAX_BODY_MS, deps.maxCallMs / 2));
-  return endpoint.answer(parseForm(bytes), origin);
+  const form = parseForm(bytes);
+  // What is no form is not charged: it is bounded in size and time, and nothing is looked up for it.
+  if (!isForFailures) await deps.rateLimiter.consume(endpoint.limitClass, 'address', key);
+  return endpoint.answer(form, origin);
+}
+
+async function admit(
+  { rateLimiter }: OAuthEndpointDeps,
+  { admit: letIn, limitClass }: OAuthEndpoint,
+  { request, origin }: Exchange,
+  key: string,
+): Promise<Principal | undefined> {
+  try {
+    return await letIn(request, origin);
+  } catch (error) {
+    if (error instanceof DomainError && error.reason.startsWith('TOKEN_'))
+      await rateLimiter.consume(limitClass, 'address', key).catch(passOverLimit);
+    throw error;
+  }
+}
+
+// The request has failed already, and its caller is told why.
+function passOverLimit(error: unknown): void {
+  if (!(error instanceof RateLimitedError)) throw error;
 }
 
 // What stands in a URL ends up in logs and histories: a token must not (RFC 7662, section 4; RFC 6750, section 5.3).

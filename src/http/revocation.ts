@@ -14,6 +14,7 @@ export const REVOCATION_PATH = '/oauth2/revoke';
 export function revocationEndpoint(deps: RevokeTokenDeps): OAuthEndpoint {
   return {
     path: REVOCATION_PATH,
+    limitClass: 'revoke',
     admit: () => undefined,
     async answer(form, origin) {
       await revokeToken(deps, { token: requireParameter(form, 'token'), origin });

@@ -36,6 +36,9 @@ const LIMIT_CLASSES: ReadonlyMap<RateLimitClass, LimitClass | undefined> = new M
   [RateLimitClass.MAIL, 'mail'],
   [RateLimitClass.TOKEN, 'token'],
   [RateLimitClass.CREDENTIALS, 'credentials'],
+  [RateLimitClass.EXCHANGE, 'exchange'],
+  [RateLimitClass.REFRESH, 'refresh'],
+  [RateLimitClass.REVOKE, 'revoke'],
 ]);
 
 /** Which scope `LATCHKEY_ANONYMOUS_VALIDATION` gives to everyone. */

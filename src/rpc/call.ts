@@ -57,6 +57,8 @@ export class Call {
   readonly setCookies: string[] = [];
   readonly #setting: CallSetting;
   #requestId: string | undefined;
+  #charge: (() => Promise<void>) | undefined;
+  #isCharged = false;
   #controller: AbortController | undefined;
   #abortReason: unknown;
 
@@ -129,8 +131,25 @@ export class Call {
     this.limit = tighter(this.limit, state);
   }
 
+  /** Says how the call is charged to its limits. */
+  onCharge(charge: () => Promise<void>): void {
+    this.#charge = charge;
+  }
+
+  /** Whether `charge` was called. */
+  get isCharged(): boolean {
+    return this.#isCharged;
+  }
+
+  /** Charges the call to the limits of its access rule, once: its request has been checked, and what follows costs. Errors: RATE_LIMITED. */
+  async charge(): Promise<void> {
+    if (this.#isCharged) return;
+    this.#isCharged = true;
+    await this.#charge?.();
+  }
+
   /** The limiter for what is done during this call: the caller is told of what it counts. */
-  noting(limiter: RateLimiter): RateLimiter {
+  noting(limiter: Pick<RateLimiter, 'consume'>): Pick<RateLimiter, 'consume'> {
     return noting(limiter, (state) => this.noteLimit(state));
   }
 

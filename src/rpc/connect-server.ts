@@ -21,7 +21,7 @@ import { decodeBinary, decodeJson } from './decode-message.ts';
 import { DomainError } from '../domain/errors.ts';
 import type { RpcError } from './error-table.ts';
 import { toRpcError } from './error-table.ts';
-import { limitHeaders } from './limit-headers.ts';
+import { limitHeaders, retryAfter } from './limit-headers.ts';
 import type { ServedService } from './handlers/handlers.ts';
 import type { Handler } from './pipeline.ts';
 import { serveMethod } from './pipeline.ts';
@@ -222,5 +222,6 @@ function inTime(context: HandlerContext, error: RpcError): RpcError {
 
 function connectError(error: RpcError): ConnectError {
   const details = error.details.map(({ schema, value }) => ({ desc: schema, value }));
-  return new ConnectError(error.message, error.code, undefined, details);
+  const headers = retryAfter(error).map((seconds): [string, string] => ['retry-after', seconds]);
+  return new ConnectError(error.message, error.code, headers, details);
 }

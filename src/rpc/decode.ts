@@ -4,7 +4,10 @@ import type { Duration, Timestamp } from '@bufbuild/protobuf/wkt';
 import type { EmailAddress } from '../domain/account/email-address.ts';
 import { emailAddress } from '../domain/account/email-address.ts';
 import type { AddressParser } from '../domain/account/email-address.ts';
-import { readCurrentPassword, readPassword } from '../domain/account/password-policy.ts';
+import type { PasswordRules } from '../domain/account/acceptable-password.ts';
+import { policyBroken } from '../domain/account/acceptable-password.ts';
+import type { PasswordOwner } from '../domain/account/password-policy.ts';
+import { passwordViolations, readCurrentPassword, readPassword } from '../domain/account/password-policy.ts';
 import type { Username } from '../domain/account/username.ts';
 import { username } from '../domain/account/username.ts';
 import type { FieldViolation } from '../domain/errors.ts';
@@ -13,6 +16,8 @@ import { Violations } from '../domain/text.ts';
 
 /** The longest text that could be a token of any kind. */
 export const MAX_TOKEN_LENGTH = 16_384;
+
+const NOBODY: PasswordOwner = { email: '', username: undefined, fullName: '' };
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
@@ -23,9 +28,11 @@ const isFraction = (nanos: number) => nanos >= 0 && nanos < 1_000_000_000;
 
 /** Collects the violations of one request. */
 export class RequestReader extends Violations {
-  /** Errors: VALIDATION_FAILED for all the violations noted so far. */
+  /** Errors: VALIDATION_FAILED for all the violations noted so far, or PASSWORD_POLICY when no others were. */
   finish(): void {
-    if (this.list.length > 0) throw validationFailed(this.list);
+    if (this.list.length === 0) return;
+    const isPolicyAlone = this.list.every(({ reason }) => reason === 'PASSWORD_POLICY');
+    throw isPolicyAlone ? policyBroken(this.list) : validationFailed(this.list);
   }
 
   email(parse: AddressParser, field: string, raw: string): EmailAddress {
@@ -58,6 +65,15 @@ export class RequestReader extends Violations {
     if ('text' in read) return read.text;
     this.list.push(read.violation);
     return '';
+  }
+
+  /** One that is chosen now, by the policy too: notes every rule that it breaks. `owner` is what is known of its owner yet. */
+  chosenPassword(rules: PasswordRules, field: string, raw: string, owner: PasswordOwner = NOBODY): string {
+    const text = this.newPassword(field, raw);
+    if (text === '') return text;
+    const broken = passwordViolations(rules.passwordPolicy, rules.commonPasswords, field, text, owner);
+    this.list.push(...broken.map((violation) => ({ ...violation, reason: 'PASSWORD_POLICY' as const })));
+    return text;
   }
 
   /** A text that is a token or is not, as it stands. */

@@ -67,6 +67,8 @@ export type RpcError = {
   readonly reason: ErrorReason | 'INTERNAL';
   readonly details: readonly RpcErrorDetail[];
   readonly requestId: string;
+  /** When trying again makes sense, in milliseconds from now. */
+  readonly retryAfterMs: number | undefined;
 };
 
 /** What the caller is told of `error`. Anything but a DomainError is our bug: the caller learns the request id and nothing else. */
@@ -78,11 +80,24 @@ export function toRpcError(error: unknown, requestId: string): RpcError {
       reason: error.reason,
       details: detailsOf(error, requestId),
       requestId,
+      retryAfterMs: error.retryAfterMs,
     };
   }
   const info = errorInfo('INTERNAL', { request_id: requestId });
   const message = `Internal error. Tell the operators this request id: ${requestId}`;
-  return { code: Code.Internal, message, reason: 'INTERNAL', details: [info], requestId };
+  return {
+    code: Code.Internal,
+    message,
+    reason: 'INTERNAL',
+    details: [info],
+    requestId,
+    retryAfterMs: undefined,
+  };
+}
+
+/** The status code of an error. */
+export function codeOf(error: unknown): Code {
+  return error instanceof DomainError ? CODES[error.reason] : Code.Internal;
 }
 
 function errorInfo(reason: string, metadata: Record<string, string>): RpcErrorDetail {
@@ -95,7 +110,7 @@ function errorInfo(reason: string, metadata: Record<string, string>): RpcErrorDe
 function detailsOf(error: DomainError, requestId: string): RpcErrorDetail[] {
   const details = [errorInfo(error.reason, { ...error.metadata, request_id: requestId })];
   if (error.violations.length > 0) {
-    const fieldViolations = error.violations.map((violation) => ({ ...violation, reason: error.reason }));
+    const fieldViolations = error.violations.map((violation) => ({ reason: error.reason, ...violation }));
     details.push({ schema: BadRequestSchema, value: create(BadRequestSchema, { fieldViolations }) });
   }
   if (error.retryAfterMs !== undefined) {

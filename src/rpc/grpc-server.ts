@@ -26,7 +26,7 @@ import { serveClientStream } from './client-stream-pipeline.ts';
 import { decodeBinary } from './decode-message.ts';
 import type { RpcError } from './error-table.ts';
 import type { ServedService } from './handlers/handlers.ts';
-import { limitHeaders } from './limit-headers.ts';
+import { limitHeaders, retryAfter } from './limit-headers.ts';
 import type { Outcome, ServeMethod } from './pipeline.ts';
 import { serveMethod } from './pipeline.ts';
 import type { StreamPipelineDeps } from './stream-life.ts';
@@ -257,6 +257,7 @@ function statusOf(error: RpcError, limit: LimitState | undefined) {
   const metadata = new Metadata();
   metadata.set('grpc-status-details-bin', Buffer.from(toBinary(StatusSchema, status)));
   metadata.set('x-request-id', error.requestId);
+  for (const seconds of retryAfter(error)) metadata.set('retry-after', seconds);
   if (limit !== undefined) withLimit(metadata, limit);
   // Connect's codes are gRPC's, number for number.
   const code: number = error.code;

@@ -1,25 +1,29 @@
-// The one guard of every call: deadline → access → rate limit → handler → error mapping and log. Knows no transport.
+// The one guard of every call: deadline → access → handler, which is charged to its limits when it has checked its request → error mapping and
+// log. Knows no transport.
 
 import type { DescMethod, Message } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
 import { DomainError } from '../domain/errors.ts';
 import { RateLimitedError } from '../domain/limits/rate-limited.ts';
-import type { LimitClass, RateLimiter } from '../domain/limits/rate-limiter.ts';
+import type { RateLimiter } from '../domain/limits/rate-limiter.ts';
 import type { MaybePromise } from '../domain/maybe-promise.ts';
 import { after } from '../domain/maybe-promise.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { AccessRule, AccessTable } from './access-table.ts';
 import type { ActiveCalls } from './active-calls.ts';
-import { addressKey } from './address-key.ts';
 import type { Transport } from './call.ts';
 import { Call } from './call.ts';
 import type { CallerDeps } from './caller.ts';
 import { callerOf, noteRefusal } from './caller.ts';
+import { charge, charged } from './charge.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { RpcError } from './error-table.ts';
 import { toRpcError } from './error-table.ts';
 
-/** What a handler is: the request is decoded, the caller may make the call. */
+/**
+ * What a handler is: the request is decoded, the caller may make the call. Where the access rule names a limit, the handler awaits
+ * `call.charge()` between checking the request and doing the work.
+ */
 export type Handler = (request: Message, call: Call) => MaybePromise<Message>;
 
 /** The answer to a call that was answered before and would be answered the same now. It looks at the credential itself. */
@@ -71,7 +75,7 @@ export function serveMethod(
       const response = after(callerOf(deps, rule, call), (principal) => {
         call.principal = principal;
         if (limitClass === undefined) return handler(decode(), call);
-        return countUse(deps, limitClass, call).then(() => handler(decode(), call));
+        return charged(deps, limitClass, call, () => handler(decode(), call));
       });
       if (response instanceof Promise) return withinTime(deps, call, startTime, response);
       return succeeded(deps, call, startTime, response);
@@ -129,15 +133,7 @@ function isLoginMissing(error: unknown): boolean {
 /** Lets the caller of a stream in, and counts the call. Errors: those of `authenticate` and `requireAccess`, RATE_LIMITED. */
 export async function admit(deps: PipelineDeps, rule: AccessRule, call: Call): Promise<void> {
   call.principal = await callerOf(deps, rule, call);
-  if (rule.limitClass !== undefined) await countUse(deps, rule.limitClass, call);
-}
-
-/** Counts the call toward the limits of its class. Login and what sends mail count by account and mailbox in their use cases. */
-async function countUse(deps: PipelineDeps, limitClass: LimitClass, call: Call): Promise<void> {
-  const limiter = call.noting(deps.rateLimiter);
-  await limiter.consume(limitClass, 'address', addressKey(call.origin.ipAddress));
-  if (limitClass === 'credentials')
-    await limiter.consume(limitClass, 'account', call.requirePrincipal().subjectId);
+  if (rule.limitClass !== undefined) await charge(deps, rule.limitClass, call);
 }
 
 /** What the log says of every call. */

@@ -1,17 +1,15 @@
-// Counts uses in this process, each key's in a window of its own: all that a single process needs, and what is left of Redis while it is away.
+// Sliding windows of uses in this process: all that a single process needs, and what is left of Redis while it is away.
 
 import { hash } from 'node:crypto';
 import type { Clock } from '../domain/clock.ts';
+import type { LimitRule } from '../domain/limits/limit-table.ts';
+import type { Uses, WindowState } from '../domain/limits/sliding-window.ts';
+import { addUse, countOf, liveUses, windowState } from '../domain/limits/sliding-window.ts';
 
-/** Uses in the current window, and when it ends, in milliseconds from now. */
-export type UseCount = { readonly uses: number; readonly resetMs: number };
-
-type Window = { uses: number; endTime: number };
-
-/** Past so many keys, new ones share counters. A key takes some 160 bytes (measured on Node 26). */
+/** Past so many keys, new ones share counters. A key that was used once takes some 250 bytes (measured on Node 26). */
 const MAX_KEYS = 200_000;
 const SHARED_PREFIX_LENGTH = 3;
-/** Ended windows that one count clears away: more than it can open, so that a flood's leavings are gone soon after it. */
+/** Expired windows that one use deletes: more than it can open, so that what a flood leaves is gone soon after it. */
 const SWEEP = 8;
 
 /** A key of one length, which names nobody. */
@@ -20,88 +18,89 @@ export function counterKey(key: string): string {
 }
 
 /**
- * Windows of one length. No live window is ever dropped for another: a flood of names cannot push out a victim's counter. Instead, past
- * `maxKeys` new keys share 64³ counters, which only makes them stricter. Keys come from `counterKey`.
+ * The windows of one rule, by key. No live window is ever evicted for another: a flood of names cannot push out a victim's counter. Instead,
+ * past `maxKeys` new keys share 64³ counters, which only makes them stricter. Keys come from `counterKey`.
  */
 export class UseCounters {
-  readonly #windowMs: number;
+  readonly #rule: LimitRule;
   readonly #clock: Clock;
   readonly #maxKeys: number;
-  /** In the order in which they were opened. */
-  readonly #windows = new Map<string, Window>();
+  /** In the order of their last use, which is the order in which they expire. */
+  readonly #windows = new Map<string, Uses>();
 
-  constructor(windowMs: number, clock: Clock, maxKeys = MAX_KEYS) {
-    this.#windowMs = windowMs;
+  constructor(rule: LimitRule, clock: Clock, maxKeys = MAX_KEYS) {
+    this.#rule = rule;
     this.#clock = clock;
     this.#maxKeys = maxKeys;
   }
 
-  /** How many windows are held, ended ones included. */
+  /** How many windows are held, expired ones included. */
   get size(): number {
     return this.#windows.size;
   }
 
-  /** Counts one use. */
-  add(key: string): UseCount {
+  /** Counts one use, unless it is one too many. */
+  add(key: string): WindowState {
     const now = this.#clock.now();
-    const isOneTooMany = this.#windows.size >= this.#maxKeys && !this.#windows.has(key);
-    const slot = isOneTooMany ? key.slice(0, SHARED_PREFIX_LENGTH) : key;
-    const window = this.#live(slot, now) ?? this.#open(slot, now + this.#windowMs, now);
-    window.uses += 1;
-    return countOf(window, now);
+    const slot = this.#slotOf(key);
+    const live = this.#live(slot, now);
+    const isAllowed = countOf(live) < this.#rule.limit;
+    if (isAllowed) {
+      addUse(live, now, this.#rule.windowMs);
+      this.#store(slot, live, now);
+    }
+    return this.#state(live, isAllowed, now);
   }
 
-  /** What is known of a key; undefined when nothing. */
-  known(key: string): UseCount | undefined {
+  /** The state that a further use would meet, which is not counted; undefined when it would be allowed. */
+  exhausted(key: string): WindowState | undefined {
     const now = this.#clock.now();
-    const window = this.#live(key, now);
-    return window === undefined ? undefined : countOf(window, now);
+    const live = this.#live(this.#slotOf(key), now);
+    return countOf(live) < this.#rule.limit ? undefined : this.#state(live, false, now);
   }
 
   /**
-   * Takes over one use that was counted elsewhere together with others', in a window that ends at `endTime`. When fewer are told than were
-   * known here, the other place has lost some, and counting goes on from what is known.
+   * Takes over `uses` as they were counted elsewhere together with others', a last one `isAllowed` or not, in times of this clock. When fewer
+   * are told than were known here, the other place has lost some, and counting goes on from what is known.
    */
-  adopt(key: string, uses: number, endTime: number): UseCount {
+  adopt(key: string, uses: Uses, isAllowed: boolean): WindowState {
     const now = this.#clock.now();
     const known = this.#live(key, now);
-    if (known !== undefined && uses <= known.uses) {
-      known.uses += 1;
-      return countOf(known, now);
-    }
-    const told = { uses, endTime };
-    if (known === undefined && this.#windows.size >= this.#maxKeys) return countOf(told, now);
-    return countOf(Object.assign(known ?? this.#open(key, endTime, now), told), now);
+    if (isAllowed && known.length > 0 && countOf(uses) <= countOf(known)) return this.add(key);
+    const isRoom = known.length > 0 || this.#windows.size < this.#maxKeys;
+    if (isRoom) this.#store(key, uses, now);
+    return this.#state(uses, isAllowed, now);
   }
 
-  // A window that would last longer than one does was opened before the clock was set back.
-  #live(key: string, now: number): Window | undefined {
-    const window = this.#windows.get(key);
-    return window === undefined || this.#hasEnded(window, now) ? undefined : window;
+  #slotOf(key: string): string {
+    const isOneTooMany = this.#windows.size >= this.#maxKeys && !this.#windows.has(key);
+    return isOneTooMany ? key.slice(0, SHARED_PREFIX_LENGTH) : key;
   }
 
-  #hasEnded({ endTime }: Window, now: number): boolean {
-    return endTime <= now || endTime > now + this.#windowMs;
+  #live(key: string, now: number): number[] {
+    const uses = this.#windows.get(key) ?? [];
+    const live = liveUses(uses, now, this.#rule.windowMs);
+    // Kept as moved, or it would move on with the clock that was set back.
+    if ((uses.at(-2) ?? now) > now) this.#windows.set(key, [...live]);
+    return live;
   }
 
-  #open(key: string, endTime: number, now: number): Window {
+  #state(live: Uses, isAllowed: boolean, now: number): WindowState {
+    return windowState(live, isAllowed, { ...this.#rule, now });
+  }
+
+  #store(key: string, uses: Uses, now: number): void {
     this.#sweep(now);
-    const window = { uses: 0, endTime };
     this.#windows.delete(key);
-    this.#windows.set(key, window);
-    return window;
+    this.#windows.set(key, uses);
   }
 
   #sweep(now: number): void {
     let left = SWEEP;
-    for (const [key, window] of this.#windows) {
-      if (left === 0 || !this.#hasEnded(window, now)) return;
+    for (const [key, uses] of this.#windows) {
+      if (left === 0 || liveUses(uses, now, this.#rule.windowMs).length > 0) return;
       this.#windows.delete(key);
       left -= 1;
     }
   }
-}
-
-function countOf({ uses, endTime }: Window, now: number): UseCount {
-  return { uses, resetMs: Math.max(0, endTime - now) };
 }

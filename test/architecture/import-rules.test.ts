@@ -27,7 +27,7 @@ const MATRIX: Readonly<Record<string, Rule>> = {
   },
   'storage/redis': {
     folders: ['domain', 'storage'],
-    packages: ['ioredis', 'rate-limiter-flexible'],
+    packages: ['ioredis'],
     builtins: true,
   },
   'storage/memory': { folders: ['domain', 'storage'], packages: ['lru-cache'], builtins: true },
@@ -51,7 +51,7 @@ const MATRIX: Readonly<Record<string, Rule>> = {
   console: { folders: [], packages: [], builtins: true },
   cli: ANYTHING,
   'config.ts': { folders: ['config', 'domain'], packages: ['zod'], builtins: true },
-  config: { folders: [], packages: ['zod'], builtins: true },
+  config: { folders: ['domain'], packages: ['zod'], builtins: true },
   'app.ts': ANYTHING,
   'service.ts': ANYTHING,
   'data-dir.ts': { folders: ['domain', 'crypto', 'config.ts'], packages: [], builtins: true },

@@ -2,7 +2,8 @@
 
 import { beforeAll, expect, it } from 'vitest';
 
-import { apiKeyCodec } from '../../src/crypto/api-key-codec.ts';
+import { randomBytes } from 'node:crypto';
+import { apiKeyCodec as openApiKeyCodec } from '../../src/crypto/api-key-codec.ts';
 import { newId, newPassword } from '../../src/crypto/ids.ts';
 import { BUILT_IN_ROLES } from '../../src/domain/access/role.ts';
 import { bootstrap, type BootstrapSecrets } from '../../src/domain/instance/bootstrap.ts';
@@ -10,6 +11,8 @@ import { describeOnEveryDatabase, type TestStores } from '../support/databases.t
 import { FakeClock } from '../support/fake-clock.ts';
 import { NOW, ORIGIN } from '../support/samples.ts';
 import { containing } from '../support/matchers.ts';
+
+const apiKeyCodec = openApiKeyCodec(randomBytes(32));
 
 const ADMIN = { text: 'Admin@example.com', key: 'admin@example.com' };
 

@@ -1,6 +1,7 @@
 // The contract of RateLimiter, in memory and over Redis, and what becomes of the counts when Redis fails.
 
 import { randomUUID } from 'node:crypto';
+import { array, assert, nat, property } from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { LimitTable } from '../../src/domain/limits/limit-table.ts';
 import { LIMIT_TABLE } from '../../src/domain/limits/limit-table.ts';
@@ -9,7 +10,7 @@ import type { LimitClass, RateLimiter } from '../../src/domain/limits/rate-limit
 import { memoryRateLimiter } from '../../src/storage/memory/rate-limiter.ts';
 import { RedisRateLimiter } from '../../src/storage/redis/rate-limiter.ts';
 import { counterKey, UseCounters } from '../../src/storage/use-counters.ts';
-import { eventually, eventuallyPasses } from '../support/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import type { PrivateRedis } from '../support/private-redis.ts';
 import { startPrivateRedis, withRedis } from '../support/private-redis.ts';
@@ -18,7 +19,7 @@ import { describeWithRedis, redisKeyPrefix, redisUrl } from '../support/services
 
 const REAL_CLOCK = { now: () => Date.now() };
 const SECOND_MS = 1_000;
-/** The windows of tests that wait for them in real time. */
+/** The windows that tests pass. */
 const SHORT: LimitTable = { ...LIMIT_TABLE, login: { address: { limit: 5, windowMs: SECOND_MS } } };
 
 /** `remaining`, or the reason of the refusal. */
@@ -44,15 +45,15 @@ async function useTimes(limiter: RateLimiter, key: string, times: number): Promi
 
 const newKey = () => `key ${randomUUID()}`;
 
-type Opened = { readonly limiter: RateLimiter; readonly other: RateLimiter; passWindow(): Promise<void> };
+type Opened = { readonly limiter: RateLimiter; readonly other: RateLimiter; pass(ms: number): Promise<void> };
 
 /** `open` opens two limiters that count by SHORT: of two nodes, or of the same one. */
 function contract(open: () => Promise<Opened>): void {
   let limiter: RateLimiter;
   let other: RateLimiter;
-  let passWindow: Opened['passWindow'];
+  let pass: Opened['pass'];
   beforeEach(async () => {
-    ({ limiter, other, passWindow } = await open());
+    ({ limiter, other, pass } = await open());
   });
 
   it('tells what is left, then refuses, with the time to wait', async () => {
@@ -114,9 +115,46 @@ function contract(open: () => Promise<Opened>): void {
     expect(state).toMatchObject({ limit: 5, remaining: 0 });
     expect(state.resetMs).toBeLessThanOrEqual(SECOND_MS);
     expect(retryAfterMs).toBe(SECOND_MS);
-    await passWindow();
-    await eventuallyPasses(async () => expect(await use(limiter, key)).toBe('4'));
+    await pass(SECOND_MS);
+    expect(await use(limiter, key)).toBe('4');
     expect(await useTimes(other, key, 5)).toEqual(['3', '2', '1', '0', 'RATE_LIMITED']);
+  });
+
+  it('slides: gives back what was used a window ago, and no more', async () => {
+    const key = newKey();
+    expect(await useTimes(limiter, key, 3)).toEqual(['4', '3', '2']);
+    await pass(600);
+    expect(await useTimes(limiter, key, 3)).toEqual(['1', '0', 'RATE_LIMITED']);
+    await pass(600);
+    expect(await useTimes(other, key, 4)).toEqual(['2', '1', '0', 'RATE_LIMITED']);
+    await pass(600);
+    expect(await useTimes(limiter, key, 3)).toEqual(['1', '0', 'RATE_LIMITED']);
+  });
+
+  it('says of a refusal when the next use is allowed, and in the state when all are', async () => {
+    const key = newKey();
+    const register = () => limiter.consume('register', 'address', key);
+    await register();
+    await pass(1_800_000);
+    await register();
+    await register();
+    const refusal: unknown = await register().catch((error: unknown) => error);
+    expect(refusal).toMatchObject({
+      message: 'Too many attempts from this address. Try again in 30 minutes.',
+      retryAfterMs: 1_800_000,
+      metadata: { remaining: '0', reset: '3600' },
+    });
+  });
+
+  it('looks without counting', async () => {
+    const key = newKey();
+    for (let times = 0; times < 10; times += 1) limiter.requireLeft('login', 'address', key);
+    expect(await useTimes(limiter, key, 5)).toEqual(['4', '3', '2', '1', '0']);
+    expect(() => limiter.requireLeft('login', 'address', key)).toThrow(RateLimitedError);
+    expect(() => limiter.requireLeft('login', 'address', `${key}.`)).not.toThrow();
+    expect(() => limiter.requireLeft('register', 'account', key)).not.toThrow();
+    await pass(SECOND_MS);
+    expect(() => limiter.requireLeft('login', 'address', key)).not.toThrow();
   });
 }
 
@@ -124,7 +162,7 @@ describe('RateLimiter in memory', () => {
   const clock = new FakeClock();
   contract(async () => {
     const limiter = memoryRateLimiter(clock, SHORT);
-    return { limiter, other: limiter, passWindow: async () => clock.advance(SECOND_MS) };
+    return { limiter, other: limiter, pass: async (ms) => clock.advance(ms) };
   });
 
   it('has none of it again a millisecond before', async () => {
@@ -136,65 +174,151 @@ describe('RateLimiter in memory', () => {
     expect(await use(limiter, 'key')).toBe('4');
   });
 
-  it('holds nobody longer than a window when the clock is set back', async () => {
+  it('holds nobody longer than a window when the clock is set back, and gives nobody a fresh limit', async () => {
     const limiter = memoryRateLimiter(clock, SHORT);
-    await useTimes(limiter, 'key', 6);
+    await useTimes(limiter, 'key', 5);
     clock.advance(-3_600_000);
+    expect(await use(limiter, 'key')).toBe('RATE_LIMITED');
+    clock.advance(SECOND_MS);
     expect(await use(limiter, 'key')).toBe('4');
   });
 });
 
+describe('a sliding window', () => {
+  const LIMIT = 7;
+  const WINDOW_MS = 600;
+
+  it('never holds more than the limit, and forgets nothing later than a sixtieth of a window late', () => {
+    assert(
+      property(array(nat({ max: 200 }), { maxLength: 200 }), (pauses) => {
+        const clock = new FakeClock();
+        const counters = new UseCounters({ limit: LIMIT, windowMs: WINDOW_MS }, clock);
+        const allowed: number[] = [];
+        for (const pause of pauses) {
+          clock.advance(pause);
+          const now = clock.now();
+          const within = (spanMs: number) => allowed.filter((time) => time > now - spanMs).length;
+          const state = counters.add('key');
+          if (state.isAllowed) expect(within(WINDOW_MS)).toBeLessThan(LIMIT);
+          else expect(within(WINDOW_MS + WINDOW_MS / 60)).toBeGreaterThanOrEqual(LIMIT);
+          if (state.isAllowed) allowed.push(now);
+          else expect(state.retryMs).toBeGreaterThan(0);
+        }
+      }),
+    );
+  });
+
+  it('allows the next use when it said', () => {
+    assert(
+      property(array(nat({ max: 200 }), { minLength: 1, maxLength: 60 }), (pauses) => {
+        const clock = new FakeClock();
+        const counters = new UseCounters({ limit: LIMIT, windowMs: WINDOW_MS }, clock);
+        for (const pause of pauses) {
+          clock.advance(pause);
+          counters.add('key');
+        }
+        const told = counters.exhausted('key');
+        if (told === undefined) return;
+        clock.advance(told.retryMs - 1);
+        expect(counters.exhausted('key')).toBeDefined();
+        clock.advance(1);
+        expect(counters.add('key').isAllowed).toBe(true);
+      }),
+    );
+  });
+});
+
 describe('the counters of one process', () => {
-  const WINDOW_MS = 60_000;
+  const RULE = { limit: 1_000, windowMs: 60_000 };
 
   it('let no flood of other names push out a victim', () => {
-    const counters = new UseCounters(WINDOW_MS, new FakeClock(), 1_000);
+    const counters = new UseCounters(RULE, new FakeClock(), 1_000);
     const victim = counterKey('victim');
     for (let uses = 1; uses <= 5; uses += 1) counters.add(victim);
     for (let name = 0; name < 100_000; name += 1) counters.add(counterKey(`name ${name}`));
-    expect(counters.add(victim).uses).toBe(6);
+    expect(counters.add(victim).count).toBe(6);
   });
 
   it('count newcomers past the greatest number of names together, never not at all', () => {
-    const counters = new UseCounters(WINDOW_MS, new FakeClock(), 10);
+    const counters = new UseCounters(RULE, new FakeClock(), 10);
     for (let name = 0; name < 10; name += 1) counters.add(`known ${name}`);
-    expect([1, 2, 3].map(() => counters.add('newcomer').uses)).toEqual([1, 2, 3]);
-    expect(counters.add('new other name').uses).toBe(4);
-    expect(counters.add('known 3').uses).toBe(2);
+    expect([1, 2, 3].map(() => counters.add('newcomer').count)).toEqual([1, 2, 3]);
+    expect(counters.add('new other name').count).toBe(4);
+    expect(counters.add('known 3').count).toBe(2);
     expect(counters.size).toBe(11);
   });
 
-  it('clear away what has ended as new windows open', () => {
+  it('delete what has expired as new windows open, one that was used on the way included', () => {
     const clock = new FakeClock();
-    const counters = new UseCounters(WINDOW_MS, clock);
-    for (let name = 0; name < 80_000; name += 1) counters.add(counterKey(`name ${name}`));
-    expect(counters.size).toBe(80_000);
-    clock.advance(WINDOW_MS);
-    for (let name = 0; name < 12_000; name += 1) counters.add(counterKey(`later ${name}`));
-    expect(counters.size).toBe(12_000);
+    const counters = new UseCounters(RULE, clock);
+    for (let name = 0; name < 40_000; name += 1) counters.add(counterKey(`name ${name}`));
+    expect(counters.size).toBe(40_000);
+    clock.advance(RULE.windowMs / 2);
+    counters.add(counterKey('name 0'));
+    clock.advance(RULE.windowMs / 2);
+    for (let name = 0; name < 6_000; name += 1) counters.add(counterKey(`later ${name}`));
+    expect(counters.size).toBe(6_001);
+    expect(counters.add(counterKey('name 0')).count).toBe(2);
   });
 
   it('go on from what was known when they are told less', () => {
     const clock = new FakeClock();
-    const counters = new UseCounters(WINDOW_MS, clock);
-    expect(counters.adopt('key', 3, clock.now() + 40_000)).toEqual({ uses: 3, resetMs: 40_000 });
-    expect(counters.adopt('key', 1, clock.now() + 60_000)).toEqual({ uses: 4, resetMs: 40_000 });
-    expect(counters.add('key')).toEqual({ uses: 5, resetMs: 40_000 });
-    expect(counters.adopt('key', 9, clock.now() + 30_000)).toEqual({ uses: 9, resetMs: 30_000 });
-    clock.advance(30_000);
-    expect(counters.adopt('key', 1, clock.now() + 60_000)).toEqual({ uses: 1, resetMs: 60_000 });
+    const counters = new UseCounters(RULE, clock);
+    const then = clock.now() - 20_000;
+    expect(counters.adopt('key', [then, then, 3], true)).toMatchObject({ count: 3, resetMs: 40_000 });
+    expect(counters.adopt('key', [clock.now(), clock.now(), 1], true)).toMatchObject({
+      count: 4,
+      resetMs: 60_000,
+    });
+    expect(counters.add('key')).toMatchObject({ count: 5, resetMs: 60_000 });
+    expect(counters.adopt('key', [then, then, 9], true)).toMatchObject({ count: 9, resetMs: 40_000 });
+    clock.advance(40_000);
+    expect(counters.adopt('key', [clock.now(), clock.now(), 1], true)).toMatchObject({
+      count: 1,
+      resetMs: 60_000,
+    });
   });
 });
+
+/** The real time, and as much more as tests let pass. */
+class MovableClock {
+  #offset = 0;
+  readonly now = (): number => Date.now() + this.#offset;
+  advance(ms: number): void {
+    this.#offset += ms;
+  }
+}
+
+/** Makes every stored use so much older. */
+async function passInRedis(ms: number): Promise<void> {
+  const age = `
+    local groups = cmsgpack.unpack(redis.call('GET', KEYS[1]))
+    for at = 1, #groups, 3 do
+      groups[at] = groups[at] - ARGV[1]
+      groups[at + 1] = groups[at + 1] - ARGV[1]
+    end
+    redis.call('SET', KEYS[1], cmsgpack.pack(groups), 'KEEPTTL')`;
+  await withRedis(redisUrl(), async (redis) => {
+    for (const key of await redis.keys(`${redisKeyPrefix()}limits:*`))
+      if ((await redis.type(key)) === 'string') await redis.eval(age, 1, key, ms);
+  });
+}
 
 const opened: RedisRateLimiter[] = [];
 afterEach(() => opened.splice(0).forEach((limiter) => limiter.close()));
 
 /** One more node. `told` hears what is said of Redis. */
-function redisLimiter(url: string, told: string[] = [], keyPrefix = redisKeyPrefix(), table = SHORT) {
+function redisLimiter(
+  url: string,
+  told: string[] = [],
+  keyPrefix = redisKeyPrefix(),
+  table = SHORT,
+  clock = REAL_CLOCK,
+) {
   const limiter = new RedisRateLimiter({
     url,
     keyPrefix,
-    clock: REAL_CLOCK,
+    clock,
     table,
     onAway: () => void told.push('away'),
     onBack: () => void told.push('back'),
@@ -204,8 +328,14 @@ function redisLimiter(url: string, told: string[] = [], keyPrefix = redisKeyPref
 }
 
 /** One more node that counts in Redis already. */
-async function connected(url: string, told: string[] = [], keyPrefix = redisKeyPrefix(), table = SHORT) {
-  const limiter = redisLimiter(url, told, keyPrefix, table);
+async function connected(
+  url: string,
+  told: string[] = [],
+  keyPrefix = redisKeyPrefix(),
+  table = SHORT,
+  clock = REAL_CLOCK,
+) {
+  const limiter = redisLimiter(url, told, keyPrefix, table, clock);
   await eventually(async () => {
     await use(limiter, newKey(), 'mfa');
     return told.at(-1) !== 'away';
@@ -221,11 +351,18 @@ describeWithRedis('RateLimiter over Redis', () => {
       if (keys.length > 0) await redis.del(...keys);
     }),
   );
-  contract(async () => ({
-    limiter: await connected(redisUrl()),
-    other: await connected(redisUrl()),
-    passWindow: async () => undefined,
-  }));
+  contract(async () => {
+    const clock = new MovableClock();
+    const open = () => connected(redisUrl(), [], redisKeyPrefix(), SHORT, clock);
+    return {
+      limiter: await open(),
+      other: await open(),
+      async pass(ms) {
+        clock.advance(ms);
+        await passInRedis(ms);
+      },
+    };
+  });
 
   it('shares nothing with another installation on the same Redis', async () => {
     const key = newKey();
@@ -239,7 +376,7 @@ describeWithRedis('RateLimiter over Redis', () => {
     const limiter = await connected(redisUrl());
     await limiter.consume('mail', 'account', 'somebody@example.com');
     await withRedis(redisUrl(), async (redis) => {
-      const keys = await redis.keys(`${redisKeyPrefix()}limit:*`);
+      const keys = await redis.keys(`${redisKeyPrefix()}limits:*`);
       expect(keys.length).toBeGreaterThan(0);
       expect(keys.join('\n')).not.toContain('somebody');
       for (const key of keys) expect(await redis.pttl(key)).not.toBe(-1);
@@ -249,11 +386,13 @@ describeWithRedis('RateLimiter over Redis', () => {
   it('asks Redis no more about a key that has used up its limit', async () => {
     const limiter = await connected(redisUrl());
     const key = newKey();
-    for (let times = 0; times < 50; times += 1) await use(limiter, key, 'register');
-    const stored = await withRedis(redisUrl(), (redis) =>
-      redis.get(`${redisKeyPrefix()}limit:register:address:${counterKey(key)}`),
-    );
-    expect(Number(stored)).toBe(3);
+    for (let times = 0; times < 3; times += 1) await use(limiter, key, 'register');
+    const stored = `${redisKeyPrefix()}limits:register:address:${counterKey(key)}`;
+    // An attempt that got there would begin anew.
+    expect(await withRedis(redisUrl(), (redis) => redis.del(stored))).toBe(1);
+    for (let times = 0; times < 50; times += 1)
+      expect(await use(limiter, key, 'register')).toBe('RATE_LIMITED');
+    expect(await withRedis(redisUrl(), (redis) => redis.exists(stored))).toBe(0);
   });
 
   it('counts here when Redis cannot, and does not ask it again for a while', async () => {
@@ -261,14 +400,14 @@ describeWithRedis('RateLimiter over Redis', () => {
     const limiter = await connected(redisUrl(), told);
     const key = newKey();
     await withRedis(redisUrl(), (redis) =>
-      redis.lpush(`${redisKeyPrefix()}limit:token:address:${counterKey(key)}`, 'x'),
+      redis.lpush(`${redisKeyPrefix()}limits:token:address:${counterKey(key)}`, 'x'),
     );
     expect(await use(limiter, key, 'token')).toBe('19');
     expect(told).toEqual(['away']);
     const next = newKey();
     expect(await use(limiter, next, 'token')).toBe('19');
     const atRedis = await withRedis(redisUrl(), (redis) =>
-      redis.exists(`${redisKeyPrefix()}limit:token:address:${counterKey(next)}`),
+      redis.exists(`${redisKeyPrefix()}limits:token:address:${counterKey(next)}`),
     );
     expect(atRedis).toBe(0);
     await eventually(async () => {
@@ -277,18 +416,25 @@ describeWithRedis('RateLimiter over Redis', () => {
     });
   });
 
-  it('does not start with a window that Redis cannot count', () => {
-    const open = (windowMs: number) =>
-      new RedisRateLimiter({
-        url: redisUrl(),
-        keyPrefix: '',
-        clock: REAL_CLOCK,
-        table: { ...SHORT, token: { address: { limit: 1, windowMs } } },
-        onAway: () => undefined,
-        onBack: () => undefined,
-      });
-    for (const windowMs of [0, 500, 1_500, -1_000, Number.NaN])
-      expect(() => open(windowMs)).toThrow(RangeError);
+  it('counts by the clock of Redis, so that nodes with other clocks count in the same windows', async () => {
+    const key = newKey();
+    const slow = await connected(redisUrl(), [], redisKeyPrefix(), SHORT, {
+      now: () => Date.now() - 86_400_000,
+    });
+    const fast = await connected(redisUrl(), [], redisKeyPrefix(), SHORT, {
+      now: () => Date.now() + 86_400_000,
+    });
+    expect([await use(slow, key), await use(fast, key), await use(slow, key)]).toEqual(['4', '3', '2']);
+  });
+
+  it('counts on after Redis has forgotten its scripts', async () => {
+    const key = newKey();
+    const told: string[] = [];
+    const limiter = await connected(redisUrl(), told);
+    await use(limiter, key, 'mfa');
+    await withRedis(redisUrl(), (redis) => redis.script('FLUSH'));
+    expect(await use(limiter, key, 'mfa')).toBe('8');
+    expect(told).toEqual([]);
   });
 });
 
@@ -301,7 +447,7 @@ describeWithRedis('RateLimiter over a Redis in trouble', () => {
 
   const connectedHere = (told: string[]) => connected(redis.url, told, 'test:', LIMIT_TABLE);
   const stored = (key: string): Promise<string | null> =>
-    withRedis(redis.url, (client) => client.get(`test:limit:login:address:${counterKey(key)}`));
+    withRedis(redis.url, (client) => client.get(`test:limits:login:address:${counterKey(key)}`));
 
   it.each<[string, () => Promise<unknown>, () => Promise<unknown>]>([
     ['dies', () => redis.stopServer(), () => redis.startServer()],

@@ -21,6 +21,7 @@ const depsOver = (db: TestStores) => ({
   roles: db.stores.roles,
   transact: db.transact,
   roleDirectory: new RoleDirectory(),
+  accessTokenSizer: () => 0,
   onRolesUnread: (error: unknown) => {
     throw error;
   },

@@ -4,12 +4,14 @@ import { randomBytes } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { apiKeyCodec } from '../../src/crypto/api-key-codec.ts';
+import { apiKeyCodec as openApiKeyCodec } from '../../src/crypto/api-key-codec.ts';
 import { newId } from '../../src/crypto/ids.ts';
 import { refreshTokenCodec } from '../../src/crypto/refresh-token-codec.ts';
 import { sessionCookieCodec } from '../../src/crypto/session-cookie-codec.ts';
 import { SALT_LENGTH } from '../../src/domain/session/refresh-token.ts';
 import { uuidFromBytes, uuidToBytes } from '../../src/crypto/uuid-bytes.ts';
+
+const apiKeyCodec = openApiKeyCodec(new Uint8Array(32).fill(7));
 
 const codec = refreshTokenCodec(randomBytes(32));
 
@@ -113,8 +115,10 @@ describe('an API key', () => {
     fc.assert(
       fc.property(fc.uuid(), (id) => {
         const { text, digest } = apiKeyCodec.create(id);
-        expect(text).toMatch(/^lkak_[A-Za-z0-9_-]{64}$/);
-        expect(apiKeyCodec.read(text)).toEqual({ id, digest });
+        expect(text).toMatch(/^lkak_[A-Za-z0-9_-]{76}$/);
+        expect(apiKeyCodec.read(text)).toEqual({ id, digest, hasChecksum: true });
+        const old = text.slice(0, 'lkak_'.length + 64);
+        expect(apiKeyCodec.read(old)).toEqual({ id, digest, hasChecksum: false });
       }),
     );
   });
@@ -126,13 +130,19 @@ describe('an API key', () => {
     expect(Buffer.from(text.slice(5), 'base64url').includes(digest)).toBe(false);
   });
 
-  it('with any one bit flipped is unreadable, another key, or one with another digest', () => {
+  it('with any one bit flipped is none; of the old form, another key or one with another digest', () => {
     const { text, digest } = apiKeyCodec.create(content.sessionId);
-    const passed = flipped(text, 'lkak_').filter((altered) => {
+    expect(flipped(text, 'lkak_').filter((altered) => apiKeyCodec.read(altered) !== undefined)).toEqual([]);
+    const passed = flipped(text.slice(0, 'lkak_'.length + 64), 'lkak_').filter((altered) => {
       const read = apiKeyCodec.read(altered);
       return read?.id === content.sessionId && sameDigest(read.digest, digest);
     });
     expect(passed).toEqual([]);
+  });
+
+  it('of another installation is none', () => {
+    const other = openApiKeyCodec(new Uint8Array(32).fill(8));
+    expect(apiKeyCodec.read(other.create(content.sessionId).text)).toBeUndefined();
   });
 
   it('has one spelling, and a fingerprint for it alone', () => {

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file latchkey/v1/access.proto.
  */
 export const file_latchkey_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("ChhsYXRjaGtleS92MS9hY2Nlc3MucHJvdG8SC2xhdGNoa2V5LnYxIs4BCgZBY2Nlc3MSDgoGcHVibGljGAEgASgIEhAKCG9wdGlvbmFsGAIgASgIEjAKC2NyZWRlbnRpYWxzGAMgAygOMhsubGF0Y2hrZXkudjEuQ3JlZGVudGlhbEtpbmQSDgoGc2NvcGVzGAQgAygJEi8KDG1heF9hdXRoX2FnZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgpyYXRlX2xpbWl0GAYgASgOMhsubGF0Y2hrZXkudjEuUmF0ZUxpbWl0Q2xhc3MqlAEKDkNyZWRlbnRpYWxLaW5kEh8KG0NSRURFTlRJQUxfS0lORF9VTlNQRUNJRklFRBAAEiAKHENSRURFTlRJQUxfS0lORF9BQ0NFU1NfVE9LRU4QARIbChdDUkVERU5USUFMX0tJTkRfQVBJX0tFWRACEiIKHkNSRURFTlRJQUxfS0lORF9TRVNTSU9OX0NPT0tJRRADKuABCg5SYXRlTGltaXRDbGFzcxIgChxSQVRFX0xJTUlUX0NMQVNTX1VOU1BFQ0lGSUVEEAASHQoZUkFURV9MSU1JVF9DTEFTU19SRUdJU1RFUhABEhoKFlJBVEVfTElNSVRfQ0xBU1NfTE9HSU4QAhIYChRSQVRFX0xJTUlUX0NMQVNTX01GQRADEhkKFVJBVEVfTElNSVRfQ0xBU1NfTUFJTBAEEhoKFlJBVEVfTElNSVRfQ0xBU1NfVE9LRU4QBRIgChxSQVRFX0xJTUlUX0NMQVNTX0NSRURFTlRJQUxTEAY6TQoGYWNjZXNzEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYuY4DIAEoCzITLmxhdGNoa2V5LnYxLkFjY2Vzc1IGYWNjZXNzYgZwcm90bzM", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
+  fileDesc("ChhsYXRjaGtleS92MS9hY2Nlc3MucHJvdG8SC2xhdGNoa2V5LnYxIs4BCgZBY2Nlc3MSDgoGcHVibGljGAEgASgIEhAKCG9wdGlvbmFsGAIgASgIEjAKC2NyZWRlbnRpYWxzGAMgAygOMhsubGF0Y2hrZXkudjEuQ3JlZGVudGlhbEtpbmQSDgoGc2NvcGVzGAQgAygJEi8KDG1heF9hdXRoX2FnZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgpyYXRlX2xpbWl0GAYgASgOMhsubGF0Y2hrZXkudjEuUmF0ZUxpbWl0Q2xhc3MqlAEKDkNyZWRlbnRpYWxLaW5kEh8KG0NSRURFTlRJQUxfS0lORF9VTlNQRUNJRklFRBAAEiAKHENSRURFTlRJQUxfS0lORF9BQ0NFU1NfVE9LRU4QARIbChdDUkVERU5USUFMX0tJTkRfQVBJX0tFWRACEiIKHkNSRURFTlRJQUxfS0lORF9TRVNTSU9OX0NPT0tJRRADKroCCg5SYXRlTGltaXRDbGFzcxIgChxSQVRFX0xJTUlUX0NMQVNTX1VOU1BFQ0lGSUVEEAASHQoZUkFURV9MSU1JVF9DTEFTU19SRUdJU1RFUhABEhoKFlJBVEVfTElNSVRfQ0xBU1NfTE9HSU4QAhIYChRSQVRFX0xJTUlUX0NMQVNTX01GQRADEhkKFVJBVEVfTElNSVRfQ0xBU1NfTUFJTBAEEhoKFlJBVEVfTElNSVRfQ0xBU1NfVE9LRU4QBRIgChxSQVRFX0xJTUlUX0NMQVNTX0NSRURFTlRJQUxTEAYSHQoZUkFURV9MSU1JVF9DTEFTU19FWENIQU5HRRAHEhwKGFJBVEVfTElNSVRfQ0xBU1NfUkVGUkVTSBAIEhsKF1JBVEVfTElNSVRfQ0xBU1NfUkVWT0tFEAk6TQoGYWNjZXNzEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYuY4DIAEoCzITLmxhdGNoa2V5LnYxLkFjY2Vzc1IGYWNjZXNzYgZwcm90bzM", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
 
 /**
  * The access rule of one RPC. Exactly one of `public`, `optional` and `credentials` is set.
@@ -113,7 +113,8 @@ export const CredentialKindSchema: GenEnum<CredentialKind> = /*@__PURE__*/
   enumDesc(file_latchkey_v1_access, 0);
 
 /**
- * Classes of limit. Each counts by the caller's address; some count by account too.
+ * Classes of limit. Each counts by the caller's address; some count by account too. The numbers are those without configuration
+ * (LATCHKEY_LIMIT_*). A request that breaks its rules is not counted toward them, but toward a wide limit of its own.
  *
  * @generated from enum latchkey.v1.RateLimitClass
  */
@@ -164,10 +165,32 @@ export const RateLimitClass = {
    * @generated from enum value: RATE_LIMIT_CLASS_CREDENTIALS = 6;
    */
   CREDENTIALS: 6,
+
+  /**
+   * Exchanges of API keys: 300 a minute for each owner of keys.
+   *
+   * @generated from enum value: RATE_LIMIT_CLASS_EXCHANGE = 7;
+   */
+  EXCHANGE: 7,
+
+  /**
+   * Refreshes that fail: 120 a minute for each address. Those that go well are not limited.
+   *
+   * @generated from enum value: RATE_LIMIT_CLASS_REFRESH = 8;
+   */
+  REFRESH: 8,
+
+  /**
+   * Revocations of tokens by whoever holds them: 600 a minute for each address.
+   *
+   * @generated from enum value: RATE_LIMIT_CLASS_REVOKE = 9;
+   */
+  REVOKE: 9,
 } as const;
 
 /**
- * Classes of limit. Each counts by the caller's address; some count by account too.
+ * Classes of limit. Each counts by the caller's address; some count by account too. The numbers are those without configuration
+ * (LATCHKEY_LIMIT_*). A request that breaks its rules is not counted toward them, but toward a wide limit of its own.
  *
  * @generated from enum latchkey.v1.RateLimitClass
  */

@@ -23,7 +23,9 @@ import {
   requireMayTouch,
 } from './role-rules.ts';
 import type { Role } from './role.ts';
-import { RoleDirectory } from './role.ts';
+import { effectiveScopes, RoleDirectory } from './role.ts';
+import type { AccessTokenSizer } from './token-size.ts';
+import { oversize } from './token-size.ts';
 
 type UpsertStores = {
   readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
@@ -31,7 +33,8 @@ type UpsertStores = {
   readonly audit: AuditLog;
 };
 
-export type UpsertRoleDeps = AuditedDeps<UpsertStores> & RefreshRolesDeps;
+export type UpsertRoleDeps = AuditedDeps<UpsertStores> &
+  RefreshRolesDeps & { readonly accessTokenSizer: AccessTokenSizer };
 
 /** `role` is as it shall be. */
 export type UpsertRoleInput = RoleCaller & { readonly role: Role };
@@ -39,7 +42,8 @@ export type UpsertRoleInput = RoleCaller & { readonly role: Role };
 /**
  * The role as it is now. One change of roles happens at a time. What it grants counts here when this resolves, on other nodes within their next
  * poll. Errors: ROLE_PROTECTED, ROLE_NOT_FOUND (what it inherits), INSUFFICIENT_SCOPE, VALIDATION_FAILED (roles that would inherit each other,
- * too many roles), CONFLICT, STORAGE_UNAVAILABLE.
+ * too many roles, scopes
+ * that make a token of some role larger than a call can carry), CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function upsertRole(deps: UpsertRoleDeps, input: UpsertRoleInput): Promise<RoleReport> {
   const { actor, role } = input;
@@ -56,6 +60,7 @@ export async function upsertRole(deps: UpsertRoleDeps, input: UpsertRoleInput): 
     const editor = stillHolding({ roleDirectory: RoleDirectory.of(before) }, actor);
     requireAuthorityOverChange(editor, role.name, before, after);
     requireRoom(after);
+    requireTokensFit(deps.accessTokenSizer, before, after);
     await roleEditor.upsert(role);
     const details = detailsOf(old, role);
     await audit.append(auditEvent(deps, { ...act, outcome: 'success', details }));
@@ -64,6 +69,24 @@ export async function upsertRole(deps: UpsertRoleDeps, input: UpsertRoleInput): 
   });
   await refreshRoles(deps);
   return report;
+}
+
+// Every role that inherits the changed one grows with it. One that was too large before may stay, or be made smaller step by step.
+function requireTokensFit(sizeOf: AccessTokenSizer, before: readonly Role[], after: readonly Role[]): void {
+  const violations = after.flatMap((role) => {
+    const scopes = effectiveScopes(role, after);
+    const former = before.find(({ name }) => name === role.name);
+    const formerSize = former === undefined ? 0 : sizeOf(role.name, effectiveScopes(former, before));
+    if (sizeOf(role.name, scopes) <= formerSize) return [];
+    const violation = oversize(sizeOf, {
+      field: 'role.scopes',
+      owner: `role ${role.name}`,
+      role: role.name,
+      scopes,
+    });
+    return violation === undefined ? [] : [violation];
+  });
+  if (violations.length > 0) throw validationFailed(violations);
 }
 
 function requireRoom(roles: readonly Role[]): void {

@@ -12,6 +12,15 @@ export type AcceptablePasswordDeps = {
   readonly breachedPasswords: BreachedPasswords;
 };
 
+/** What decides whether a password may be chosen, without asking anybody. */
+export type PasswordRules = Pick<AcceptablePasswordDeps, 'passwordPolicy' | 'commonPasswords'>;
+
+/** PASSWORD_POLICY, with every rule broken. */
+export function policyBroken(violations: readonly FieldViolation[]): DomainError {
+  const rules = violations.map((violation) => violation.description).join(', ');
+  return new DomainError('PASSWORD_POLICY', `The password ${rules}.`, { violations });
+}
+
 /**
  * Refuses a password that breaks the policy or is known from a breach; `others` are rules of the caller's own that it breaks. Errors:
  * PASSWORD_POLICY, with every rule broken as a violation of `field`; PASSWORD_BREACHED, asked only of a password that breaks none.
@@ -25,10 +34,7 @@ export async function requireAcceptablePassword(
 ): Promise<void> {
   const policy = passwordViolations(deps.passwordPolicy, deps.commonPasswords, field, password, owner);
   const violations = [...policy, ...others];
-  if (violations.length > 0) {
-    const rules = violations.map((violation) => violation.description).join(', ');
-    throw new DomainError('PASSWORD_POLICY', `The password ${rules}.`, { violations });
-  }
+  if (violations.length > 0) throw policyBroken(violations);
   if (!(await deps.breachedPasswords.has(password))) return;
   throw new DomainError(
     'PASSWORD_BREACHED',

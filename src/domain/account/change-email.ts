@@ -21,7 +21,7 @@ import type { User } from './user.ts';
 export type StartEmailChangeDeps = Stamp & {
   readonly users: Pick<UserStore, 'findById'>;
   readonly transact: Transact<{ readonly audit: AuditLog; readonly outbox: Outbox }>;
-  readonly rateLimiter: RateLimiter;
+  readonly rateLimiter: Pick<RateLimiter, 'consume'>;
 };
 
 export type StartEmailChangeInput = {

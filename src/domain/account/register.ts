@@ -34,7 +34,7 @@ type RegisterStores = {
 export type RegisterDeps = Stamp &
   AcceptablePasswordDeps & {
     readonly users: Pick<UserStore, 'findByIdentifier'>;
-    readonly rateLimiter: RateLimiter;
+    readonly rateLimiter: Pick<RateLimiter, 'consume'>;
     readonly transact: Transact<RegisterStores>;
     readonly passwordHasher: Pick<PasswordHasher, 'admit' | 'hash'>;
     readonly registrationMode: RegistrationMode;

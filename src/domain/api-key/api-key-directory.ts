@@ -6,7 +6,9 @@ import type { Clock } from '../clock.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import type { RevocationIndex } from '../revocation/revocation-index.ts';
 import type { Revocation } from '../revocation/revocation.ts';
-import type { ApiKeyCodec, ApiKeyRecord, ApiKeyStore } from './api-key.ts';
+import type { RateLimiter } from '../limits/rate-limiter.ts';
+import type { ApiKeyCodec, ApiKeyRecord, ApiKeyStore, PresentedApiKey } from './api-key.ts';
+import { MissedKeys } from './missed-keys.ts';
 
 /** How long a key is used before it is read again. Revocations do not wait for it: they are checked on every call. */
 export const API_KEY_CACHE_MS = 60_000;
@@ -18,6 +20,7 @@ export type ApiKeyDirectoryDeps = {
   readonly clock: Clock;
   /** How much longer a key may be used while the database cannot be asked, in milliseconds. */
   readonly outageGraceMs: number;
+  readonly rateLimiter: RateLimiter;
 };
 
 /** Looks keys up by their secret. */
@@ -25,10 +28,13 @@ export class ApiKeyDirectory {
   readonly #store: Pick<ApiKeyStore, 'find'>;
   readonly #codec: ApiKeyCodec;
   readonly #cache: OutageCache<ApiKeyRecord>;
+  readonly #missed: MissedKeys;
 
-  constructor({ apiKeys, apiKeyCodec, revocationIndex, clock, outageGraceMs }: ApiKeyDirectoryDeps) {
+  constructor(deps: ApiKeyDirectoryDeps) {
+    const { apiKeys, apiKeyCodec, revocationIndex, clock, outageGraceMs, rateLimiter } = deps;
     this.#store = apiKeys;
     this.#codec = apiKeyCodec;
+    this.#missed = new MissedKeys({ clock, rateLimiter });
     this.#cache = new OutageCache({
       clock,
       freshMs: API_KEY_CACHE_MS,
@@ -44,19 +50,42 @@ export class ApiKeyDirectory {
 
   /**
    * The record of the key with this secret, live or not; undefined when there is none. It is what the database said, at most API_KEY_CACHE_MS
-   * ago, or the outage grace longer while it cannot be asked; never older than a revocation that this node knows. Errors: STORAGE_UNAVAILABLE.
+   * ago, or the outage grace longer while it cannot be asked; never older than a revocation that this node knows. A
+   * made-up key costs no look-up, unless it has the old form without a checksum; those are bounded, also for the address of the caller who shows
+   * one. Errors: STORAGE_UNAVAILABLE; RATE_LIMITED and OVERLOADED for a key of the old form.
    */
-  find(text: string): MaybePromise<ApiKeyRecord | undefined> {
-    return this.#cache.find(this.#codec.fingerprint(text), () => this.#read(text));
+  find(text: string, caller?: { readonly clientAddress: string }): MaybePromise<ApiKeyRecord | undefined> {
+    const fingerprint = this.#codec.fingerprint(text);
+    const presented =
+      this.#cache.peek(fingerprint) === undefined ? this.#inspect(text, fingerprint) : 'cached';
+    if (presented === undefined) return undefined;
+    return this.#cache.find(fingerprint, () => this.#read(text, fingerprint, caller));
   }
 
-  async #read(text: string): Promise<ApiKeyRecord | undefined> {
-    const presented = this.#codec.read(text);
+  /** The key as it presents itself, unless it is known without a look-up that there is no such key. */
+  #inspect(text: string, fingerprint: string): PresentedApiKey | undefined {
+    return this.#missed.has(fingerprint) ? undefined : this.#codec.read(text);
+  }
+
+  async #read(
+    text: string,
+    fingerprint: string,
+    caller: { readonly clientAddress: string } | undefined,
+  ): Promise<ApiKeyRecord | undefined> {
+    const presented = this.#inspect(text, fingerprint);
     if (presented === undefined) return undefined;
+    const lookUp = () => this.#lookUp(presented);
+    const record = presented.hasChecksum
+      ? await lookUp()
+      : await this.#missed.bounded(caller?.clientAddress, lookUp);
+    if (record === undefined) this.#missed.note(fingerprint);
+    return record;
+  }
+
+  async #lookUp(presented: PresentedApiKey): Promise<ApiKeyRecord | undefined> {
     const record = await this.#store.find(presented.id);
-    return record !== undefined && this.#codec.sameDigest(record.digest, presented.digest)
-      ? record
-      : undefined;
+    const isTheSame = record !== undefined && this.#codec.sameDigest(record.digest, presented.digest);
+    return isTheSame ? record : undefined;
   }
 
   #apply(revocation: Revocation): void {

@@ -94,12 +94,19 @@ export type OwnApiKeyStore = {
   list(query: PageQuery): Promise<readonly ApiKey[]>;
 };
 
+/** What a key tells of itself. One without a checksum is from before there was one, or made up. */
+export type PresentedApiKey = {
+  readonly id: string;
+  readonly digest: Uint8Array;
+  readonly hasChecksum: boolean;
+};
+
 /** Port: how a key is written, and what is stored of it. */
 export type ApiKeyCodec = {
   /** A new key for `id`: the text that is shown once, and the digest to store. */
   create(id: string): { readonly text: string; readonly digest: Uint8Array };
-  /** The id and the digest of a presented key; undefined when it is not one. */
-  read(text: string): { readonly id: string; readonly digest: Uint8Array } | undefined;
+  /** A presented key; undefined when it is not one, or its checksum shows that it was not made here. */
+  read(text: string): PresentedApiKey | undefined;
   /** Compares in constant time. */
   sameDigest(left: Uint8Array, right: Uint8Array): boolean;
   /** A short stand-in for the presented text, to remember verdicts by; the text itself is not kept. */

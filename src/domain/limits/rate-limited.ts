@@ -3,6 +3,7 @@
 import { DomainError } from '../errors.ts';
 import type { LimitRule } from './limit-table.ts';
 import type { LimitState, LimitSubject } from './rate-limiter.ts';
+import type { WindowState } from './sliding-window.ts';
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
@@ -11,35 +12,38 @@ const BY: Readonly<Record<LimitSubject, string>> = {
   account: 'for this account',
 };
 
-/** RATE_LIMITED, with the state that the answer's headers tell. */
+/** RATE_LIMITED, with the state that the answer's headers tell. `retryMs` is until the next use is allowed, in milliseconds. */
 export class RateLimitedError extends DomainError {
   readonly state: LimitState;
 
-  constructor(subject: LimitSubject, state: LimitState) {
-    // Rounded up, so that whoever waits as told does not come a moment too early.
-    const retryAfterMs = Math.max(1, Math.ceil(state.resetMs / SECOND_MS)) * SECOND_MS;
+  constructor(subject: LimitSubject, state: LimitState, retryMs: number) {
+    const retryAfterMs = wholeSeconds(retryMs) * SECOND_MS;
     super('RATE_LIMITED', `Too many attempts ${BY[subject]}. Try again in ${inWords(retryAfterMs)}.`, {
       retryAfterMs,
       metadata: {
         limit: String(state.limit),
         remaining: String(state.remaining),
-        reset: String(retryAfterMs / SECOND_MS),
+        reset: String(wholeSeconds(state.resetMs)),
       },
     });
     this.state = state;
   }
 }
 
-/** What is left of `rule` after `uses`, the last of them this one. Errors: RateLimitedError when that was one too many. */
-export function requireWithin(
+/** What is left of `rule` after a use. Errors: RateLimitedError when that was one too many. */
+export function requireAllowed(
   rule: LimitRule,
   subject: LimitSubject,
-  counted: { readonly uses: number; readonly resetMs: number },
+  { isAllowed, count, retryMs, resetMs }: WindowState,
 ): LimitState {
-  const remaining = Math.max(0, rule.limit - counted.uses);
-  const state = { limit: rule.limit, remaining, resetMs: counted.resetMs };
-  if (counted.uses > rule.limit) throw new RateLimitedError(subject, state);
+  const state = { limit: rule.limit, remaining: Math.max(0, rule.limit - count), resetMs };
+  if (!isAllowed) throw new RateLimitedError(subject, state, retryMs);
   return state;
+}
+
+// Rounded up, so that whoever waits as told does not come a moment too early.
+function wholeSeconds(ms: number): number {
+  return Math.max(1, Math.ceil(ms / SECOND_MS));
 }
 
 function inWords(ms: number): string {

@@ -9,7 +9,7 @@ import type { LinkLetter, Outbox } from './outbox.ts';
 
 export type RequestLetterDeps = Stamp & {
   readonly transact: Transact<{ readonly outbox: Outbox }>;
-  readonly rateLimiter: RateLimiter;
+  readonly rateLimiter: Pick<RateLimiter, 'consume'>;
 };
 
 export type RequestLetterInput = {

@@ -7,7 +7,9 @@ import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { AuditedDeps } from '../audit/audited.ts';
 import { audited } from '../audit/audited.ts';
 import { auditEvent } from '../audit/record.ts';
-import { DomainError } from '../errors.ts';
+import type { AccessTokenSizer } from '../access/token-size.ts';
+import { oversize } from '../access/token-size.ts';
+import { DomainError, validationFailed } from '../errors.ts';
 import { actorNow } from '../managed-user/act-upon.ts';
 import type { ManagedUserStore } from '../managed-user/managed-user-store.ts';
 import type { ServiceAccount, ServiceAccountStore } from './service-account.ts';
@@ -17,7 +19,7 @@ export type CreateServiceAccountDeps = AuditedDeps<{
   readonly roles: Pick<RoleStore, 'list'>;
   readonly serviceAccounts: Pick<ServiceAccountStore, 'insert'>;
   readonly audit: AuditLog;
-}>;
+}> & { readonly accessTokenSizer: AccessTokenSizer };
 
 export type CreateServiceAccountInput = {
   readonly actor: Actor;
@@ -26,12 +28,22 @@ export type CreateServiceAccountInput = {
   readonly origin: CallOrigin;
 };
 
-/** A new account, without keys. Errors: INSUFFICIENT_SCOPE (a scope that the actor lacks), NAME_TAKEN, CONFLICT, STORAGE_UNAVAILABLE. */
-export function createServiceAccount(
+/**
+ * A new account, without keys. Errors: VALIDATION_FAILED (scopes that make an access token larger than a call can carry), INSUFFICIENT_SCOPE (a scope that the actor lacks), NAME_TAKEN, CONFLICT,
+ * STORAGE_UNAVAILABLE.
+ */
+export async function createServiceAccount(
   deps: CreateServiceAccountDeps,
   input: CreateServiceAccountInput,
 ): Promise<ServiceAccount> {
   const { actor, name, scopes, origin } = input;
+  const violation = oversize(deps.accessTokenSizer, {
+    field: 'scopes',
+    owner: 'the service account',
+    role: '',
+    scopes,
+  });
+  if (violation !== undefined) throw validationFailed([violation]);
   const act = {
     kind: 'service_account.create',
     ...(actor.id === undefined ? {} : { actorId: actor.id }),

@@ -69,7 +69,7 @@ export type LoginDeps = HandOutDeps &
   KnownDeviceDeps & {
     readonly users: Pick<UserStore, 'findByIdentifier'>;
     readonly lockouts: Pick<LockoutStore, 'findLocks'>;
-    readonly rateLimiter: RateLimiter;
+    readonly rateLimiter: Pick<RateLimiter, 'consume'>;
     readonly audit: AuditLog;
     readonly transact: Transact<LoginStores>;
     readonly passwordHasher: PasswordHasher;

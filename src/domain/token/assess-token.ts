@@ -74,7 +74,7 @@ export function assessApiKey(
 ): MaybePromise<TokenVerdict> {
   const { revocationIndex } = deps;
   revocationIndex.requireFresh();
-  return after<ApiKeyRecord | undefined, TokenVerdict>(deps.apiKeyDirectory.find(text), (key) => {
+  return after<ApiKeyRecord | undefined, TokenVerdict>(deps.apiKeyDirectory.find(text, caller), (key) => {
     if (key === undefined || !isAtHome(deps, key, caller)) return inactive('invalid');
     if (isEnded(revocationIndex, key)) return inactive('revoked');
     if (key.expireTime !== undefined && key.expireTime <= deps.clock.now()) return inactive('expired');

@@ -74,7 +74,7 @@ async function revokeSessionOf(
 }
 
 async function revokeApiKey(deps: RevokeTokenDeps, { token, origin }: RevokeTokenInput): Promise<void> {
-  const key = await deps.apiKeyDirectory.find(token);
+  const key = await deps.apiKeyDirectory.find(token, { clientAddress: origin.ipAddress });
   if (key === undefined || deps.revocationIndex.isSessionRevoked(key.id)) return;
   const now = deps.clock.now();
   const ended = await deps.transact(async (stores: RevokeStores) => {

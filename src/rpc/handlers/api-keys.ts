@@ -38,6 +38,7 @@ export function apiKeyHandlers(
       const newKey = readNewKey(reader, request, deps.clock.now());
       if (request.scopes.length === 0) reader.add('scopes', 'must hold at least one scope');
       reader.finish();
+      await call.charge();
       const { subjectId: ownerId, version: ownerVersion } = call.requirePrincipal();
       const owner = { ownerId, ownerVersion };
       const { apiKey, secret } = await createApiKey(deps, { ...newKey, ...owner, origin: call.origin });
@@ -63,6 +64,7 @@ export function apiKeyHandlers(
       const apiKeyId = reader.uuid('api_key_id', request.apiKeyId);
       const overlapMs = reader.duration('overlap', request.overlap, MAX_OVERLAP_MS) ?? DEFAULT_OVERLAP_MS;
       reader.finish();
+      await call.charge();
       const { subjectId: ownerId, version: ownerVersion } = call.requirePrincipal();
       const { apiKey, secret } = await rotateApiKey(deps, {
         ownerId,

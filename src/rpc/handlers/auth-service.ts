@@ -80,16 +80,18 @@ export function authServiceHandlers(
 
     async register(request, call) {
       const reader = new RequestReader();
-      const input = {
-        email: reader.email(deps.parseAddress, 'email', request.email),
-        username: reader.optionalUsername('username', request.username),
-        password: reader.newPassword('password', request.password),
-        fullName: reader.text(request.fullName.trim(), { field: 'full_name', min: 1, max: 200 }),
-        origin: call.origin,
-        signal: call.signal,
-      };
+      const email = reader.email(deps.parseAddress, 'email', request.email);
+      const username = reader.optionalUsername('username', request.username);
+      const fullName = reader.text(request.fullName.trim(), { field: 'full_name', min: 1, max: 200 });
+      const owner = { email: email.text, username: username?.text, fullName };
+      const password = reader.chosenPassword(deps, 'password', request.password, owner);
       reader.finish();
-      const user = await register({ ...deps, rateLimiter: call.noting(deps.rateLimiter) }, input);
+      await call.charge();
+      const { origin, signal } = call;
+      const user = await register(
+        { ...deps, rateLimiter: call.noting(deps.rateLimiter) },
+        { email, username, password, fullName, origin, signal },
+      );
       return create(RegisterResponseSchema, { user: encodeUser(user) });
     },
 
@@ -108,6 +110,7 @@ export function authServiceHandlers(
       const obstacle = request.useCookie ? call.cookieObstacle : undefined;
       if (obstacle !== undefined) reader.add('use_cookie', obstacle);
       reader.finish();
+      await call.charge();
       const outcome = await login({ ...deps, rateLimiter: call.noting(deps.rateLimiter) }, input);
       const deviceToken = 'challenge' in outcome ? '' : giveDevice(call, outcome);
       return create(LoginResponseSchema, { ...encodeLoginOutcome(outcome), deviceToken });
@@ -118,6 +121,7 @@ export function authServiceHandlers(
       const refreshToken = reader.token('refresh_token', request.refreshToken);
       const scopes = readScopes(reader, 'scopes', request.scopes);
       reader.finish();
+      await call.charge();
       const tokens = await refresh({ refreshToken, scopes, origin: call.origin });
       return create(RefreshTokenResponseSchema, { tokens: encodeTokenSet(tokens) });
     },
@@ -145,6 +149,7 @@ export function authServiceHandlers(
       const reader = new RequestReader();
       const token = reader.token('token', request.token);
       reader.finish();
+      await call.charge();
       await revokeToken(deps, { token, origin: call.origin });
       return create(RevokeTokenResponseSchema);
     },

@@ -20,10 +20,11 @@ export function changePasswordHandlers(
       const { subjectId: userId, sessionId } = call.requirePrincipal();
       const reader = new RequestReader();
       const currentPassword = reader.currentPassword('current_password', request.currentPassword);
-      const newPassword = reader.newPassword('new_password', request.newPassword);
+      const newPassword = reader.chosenPassword(deps, 'new_password', request.newPassword);
       reader.finish();
       if (sessionId === undefined)
         throw new DomainError('CREDENTIAL_NOT_ALLOWED', 'Call with the access token of a login.');
+      await call.charge();
       const { origin, signal } = call;
       await changePassword(deps, { userId, sessionId, currentPassword, newPassword, origin, signal });
       return create(ChangePasswordResponseSchema);

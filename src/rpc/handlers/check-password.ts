@@ -16,7 +16,7 @@ export function checkPasswordHandlers(
   deps: CheckPasswordHandlersDeps,
 ): Pick<ServiceHandlers<typeof AuthService>, 'checkPassword'> {
   return {
-    async checkPassword(request) {
+    async checkPassword(request, call) {
       const reader = new RequestReader();
       const password = reader.newPassword('password', request.password);
       const owner = {
@@ -25,6 +25,7 @@ export function checkPasswordHandlers(
         fullName: reader.text(request.fullName.trim(), { field: 'full_name', max: 200 }),
       };
       reader.finish();
+      await call.charge();
       const { violations, breached } = await checkPassword(deps, password, owner);
       return create(CheckPasswordResponseSchema, {
         acceptable: violations.length === 0 && !breached,

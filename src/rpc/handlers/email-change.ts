@@ -27,6 +27,7 @@ export function emailChangeHandlers(
       const reader = new RequestReader();
       const newEmail = reader.email(deps.parseAddress, 'new_email', request.newEmail);
       reader.finish();
+      await call.charge();
       const limited = { ...deps, rateLimiter: call.noting(deps.rateLimiter) };
       await startEmailChange(limited, { userId, version, newEmail, origin: call.origin });
       return create(StartEmailChangeResponseSchema);
@@ -40,6 +41,7 @@ export function emailChangeHandlers(
       const reader = new RequestReader();
       const token = reader.token('token', request.token);
       reader.finish();
+      await call.charge();
       const user = await confirmEmailChange(deps, { userId, token, origin: call.origin });
       return create(ConfirmEmailChangeResponseSchema, { user: encodeUser(user) });
     },

@@ -26,6 +26,7 @@ export function emailVerificationHandlers(
       const reader = new RequestReader();
       const email = reader.email(deps.parseAddress, 'email', request.email);
       reader.finish();
+      await call.charge();
       const limited = { ...deps, rateLimiter: call.noting(deps.rateLimiter) };
       await requestLetter(limited, { template: 'verify_email', email, origin: call.origin });
       return create(SendEmailVerificationResponseSchema);
@@ -35,6 +36,7 @@ export function emailVerificationHandlers(
       const reader = new RequestReader();
       const token = reader.token('token', request.token);
       reader.finish();
+      await call.charge();
       await verifyEmail(deps, { token, origin: call.origin });
       return create(VerifyEmailResponseSchema);
     },

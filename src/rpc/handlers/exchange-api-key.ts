@@ -21,6 +21,7 @@ export function exchangeApiKeyHandlers(
       const reader = new RequestReader();
       const scopes = readScopes(reader, 'scopes', request.scopes);
       reader.finish();
+      await call.charge();
       const exchanged = await exchangeApiKey(deps, {
         key: call.requirePrincipal(),
         scopes,

@@ -26,6 +26,7 @@ export function passwordResetHandlers(
       const reader = new RequestReader();
       const email = reader.email(deps.parseAddress, 'email', request.email);
       reader.finish();
+      await call.charge();
       const limited = { ...deps, rateLimiter: call.noting(deps.rateLimiter) };
       await requestLetter(limited, { template: 'password_reset', email, origin: call.origin });
       return create(RequestPasswordResetResponseSchema);
@@ -35,11 +36,12 @@ export function passwordResetHandlers(
       const reader = new RequestReader();
       const input = {
         token: reader.token('token', request.token),
-        newPassword: reader.newPassword('new_password', request.newPassword),
+        newPassword: reader.chosenPassword(deps, 'new_password', request.newPassword),
         origin: call.origin,
         signal: call.signal,
       };
       reader.finish();
+      await call.charge();
       await resetPassword(deps, input);
       return create(ResetPasswordResponseSchema);
     },

@@ -34,6 +34,7 @@ export function totpHandlers(
 > {
   return {
     async enrollTotp(_request, call) {
+      await call.charge();
       const { secret, keyUri } = await enrollTotp(deps, callerOf(call));
       return create(EnrollTotpResponseSchema, {
         secret,
@@ -50,16 +51,19 @@ export function totpHandlers(
       const { sessionId } = call.requirePrincipal();
       if (sessionId === undefined)
         throw new DomainError('CREDENTIAL_NOT_ALLOWED', 'This call needs the token of a session.');
+      await call.charge();
       const backupCodes = await confirmTotp(deps, { ...callerOf(call), sessionId, code });
       return create(ConfirmTotpResponseSchema, { backupCodes: [...backupCodes] });
     },
 
     async disableTotp(_request, call) {
+      await call.charge();
       await disableTotp(deps, callerOf(call));
       return create(DisableTotpResponseSchema);
     },
 
     async regenerateBackupCodes(_request, call) {
+      await call.charge();
       const backupCodes = await regenerateBackupCodes(deps, callerOf(call));
       return create(RegenerateBackupCodesResponseSchema, { backupCodes: [...backupCodes] });
     },

@@ -4,6 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { readScopes } from '../../domain/access/scope.ts';
 import { validationFailed } from '../../domain/errors.ts';
+import { inParallel } from '../../domain/in-parallel.ts';
 import { after } from '../../domain/maybe-promise.ts';
 import type { AssessDeps } from '../../domain/token/assess-token.ts';
 import type { ValidateTokenInput, ValidateTokenResult } from '../../domain/token/validate-token.ts';
@@ -27,6 +28,8 @@ import type { ServiceHandlers } from './handlers.ts';
 /** How many tokens one batch may hold. */
 export const MAX_BATCH = 1_000;
 
+/** How many of a batch are looked up at once: one caller's batch must not hold the database's connections. */
+const BATCH_AT_ONCE = 8;
 const MAX_AUDIENCE_LENGTH = 300;
 
 type InactiveName = Extract<ValidateTokenResult, { active: false }>['reason'];
@@ -55,7 +58,7 @@ export function validationHandlers(deps: AssessDeps, memory: VerdictMemory): Val
 
     async batchValidateTokens(request) {
       const inputs = readBatch(request.requests);
-      const results = await Promise.all(inputs.map(async (input) => validateToken(deps, input)));
+      const results = await inParallel(inputs, BATCH_AT_ONCE, (input) => validateToken(deps, input));
       const responses = results.map((result) => encodeResult(result, deps.clock.now()));
       return create(BatchValidateTokensResponseSchema, { responses });
     },

@@ -25,6 +25,7 @@ export function verifyMfaHandlers(
       const factor = readFactor(reader, request.factor);
       const deviceTokens = readDeviceTokens(reader, request.deviceToken, call);
       reader.finish();
+      await call.charge();
       const mayUseCookie = call.cookieObstacle === undefined;
       const { origin } = call;
       const handOut = await verifyMfa(deps, { mfaToken, factor, deviceTokens, mayUseCookie, origin });

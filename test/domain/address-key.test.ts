@@ -1,7 +1,7 @@
 // What a caller is counted by: one subscriber is one caller, however many addresses and spellings he has.
 
 import { expect, it } from 'vitest';
-import { addressKey } from '../../src/rpc/address-key.ts';
+import { addressKey } from '../../src/domain/limits/address-key.ts';
 
 it.each([
   ['203.0.113.9', '203.0.113.9'],
