@@ -74,7 +74,8 @@ export type OpenStorage = {
 export async function openStorage(config: Config): Promise<OpenStorage> {
   if (config.DATABASE_URL !== undefined && config.MASTER_KEY !== undefined) {
     const { DATABASE_URL: url, DATABASE_POOL_SIZE: poolSize, DATABASE_TIMEOUT: statementTimeoutMs } = config;
-    const database = await openDatabase({ url, poolSize, statementTimeoutMs });
+    const preparedStatements = config.PREPARED_STATEMENTS === 'on';
+    const database = await openDatabase({ url, poolSize, statementTimeoutMs, preparedStatements });
     return {
       database,
       dataDir: undefined,
@@ -98,6 +99,7 @@ export async function openApp(
 ) {
   const { database, dataDir, keyring } = storage;
   const clock = overrides.clock ?? { now: () => Date.now() };
+  warnOfPooler(config, logger, database);
   const stores = openStores(database);
   const transact = openTransactions(database.tables);
   const secrets = await openInstance(keyring, { instance: stores.instance, transact });
@@ -249,6 +251,14 @@ export async function closeApp(app: App): Promise<void> {
   await app.revocationChannel.close();
   await app.database.close();
   await app.dataDir?.release();
+}
+
+// Which pooler it is, nobody tells us; whether it can do it shows when a session changes hands.
+function warnOfPooler(config: Config, logger: Logger, { limitsBy }: Database): void {
+  if (limitsBy === 'connection' || config.PREPARED_STATEMENTS === 'off') return;
+  logger.warn(
+    'a pooler stands before the database; if it is PgBouncer older than 1.21 or without max_prepared_statements, set LATCHKEY_PREPARED_STATEMENTS=off',
+  );
 }
 
 type CheckedChannel = RevocationChannel & { readonly isConnected?: boolean };

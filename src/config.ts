@@ -17,6 +17,7 @@ import {
   list,
   network,
   origin,
+  redisUrl,
 } from './config/values.ts';
 
 export { ConfigError } from './config/config-error.ts';
@@ -27,7 +28,8 @@ const Environment = z.object({
   DATABASE_POOL_SIZE: integer(1, 1_000).default(20),
   DATABASE_TIMEOUT: duration('100ms', '5m').default(5_000),
   DATABASE_OUTAGE_GRACE: duration('5s', '10m').default(60_000),
-  REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must be a redis:// or rediss:// URL' }).optional(),
+  REDIS_URL: redisUrl.optional(),
+  PREPARED_STATEMENTS: z.enum(['on', 'off'], 'must be on or off').default('on'),
   REDIS_KEY_PREFIX: z.string().max(100).default('latchkey:'),
   DATA_DIR: z.string().min(1).default('.latchkey'),
   GRPC_ADDRESS: address.default('127.0.0.1:50051'),
