@@ -33,6 +33,7 @@ import { emailAddress } from './domain/account/email-address.ts';
 import { ApiKeyDirectory } from './domain/api-key/api-key-directory.ts';
 import { ApiKeyUsage } from './domain/api-key/api-key-usage.ts';
 import type { Clock } from './domain/clock.ts';
+import type { RedisState } from './domain/health/readiness.ts';
 import type { BootstrapSecrets } from './domain/instance/bootstrap.ts';
 import { bootstrap } from './domain/instance/bootstrap.ts';
 import { LIMIT_TABLE } from './domain/limits/limit-table.ts';
@@ -99,8 +100,9 @@ export async function openApp(
 ) {
   const { database, dataDir, keyring } = storage;
   const clock = overrides.clock ?? { now: () => Date.now() };
-  warnOfPooler(config, logger, database);
   const stores = openStores(database);
+  // Embedded there is one connection, and one of everything.
+  const reservedStores = database.reserved.run === database.run ? stores : openStores(database.reserved);
   const transact = openTransactions(database.tables);
   const secrets = await openInstance(keyring, { instance: stores.instance, transact });
 
@@ -132,6 +134,7 @@ export async function openApp(
     database,
     dataDir,
     ...stores,
+    reservedStores,
     transact,
     clock,
     newId,
@@ -253,15 +256,7 @@ export async function closeApp(app: App): Promise<void> {
   await app.dataDir?.release();
 }
 
-// Which pooler it is, nobody tells us; whether it can do it shows when a session changes hands.
-function warnOfPooler(config: Config, logger: Logger, { limitsBy }: Database): void {
-  if (limitsBy === 'connection' || config.PREPARED_STATEMENTS === 'off') return;
-  logger.warn(
-    'a pooler stands before the database; if it is PgBouncer older than 1.21 or without max_prepared_statements, set LATCHKEY_PREPARED_STATEMENTS=off',
-  );
-}
-
-type CheckedChannel = RevocationChannel & { readonly isConnected?: boolean };
+type CheckedChannel = RevocationChannel & { probe?(): Promise<RedisState> };
 
 function openChannel(config: Config, logger: Logger): CheckedChannel {
   if (config.REDIS_URL === undefined)

@@ -67,6 +67,7 @@ const Environment = z.object({
   MAX_MESSAGE_BYTES: integer(65_536, 67_108_864).default(4_194_304),
   MAX_CONCURRENT_STREAMS: integer(1, 100_000).default(1_000),
   MAX_CALL_TIME: duration('100ms', '10m').default(30_000),
+  SHUTDOWN_DELAY: duration('0s', '5m').default(0),
   SHUTDOWN_GRACE: duration('0s', '10m').default(10_000),
   CLEANUP_INTERVAL: durationOrOff('10s', '1d').default(5 * 60_000),
   AUDIT_RETENTION: durationOrOff('30d', '36500d').default('off'),

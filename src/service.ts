@@ -8,14 +8,18 @@ import { AdminService } from '../gen/latchkey/v1/admin_service_pb.ts';
 import { AuthService } from '../gen/latchkey/v1/auth_service_pb.ts';
 import { UserService } from '../gen/latchkey/v1/user_service_pb.ts';
 import type { App } from './app.ts';
+import { checkDependencies, healthProbes } from './dependencies.ts';
 import { authenticate } from './domain/access/authenticate.ts';
 import { USAGE_FLUSH_INTERVAL_MS } from './domain/api-key/api-key-usage.ts';
 import { keepMonths } from './domain/audit/retention.ts';
+import type { Readiness } from './domain/health/readiness.ts';
+import { readinessOf } from './domain/health/readiness.ts';
 import { maintainSigningKeys } from './domain/keyset/maintain-signing-keys.ts';
-import type { Readiness, RouteDeps } from './http/routes.ts';
+import type { RouteDeps } from './http/routes.ts';
 import { createRoutes } from './http/routes.ts';
 import { startHttpServer } from './http/server.ts';
 import { SEALING_INTERVAL_MS } from './jobs/audit-sealer.ts';
+import { PROBE_INTERVAL_MS } from './jobs/health-probes.ts';
 import type { JobLoop } from './jobs/job-loop.ts';
 import { startJobLoop } from './jobs/job-loop.ts';
 import { POLL_INTERVAL_MS, RevocationFeed } from './jobs/revocation-feed.ts';
@@ -54,13 +58,26 @@ export type RunningService = {
 
 /** Starts the service. Errors: when a port is taken, a certificate is unusable, or the database is away; nothing is left running then. */
 export async function startService(app: App): Promise<RunningService> {
-  const feed = new RevocationFeed(app);
-  const ready = () => readinessOf(app, feed);
+  await checkDependencies(app);
+  const { revocations, roles } = app.reservedStores;
+  const feed = new RevocationFeed({ ...app, revocations, roles });
+  const probes = healthProbes(app);
+  let isStopping = false;
+  const ready = () =>
+    readinessOf({
+      isStopping,
+      isFresh: app.revocationIndex.isFresh(),
+      isClockRight: true,
+      databaseAnswered: feed.databaseAnswered,
+      database: probes.database,
+      redis: probes.redis,
+    });
   const pipeline = pipelineOf(app);
   const services = servicesOf(app);
   await maintainSigningKeys(app);
   await app.keyset.reload();
   await feed.start();
+  await probes.run();
 
   const health = new HealthImplementation({ '': 'NOT_SERVING' });
   const grpc = buildGrpc(app, pipeline, services, health);
@@ -69,8 +86,7 @@ export async function startService(app: App): Promise<RunningService> {
     grpc.forceShutdown();
     throw error;
   });
-  let isStopping = false;
-  const showHealth = () => setHealth(health, !isStopping && ready().status !== 'unavailable');
+  const showHealth = () => setHealth(health, ready().status !== 'unavailable');
   showHealth();
 
   const onFailure = (job: string) => (error: unknown) =>
@@ -81,7 +97,12 @@ export async function startService(app: App): Promise<RunningService> {
     run: (stopping) => app.mailSender.run({ stopping, cut: cutMail.signal }),
     onFailure: onFailure('mail'),
   });
-  const jobs = backgroundJobs(app, () => feed.poll().finally(showHealth), onFailure);
+  const probeJob = startJobLoop({
+    intervalMs: PROBE_INTERVAL_MS,
+    run: () => probes.run().finally(showHealth),
+    onFailure: onFailure('health probes'),
+  });
+  const jobs = [probeJob, ...backgroundJobs(app, () => feed.poll().finally(showHealth), onFailure)];
 
   return {
     grpcPort,
@@ -89,6 +110,8 @@ export async function startService(app: App): Promise<RunningService> {
     async stop() {
       isStopping = true;
       showHealth();
+      // Whoever sends calls here sees it in time to stop, and until then they are served.
+      await delay(app.config.SHUTDOWN_DELAY);
       pipeline.openStreams.close();
       const graceMs = app.config.SHUTDOWN_GRACE;
       const mailEnd = AbortSignal.timeout(graceMs);
@@ -251,21 +274,6 @@ function routeDepsOf(app: App, pipeline: StreamPipelineDeps, readiness: () => Re
 function splitAddress(address: string): [host: string, port: number] {
   const colon = address.lastIndexOf(':');
   return [address.slice(0, colon).replace(/^\[|\]$/g, ''), Number(address.slice(colon + 1))];
-}
-
-// From what the feed saw a moment ago, so that asking costs nothing and a stranger who asks often does no harm.
-function readinessOf(app: App, feed: RevocationFeed): Readiness {
-  const database = feed.databaseAnswered ? 'up' : 'down';
-  const redis =
-    app.config.REDIS_URL === undefined
-      ? 'embedded'
-      : app.revocationChannel.isConnected === true
-        ? 'up'
-        : 'down';
-  const revocations = app.revocationIndex.isFresh() ? 'fresh' : 'stale';
-  const canServe = database === 'up' && revocations === 'fresh';
-  const status = !canServe ? 'unavailable' : redis === 'down' ? 'degraded' : 'ready';
-  return { status, checks: { database, redis, revocations } };
 }
 
 function setHealth(health: HealthImplementation, isServing: boolean): void {

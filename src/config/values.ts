@@ -57,7 +57,8 @@ export const redisUrl = z
   .string()
   .refine((text) => !/^rediss?\+(?:sentinel|cluster):/i.test(text), {
     abort: true,
-    error: 'Redis Sentinel and Redis Cluster are not supported; name one Redis by a redis:// or rediss:// URL',
+    error:
+      'Redis Sentinel and Redis Cluster are not supported; name one Redis by a redis:// or rediss:// URL',
   })
   .pipe(z.url({ protocol: /^rediss?$/, error: 'must be a redis:// or rediss:// URL' }));
 export const origin = z

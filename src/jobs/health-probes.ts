@@ -50,12 +50,7 @@ class Probe<State> {
   readonly #onChange: (state: State) => void;
   #underWay: Promise<State> | undefined;
 
-  constructor(
-    probe: () => Promise<State>,
-    initial: State,
-    late: State,
-    onChange: (state: State) => void,
-  ) {
+  constructor(probe: () => Promise<State>, initial: State, late: State, onChange: (state: State) => void) {
     this.#probe = probe;
     this.state = initial;
     this.#late = late;

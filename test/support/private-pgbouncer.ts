@@ -55,7 +55,9 @@ export async function startPrivatePgBouncer(
     return changed.href;
   };
   try {
-    await server.start(() => withClient(through(postgresUrl), () => Promise.resolve(true)).catch(() => false));
+    await server.start(() =>
+      withClient(through(postgresUrl), () => Promise.resolve(true)).catch(() => false),
+    );
   } catch (error) {
     folder.remove();
     throw error;

@@ -102,7 +102,11 @@ function policedClient(client: PoolClient, policy: PoolPolicy): PostgresPoolClie
     const name = policy.isPrepared && values.length > 0 ? nameOf(text) : undefined;
     const sent = limits !== '' && beginsTransaction(text) ? text + limits : text;
     // Two statements in one message have two results; the first is that of `text`.
-    const answer: unknown = await client.query({ ...(name === undefined ? {} : { name }), text: sent, values: [...values] });
+    const answer: unknown = await client.query({
+      ...(name === undefined ? {} : { name }),
+      text: sent,
+      values: [...values],
+    });
     return (Array.isArray(answer) ? answer[0] : answer) as PostgresQueryResult<Row>;
   };
   return { query: query as PostgresPoolClient['query'], release: () => client.release() };

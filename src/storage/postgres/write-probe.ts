@@ -17,7 +17,9 @@ const WRITE = `insert into instance_facts (name, value) values ('write_probe', n
 const TAKE_DISK = ["set local work_mem = '64kB'", 'select count(*) from generate_series(1, 10000)'];
 
 /** One message, which is one transaction: it takes one round trip, and leaves no setting behind. */
-const ON_SERVER = [`set local statement_timeout = ${PROBE_TIMEOUT_MS}`, ...READ, WRITE, ...TAKE_DISK].join('; ');
+const ON_SERVER = [`set local statement_timeout = ${PROBE_TIMEOUT_MS}`, ...READ, WRITE, ...TAKE_DISK].join(
+  '; ',
+);
 
 /** Probes. Never rejects. `onFault` is told of the error behind any state but `up`. */
 export type ProbeDatabase = (onFault: (error: unknown) => void) => Promise<DatabaseState>;
