@@ -168,7 +168,7 @@ describeWithServices('readiness', () => {
     const verdict = await leaving.auth().validateToken({ token: tokens.accessToken }, gatewayOf(node));
     expect(verdict.active).toBe(true);
     await stopped;
-    await expect(fetch(`${leaving.httpUrl}/readyz`)).rejects.toThrow();
+    await expect(fetch(`${leaving.httpUrl}/readyz`)).rejects.toThrow('fetch failed');
   });
 
   it.each([
