@@ -37,6 +37,7 @@ import { ApiKeyUsage } from './domain/api-key/api-key-usage.ts';
 import { ClockSkew } from './domain/clock-skew.ts';
 import type { SkewStatus } from './domain/clock-skew.ts';
 import type { Clock } from './domain/clock.ts';
+import type { RedisState } from './domain/health/readiness.ts';
 import type { BootstrapSecrets } from './domain/instance/bootstrap.ts';
 import { bootstrap } from './domain/instance/bootstrap.ts';
 import type { RateLimiter } from './domain/limits/rate-limiter.ts';
@@ -77,7 +78,8 @@ export type OpenStorage = {
 export async function openStorage(config: Config): Promise<OpenStorage> {
   if (config.DATABASE_URL !== undefined && config.MASTER_KEY !== undefined) {
     const { DATABASE_URL: url, DATABASE_POOL_SIZE: poolSize, DATABASE_TIMEOUT: statementTimeoutMs } = config;
-    const database = await openDatabase({ url, poolSize, statementTimeoutMs });
+    const preparedStatements = config.PREPARED_STATEMENTS === 'on';
+    const database = await openDatabase({ url, poolSize, statementTimeoutMs, preparedStatements });
     return {
       database,
       dataDir: undefined,
@@ -102,6 +104,8 @@ export async function openApp(
   const { database, dataDir, keyring } = storage;
   const clock = overrides.clock ?? { now: () => Date.now() };
   const stores = openStores(database);
+  // Embedded there is one connection, and one of everything.
+  const reservedStores = database.reserved.run === database.run ? stores : openStores(database.reserved);
   const transact = openTransactions(database.tables);
   const secrets = await openInstance(keyring, { instance: stores.instance, transact });
 
@@ -135,6 +139,7 @@ export async function openApp(
     database,
     dataDir,
     ...stores,
+    reservedStores,
     transact,
     clock,
     newId,
@@ -279,7 +284,7 @@ function logSkew(
     );
 }
 
-type CheckedChannel = RevocationChannel & { readonly isConnected?: boolean };
+type CheckedChannel = RevocationChannel & { probe?(): Promise<RedisState> };
 
 function openChannel(config: Config, logger: Logger): CheckedChannel {
   if (config.REDIS_URL === undefined)

@@ -18,6 +18,7 @@ import {
   list,
   network,
   origin,
+  redisUrl,
 } from './config/values.ts';
 
 import type { LimitTable } from './domain/limits/limit-table.ts';
@@ -31,7 +32,8 @@ const Environment = z.object({
   DATABASE_TIMEOUT: duration('100ms', '5m').default(5_000),
   DATABASE_OUTAGE_GRACE: duration('5s', '10m').default(60_000),
   MAX_CLOCK_SKEW: durationOrOff('100ms', '1h').default(2_500),
-  REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must be a redis:// or rediss:// URL' }).optional(),
+  REDIS_URL: redisUrl.optional(),
+  PREPARED_STATEMENTS: z.enum(['on', 'off'], 'must be on or off').default('on'),
   REDIS_KEY_PREFIX: z.string().max(100).default('latchkey:'),
   DATA_DIR: z.string().min(1).default('.latchkey'),
   GRPC_ADDRESS: address.default('127.0.0.1:50051'),
@@ -76,6 +78,7 @@ const Environment = z.object({
   MAX_MESSAGE_BYTES: integer(65_536, 67_108_864).default(4_194_304),
   MAX_CONCURRENT_STREAMS: integer(1, 100_000).default(1_000),
   MAX_CALL_TIME: duration('100ms', '10m').default(30_000),
+  SHUTDOWN_DELAY: duration('0s', '5m').default(0),
   SHUTDOWN_GRACE: duration('0s', '10m').default(10_000),
   CLEANUP_INTERVAL: durationOrOff('10s', '1d').default(5 * 60_000),
   AUDIT_RETENTION: durationOrOff('30d', '36500d').default('off'),

@@ -8,15 +8,19 @@ import { AdminService } from '../gen/latchkey/v1/admin_service_pb.ts';
 import { AuthService } from '../gen/latchkey/v1/auth_service_pb.ts';
 import { UserService } from '../gen/latchkey/v1/user_service_pb.ts';
 import type { App } from './app.ts';
+import { checkDependencies, healthProbes } from './dependencies.ts';
 import { authenticate } from './domain/access/authenticate.ts';
 import { USAGE_FLUSH_INTERVAL_MS } from './domain/api-key/api-key-usage.ts';
 import { keepMonths } from './domain/audit/retention.ts';
+import type { Readiness } from './domain/health/readiness.ts';
+import { readinessOf } from './domain/health/readiness.ts';
 import { maintainSigningKeys } from './domain/keyset/maintain-signing-keys.ts';
 import { LifetimeRegistrar } from './domain/token/token-lifetimes.ts';
-import type { Readiness, RouteDeps } from './http/routes.ts';
+import type { RouteDeps } from './http/routes.ts';
 import { createRoutes } from './http/routes.ts';
 import { startHttpServer } from './http/server.ts';
 import { SEALING_INTERVAL_MS } from './jobs/audit-sealer.ts';
+import { PROBE_INTERVAL_MS } from './jobs/health-probes.ts';
 import type { JobLoop } from './jobs/job-loop.ts';
 import { startJobLoop } from './jobs/job-loop.ts';
 import { POLL_INTERVAL_MS, RevocationFeed } from './jobs/revocation-feed.ts';
@@ -55,12 +59,24 @@ export type RunningService = {
 
 /** Starts the service. Errors: when a port is taken, a certificate is unusable, or the database is away; nothing is left running then. */
 export async function startService(app: App): Promise<RunningService> {
-  const feed = new RevocationFeed(app);
+  await checkDependencies(app);
+  const { revocations, roles } = app.reservedStores;
+  const feed = new RevocationFeed({ ...app, revocations, roles });
   const lifetimes = new LifetimeRegistrar({
     ...app,
     aheadMs: () => app.clockSkew.status.aheadMs ?? 0,
   });
-  const ready = () => readinessOf(app, feed);
+  const probes = healthProbes(app);
+  let isStopping = false;
+  const ready = () =>
+    readinessOf({
+      isStopping,
+      isFresh: app.revocationIndex.isFresh(),
+      isClockRight: app.clockSkew.status.isWithinBound,
+      databaseAnswered: feed.databaseAnswered,
+      database: probes.database,
+      redis: probes.redis,
+    });
   const pipeline = pipelineOf(app);
   const services = servicesOf(app);
   await maintainSigningKeys(app);
@@ -68,6 +84,7 @@ export async function startService(app: App): Promise<RunningService> {
   await feed.start();
   // By now it is known how far the clock is ahead, and nothing has been issued yet.
   await lifetimes.keep();
+  await probes.run();
 
   const health = new HealthImplementation({ '': 'NOT_SERVING' });
   const grpc = buildGrpc(app, pipeline, services, health);
@@ -76,8 +93,7 @@ export async function startService(app: App): Promise<RunningService> {
     grpc.forceShutdown();
     throw error;
   });
-  let isStopping = false;
-  const showHealth = () => setHealth(health, !isStopping && ready().status !== 'unavailable');
+  const showHealth = () => setHealth(health, ready().status !== 'unavailable');
   showHealth();
 
   const onFailure = (job: string) => (error: unknown) =>
@@ -88,8 +104,13 @@ export async function startService(app: App): Promise<RunningService> {
     run: (stopping) => app.mailSender.run({ stopping, cut: cutMail.signal }),
     onFailure: onFailure('mail'),
   });
+  const probeJob = startJobLoop({
+    intervalMs: PROBE_INTERVAL_MS,
+    run: () => probes.run().finally(showHealth),
+    onFailure: onFailure('health probes'),
+  });
   const poll = () => feed.poll().finally(showHealth);
-  const jobs = backgroundJobs(app, () => poll().then(() => lifetimes.keep()), onFailure);
+  const jobs = [probeJob, ...backgroundJobs(app, () => poll().then(() => lifetimes.keep()), onFailure)];
 
   return {
     grpcPort,
@@ -97,6 +118,8 @@ export async function startService(app: App): Promise<RunningService> {
     async stop() {
       isStopping = true;
       showHealth();
+      // Whoever sends calls here sees it in time to stop, and until then they are served.
+      await delay(app.config.SHUTDOWN_DELAY);
       pipeline.openStreams.close();
       const graceMs = app.config.SHUTDOWN_GRACE;
       const mailEnd = AbortSignal.timeout(graceMs);
@@ -259,22 +282,6 @@ function routeDepsOf(app: App, pipeline: StreamPipelineDeps, readiness: () => Re
 function splitAddress(address: string): [host: string, port: number] {
   const colon = address.lastIndexOf(':');
   return [address.slice(0, colon).replace(/^\[|\]$/g, ''), Number(address.slice(colon + 1))];
-}
-
-// From what the feed saw a moment ago, so that asking costs nothing and a stranger who asks often does no harm.
-function readinessOf(app: App, feed: RevocationFeed): Readiness {
-  const database = feed.databaseAnswered ? 'up' : 'down';
-  const redis =
-    app.config.REDIS_URL === undefined
-      ? 'embedded'
-      : app.revocationChannel.isConnected === true
-        ? 'up'
-        : 'down';
-  const revocations = app.revocationIndex.isFresh() ? 'fresh' : 'stale';
-  const clock = app.clockSkew.status.isWithinBound ? 'right' : 'skewed';
-  const canServe = database === 'up' && revocations === 'fresh' && clock === 'right';
-  const status = !canServe ? 'unavailable' : redis === 'down' ? 'degraded' : 'ready';
-  return { status, checks: { database, redis, revocations, clock } };
 }
 
 function setHealth(health: HealthImplementation, isServing: boolean): void {

@@ -53,6 +53,14 @@ export const breachCheckUrl = z
     error: 'must be off, or an http or https URL without user name, query and fragment',
   })
   .transform((text) => (text === 'off' ? text : text.replace(/\/*$/, '/')));
+export const redisUrl = z
+  .string()
+  .refine((text) => !/^rediss?\+(?:sentinel|cluster):/i.test(text), {
+    abort: true,
+    error:
+      'Redis Sentinel and Redis Cluster are not supported; name one Redis by a redis:// or rediss:// URL',
+  })
+  .pipe(z.url({ protocol: /^rediss?$/, error: 'must be a redis:// or rediss:// URL' }));
 export const origin = z
   .string()
   .refine(

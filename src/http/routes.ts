@@ -1,5 +1,6 @@
 // What is plain HTTP, by path: liveness, readiness, the key set, and the OAuth endpoints.
 
+import type { Readiness } from '../domain/health/readiness.ts';
 import type { PublicJwk } from '../domain/keyset/signing-key.ts';
 import { JWKS_CACHE_MS } from '../domain/keyset/signing-key.ts';
 import type { RevokeTokenDeps } from '../domain/token/revoke-token.ts';
@@ -13,12 +14,6 @@ import type { HttpRequest } from './request.ts';
 import type { HttpResponse } from './response.ts';
 import { sendJson } from './response.ts';
 import { revocationEndpoint } from './revocation.ts';
-
-/** Whether this node can serve, and what it depends on. */
-export type Readiness = {
-  readonly status: 'ready' | 'degraded' | 'unavailable';
-  readonly checks: Readonly<Record<string, string>>;
-};
 
 export type RouteDeps = IntrospectionDeps &
   RevokeTokenDeps &

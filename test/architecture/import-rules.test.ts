@@ -54,6 +54,7 @@ const MATRIX: Readonly<Record<string, Rule>> = {
   config: { folders: ['domain'], packages: ['zod'], builtins: true },
   'app.ts': ANYTHING,
   'service.ts': ANYTHING,
+  'dependencies.ts': ANYTHING,
   'data-dir.ts': { folders: ['domain', 'crypto', 'config.ts'], packages: [], builtins: true },
   'master-keyring.ts': { folders: ['crypto', 'config.ts', 'data-dir.ts'], packages: [], builtins: false },
   'main.ts': ANYTHING,

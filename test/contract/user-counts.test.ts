@@ -7,6 +7,7 @@ import { beforeEach, expect, it } from 'vitest';
 import type { UserStatus } from '../../src/domain/account/user.ts';
 import type { UserCount } from '../../src/domain/stats/stats-store.ts';
 import type { Tables } from '../../src/storage/postgres/rows.ts';
+import { statementsOver } from '../../src/storage/postgres/statement.ts';
 import { statsStore } from '../../src/storage/postgres/stats-store.ts';
 import { userStore } from '../../src/storage/postgres/user-store.ts';
 import type { TestStores } from '../support/databases.ts';
@@ -166,7 +167,7 @@ describeOnEveryDatabase('the counts of accounts', (open) => {
         return rows[0] ?? { all: 0, heap_only: 0 };
       };
       const before = await updates();
-      await userStore(transaction).markSecondFactor(id, NOW);
+      await userStore(transaction, statementsOver(transaction)).markSecondFactor(id, NOW);
       const after = await updates();
       expect([after.all - before.all, after.heap_only - before.heap_only]).toEqual([1, 1]);
     });

@@ -175,6 +175,21 @@ describe('the cache of credentials', () => {
     await expect(find()).rejects.toMatchObject(unavailable);
   });
 
+  it('falls back for all who wait on what one of them changed', async () => {
+    const { find, loads, answerBy, cache, clock } = world();
+    await find();
+    answerBy(away);
+    clock.advance(FRESH_MS);
+    const used = async () => {
+      const value = await find();
+      cache.update('a', () => ({ id: 'a', version: 1 }));
+      return value;
+    };
+    const values = await Promise.all(Array.from({ length: MANY }, used));
+    for (const value of values) expect(value).toMatchObject({ version: 1 });
+    expect(loads()).toBe(2);
+  });
+
   it('does not fall back on what was evicted while it waited', async () => {
     const { find, answerBy, cache, clock } = world();
     await find();

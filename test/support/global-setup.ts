@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { TestProject } from 'vitest/node';
 
 import { findPostgres, startPrivatePostgres, withClient } from './private-postgres.ts';
+import { findPgBouncer } from './private-pgbouncer.ts';
 import { findRedis, startPrivateRedis, withRedis } from './private-redis.ts';
 import type { TestServices } from './services.ts';
 
@@ -21,9 +22,11 @@ export default async function setup(project: TestProject): Promise<Cleanup> {
       bringRedis(runId, cleanups),
     ]);
     const services: TestServices = { runId, postgresUrl, redisUrl };
-    const missing = [postgresUrl === null ? 'postgres' : '', redisUrl === null ? 'redis' : ''].filter(
-      Boolean,
-    );
+    const missing = [
+      postgresUrl === null ? 'postgres' : '',
+      redisUrl === null ? 'redis' : '',
+      findPgBouncer() === undefined ? 'pgbouncer' : '',
+    ].filter(Boolean);
     if (missing.length > 0 && process.env['LATCHKEY_TEST_REQUIRE_SERVICES'] === '1') {
       throw new Error(`LATCHKEY_TEST_REQUIRE_SERVICES=1, but not found: ${missing.join(', ')}`);
     }

@@ -227,8 +227,8 @@ interface UserIds {
   readonly gid: number;
 }
 
-/** Postgres refuses to run as root; then it runs as its own user, or as nobody. */
-function serverUser(): UserIds | undefined {
+/** Postgres refuses to run as root, and so does PgBouncer; then it runs as its own user, or as nobody. */
+export function serverUser(): UserIds | undefined {
   if (process.getuid?.() !== 0) return undefined;
   for (const name of ['postgres', 'nobody']) {
     try {

@@ -1,4 +1,5 @@
 // Starts a Redis of our own: own port, own folder, nothing kept on disk; no Redis that runs already is touched.
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 
@@ -8,6 +9,8 @@ import { folderWith, freePort, GuardedFolder, pathFolders, ServerProcess } from 
 export interface PrivateRedisOptions {
   /** More settings, as in redis.conf. */
   readonly settings?: Readonly<Record<string, string | number>>;
+  /** Starts a Sentinel, which watches nothing, in the place of a Redis. */
+  readonly isSentinel?: boolean;
 }
 
 /** A running private Redis. */
@@ -62,6 +65,12 @@ export async function startPrivateRedis(options: PrivateRedisOptions = {}): Prom
 }
 
 function serverArgs(folder: string, port: number, options: PrivateRedisOptions): string[] {
+  if (options.isSentinel === true) {
+    // It wants a file of its own that it can write.
+    const file = join(folder, `sentinel-${port}.conf`);
+    writeFileSync(file, `port ${port}\nbind 127.0.0.1\n`);
+    return [file, '--sentinel'];
+  }
   const settings: Record<string, string | number> = {
     bind: '127.0.0.1',
     port,

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, inject } from 'vitest';
 
+import { findPgBouncer } from './private-pgbouncer.ts';
 import { withClient } from './private-postgres.ts';
 
 /** What the global set-up hands to every test file. */
@@ -69,6 +70,16 @@ export function describeWithRedis(name: string, suite: () => void): void {
 /** A suite that needs both. */
 export function describeWithServices(name: string, suite: () => void): void {
   const lacking = [postgresAvailable() ? '' : 'postgres', redisAvailable() ? '' : 'redis'].filter(Boolean);
+  describeUnlessMissing(name, suite, lacking);
+}
+
+/** A suite that needs both, and the program pgbouncer. */
+export function describeWithPgBouncer(name: string, suite: () => void): void {
+  const lacking = [
+    postgresAvailable() ? '' : 'postgres',
+    redisAvailable() ? '' : 'redis',
+    findPgBouncer() === undefined ? 'pgbouncer' : '',
+  ].filter(Boolean);
   describeUnlessMissing(name, suite, lacking);
 }
 

@@ -125,9 +125,8 @@ export class OutageCache<Value> {
       clearTimeout(timer);
     }
     // Evicted or contradicted meanwhile: the revocation counts, not what was cached before it.
-    return this.#entries.get(key) === entry && this.#options.isCurrent(entry.value)
-      ? entry.value
-      : this.#load(key, load);
+    const known = this.#entries.get(key);
+    return known !== undefined && this.#options.isCurrent(known.value) ? known.value : this.#load(key, load);
   }
 
   #revalidate(key: string, load: () => Promise<Value | undefined>): void {

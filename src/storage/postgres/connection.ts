@@ -6,7 +6,6 @@ import { MikroORM as PgliteOrm } from '@mikro-orm/pglite';
 import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql';
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
-import type { ClientBase, Pool, QueryResultRow } from 'pg';
 import { AccountSchema } from './migrations/account-schema.ts';
 import { AuditReadingSchema } from './migrations/audit-reading-schema.ts';
 import { AuditSchema } from './migrations/audit-schema.ts';
@@ -18,19 +17,42 @@ import { StatsSchema } from './migrations/stats-schema.ts';
 import { TokenLifetimeSchema } from './migrations/token-lifetime-schema.ts';
 import type { Tables } from './rows.ts';
 import { ROWS } from './rows.ts';
-import type { RunStatement, Statement } from './statement.ts';
+import type { LimitsBy } from './server-pool.ts';
+import {
+  dropUnfinishedConnections,
+  findLimitsBy,
+  reservedPool,
+  startupLimits,
+  statementsOverPool,
+  tablesOver,
+} from './server-pool.ts';
+import type { RunStatement } from './statement.ts';
 import { statementsOver } from './statement.ts';
+import type { ProbeDatabase } from './write-probe.ts';
+import { embeddedProbe, serverProbe } from './write-probe.ts';
 
 /** A Postgres server by URL, or the embedded one by folder (`memory://` keeps nothing). */
-export type DatabaseLocation =
-  | { readonly url: string; readonly poolSize: number; readonly statementTimeoutMs: number }
-  | { readonly dataDir: string };
+export type DatabaseLocation = ServerLocation | { readonly dataDir: string };
+
+export type ServerLocation = {
+  readonly url: string;
+  readonly poolSize: number;
+  readonly statementTimeoutMs: number;
+  /** Whether statements may be prepared by name, which some poolers do not take; true unless told. */
+  readonly preparedStatements?: boolean;
+};
 
 /** An open database. */
 export type Database = {
   readonly tables: Kysely<Tables>;
   /** For hot statements outside transactions. */
   readonly run: RunStatement;
+  /** As `tables` and `run`, over a connection that nothing else uses: it is there when all others are taken. */
+  readonly reserved: Pick<Database, 'tables' | 'run'>;
+  /** By `transaction` there is a pooler in between, and statements outside transactions have no time limit on the server. */
+  readonly limitsBy: LimitsBy;
+  /** Whether it takes writes. Over the connections of everybody: when they are all taken, that is what it finds. */
+  readonly probe: ProbeDatabase;
   /** Brings the schema up to date. Concurrent migrators queue; a rerun does nothing. Resolves to the names of what ran. */
   migrate(): Promise<readonly string[]>;
   /** The migrations that have not run. */
@@ -66,50 +88,38 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
   return 'url' in location ? openServer(location) : openEmbedded(location);
 }
 
-async function openServer(location: Extract<DatabaseLocation, { url: string }>): Promise<Database> {
+async function openServer(location: ServerLocation): Promise<Database> {
+  const { url, poolSize, statementTimeoutMs } = location;
+  const limitsBy = await findLimitsBy(url, statementTimeoutMs);
+  const policy = { limitsBy, statementTimeoutMs, isPrepared: location.preparedStatements ?? true };
   const orm = await PostgresOrm.init({
     ...ORM_OPTIONS,
-    clientUrl: location.url,
-    pool: { min: 0, max: location.poolSize },
+    clientUrl: url,
+    pool: { min: 0, max: poolSize },
     driverOptions: {
       application_name: 'latchkey',
-      connectionTimeoutMillis: location.statementTimeoutMs,
-      query_timeout: location.statementTimeoutMs,
-      statement_timeout: location.statementTimeoutMs,
-      idle_in_transaction_session_timeout: location.statementTimeoutMs * 2,
+      connectionTimeoutMillis: statementTimeoutMs,
+      query_timeout: statementTimeoutMs,
+      ...(limitsBy === 'connection' ? startupLimits(policy) : {}),
       keepAlive: true,
       onPoolCreated: dropUnfinishedConnections,
     },
   });
-  const tables: Kysely<Tables> = orm.em.getKysely<Tables>();
-  await sql`select 1`.execute(tables);
+  const pool = await orm.em.getConnection().getNativeClient();
+  const reserved = reservedPool(pool);
   const migrator = new Migrator(orm.em);
   return {
-    tables,
-    run: preparedOver(await orm.em.getConnection().getNativeClient()),
+    tables: tablesOver(pool, policy),
+    run: statementsOverPool(pool, policy),
+    reserved: { tables: tablesOver(reserved, policy), run: statementsOverPool(reserved, policy) },
+    limitsBy,
+    probe: serverProbe(pool),
     pendingMigrations: async () => names(await migrator.getPending()),
-    close: () => orm.close(),
-    migrate: () => migrateServer(location.url),
+    async close() {
+      await Promise.all([reserved.end(), orm.close()]);
+    },
+    migrate: () => migrateServer(url),
   };
-}
-
-function preparedOver(pool: Pool): RunStatement {
-  return async <Row>({ name, text }: Statement<Row>, values: unknown[]) => {
-    const { rows, rowCount } = await pool.query<Row & QueryResultRow>({ name, text, values });
-    return { rows, affectedRows: rowCount ?? 0 };
-  };
-}
-
-/** What the driver's client knows of its own state; `readyForQuery` is not among its types. */
-type ReleasedClient = ClientBase & { readonly readyForQuery?: boolean; end(): Promise<void> };
-
-// A statement that got no answer in time may leave its connection waiting for that answer, or inside its transaction: whoever got the
-// connection next would wait too, or write into a transaction that nobody commits.
-function dropUnfinishedConnections(pool: Pool): void {
-  pool.on('release', (_error, client: ReleasedClient) => {
-    if (client.readyForQuery === true && client.getTransactionStatus() === 'I') return;
-    client.end().catch(() => undefined);
-  });
 }
 
 // Over connections of its own, without the time limits of ordinary statements: a migrator may have to wait long, and to work long.
@@ -122,9 +132,11 @@ async function migrateServer(url: string): Promise<readonly string[]> {
   });
   try {
     const tables: Kysely<Tables> = orm.em.getKysely<Tables>();
-    return await tables.connection().execute(async (connection) => {
-      // Held by this connection until it is closed, also when a migration fails.
-      await sql`select pg_advisory_lock(${MIGRATION_LOCK})`.execute(connection);
+    return await tables.transaction().execute(async (transaction) => {
+      // A lock of the transaction and not of the session: behind a pooler, the session is shared, and would keep it.
+      await sql`set local statement_timeout = 0`.execute(transaction);
+      await sql`set local idle_in_transaction_session_timeout = 0`.execute(transaction);
+      await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`.execute(transaction);
       return names(await new Migrator(orm.em).up());
     });
   } finally {
@@ -141,9 +153,13 @@ async function openEmbedded(location: Extract<DatabaseLocation, { dataDir: strin
   const tables: Kysely<Tables> = orm.em.getKysely<Tables>();
   await sql`select 1`.execute(tables);
   const migrator = new Migrator(orm.em);
+  const run = statementsOver(tables);
   return {
     tables,
-    run: statementsOver(tables),
+    run,
+    reserved: { tables, run },
+    limitsBy: 'connection',
+    probe: embeddedProbe(tables),
     pendingMigrations: async () => names(await migrator.getPending()),
     migrate: async () => names(await migrator.up()),
     close: () => orm.close(),

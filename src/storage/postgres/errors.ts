@@ -8,7 +8,8 @@ const DEADLOCK_DETECTED = '40P01';
 const UNIQUE_VIOLATION = '23505';
 const FOREIGN_KEY_VIOLATION = '23503';
 const ROLE_OF_USER = 'users_role_fkey';
-const UNAVAILABLE = /^(08|53|57P0|57014|25P03|55P03|25006)/;
+// The last two: a pooler that does not keep prepared statements apart.
+const UNAVAILABLE = /^(08|53|57P0|57014|25P03|55P03|25006|26000|42P05)/;
 // Of the driver and of the operating system, which have no SQLSTATE.
 const UNREACHABLE = /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH/;
 const DRIVER_GAVE_UP =

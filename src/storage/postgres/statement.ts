@@ -18,9 +18,20 @@ export type RunStatement = <Row>(
   parameters: unknown[],
 ) => Promise<StatementResult<Row>>;
 
-/** Over a connection or a transaction of the query builder, without a name. */
+const names = new Map<string, string>();
+
+/** The name by which the statement with this text is prepared; undefined for one that has none, whose text may be made as it is needed. */
+export function nameOf(text: string): string | undefined {
+  return names.get(text);
+}
+
+/**
+ * Over a connection or a transaction of the query builder. What is sent by it once is known by its name from then on: statements are constants,
+ * so a connection prepares as many as there are in the source and no more.
+ */
 export function statementsOver(tables: Kysely<Tables>): RunStatement {
   return async <Row>(statement: Statement<Row>, parameters: unknown[]) => {
+    names.set(statement.text, statement.name);
     const { rows, numAffectedRows } = await tables.executeQuery<Row>(
       CompiledQuery.raw(statement.text, parameters),
     );

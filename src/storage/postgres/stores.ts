@@ -49,7 +49,7 @@ const MAX_ATTEMPTS = 5;
 
 function bareStores(tables: Kysely<Tables>, run: RunStatement) {
   return {
-    users: userStore(tables),
+    users: userStore(tables, run),
     userImports: userImportStore(tables),
     userDirectory: userDirectory(tables),
     sessions: sessionStore(tables, run),
@@ -75,7 +75,7 @@ function bareStores(tables: Kysely<Tables>, run: RunStatement) {
     emails: emailStore(tables),
     lockouts: lockoutStore(tables),
     totpFactors: totpStore(tables),
-    knownDevices: knownDevices(tables),
+    knownDevices: knownDevices(run),
     profiles: profileStore(tables),
     managedUsers: managedUserStore(tables),
     accountDeletions: accountDeletionStore(tables),

@@ -6,9 +6,32 @@ import type { NewUser, UserStore } from '../../domain/account/user-store.ts';
 import type { User, UserStatus, UserWithPassword } from '../../domain/account/user.ts';
 import { date, optionalTime, time } from './row-values.ts';
 import type { Tables } from './rows.ts';
+import type { RunStatement, Statement } from './statement.ts';
 
 /** A row of `users`. */
 export type UserRow = Selectable<Tables['users']>;
+
+const COLUMNS = `id, email, email_key, username, username_key, full_name, password_hash, role, status, email_verified, mfa_enabled, token_version,
+  session_epoch, external_id, suspension_reason, create_time, update_time, last_login_time`;
+
+// Where there is no such account, some other row is read in its place: to find nothing would take less time (CWE-208).
+const findBy = (column: 'email_key' | 'username_key'): Statement<UserRow> => ({
+  name: `user_find_by_${column}`,
+  text: `
+    with found as materialized (select ${COLUMNS} from users where ${column} = $1 and status <> 'deleted')
+    select ${COLUMNS} from found
+    union all (select ${COLUMNS} from users where not exists (select from found) order by id limit 1)`,
+});
+const FIND_BY = { email_key: findBy('email_key'), username_key: findBy('username_key') };
+
+const MARK_LOGIN: Statement<UserRow> = {
+  name: 'user_mark_login',
+  text: `
+    update users
+    set last_login_time = case when mfa_enabled then last_login_time else $4::timestamptz end, password_hash = $3
+    where id = $1 and status = 'active' and password_hash = $2
+    returning ${COLUMNS}`,
+};
 
 const STATUSES: readonly UserStatus[] = ['active', 'suspended', 'deleted'];
 
@@ -101,7 +124,7 @@ function findRow(tables: Kysely<Tables>, id: string) {
 }
 
 /** The store over a connection or a transaction. */
-export function userStore(tables: Kysely<Tables>): UserStore {
+export function userStore(tables: Kysely<Tables>, run: RunStatement): UserStore {
   return {
     async insert(user) {
       for (;;) {
@@ -120,33 +143,18 @@ export function userStore(tables: Kysely<Tables>): UserStore {
       return row === undefined ? undefined : toUserWithPassword(row);
     },
 
-    // Where there is no such account, some other row is read in its place: to find nothing would take less time (CWE-208).
     async findByIdentifier(key) {
       const column = key.includes('@') ? 'email_key' : 'username_key';
-      const { rows } = await sql<UserRow>`
-        with found as materialized (
-          select * from users where ${sql.ref(column)} = ${key} and status <> 'deleted')
-        select * from found
-        union all (select * from users where not exists (select from found) order by id limit 1)`.execute(
-        tables,
-      );
+      const { rows } = await run(FIND_BY[column], [key]);
       const [row] = rows;
       const user = row === undefined ? undefined : toUserWithPassword(row);
       return row?.[column] === key && row.status !== 'deleted' ? user : undefined;
     },
 
     async markLogin(mark) {
-      const row = await tables
-        .updateTable('users')
-        .set({
-          last_login_time: sql`case when mfa_enabled then last_login_time else ${date(mark.now)}::timestamptz end`,
-          password_hash: mark.newHash ?? mark.checkedHash,
-        })
-        .where('id', '=', mark.userId)
-        .where('status', '=', 'active')
-        .where('password_hash', '=', mark.checkedHash)
-        .returningAll()
-        .executeTakeFirst();
+      const { userId, checkedHash, newHash, now } = mark;
+      const { rows } = await run(MARK_LOGIN, [userId, checkedHash, newHash ?? checkedHash, date(now)]);
+      const [row] = rows;
       return row === undefined ? undefined : toUser(row);
     },
 

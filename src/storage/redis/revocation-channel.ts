@@ -1,11 +1,14 @@
 // The revocation channel over a Redis stream.
 
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import type { RedisState } from '../../domain/health/readiness.ts';
 import type { RevocationChannel } from '../../domain/revocation/revocation-channel.ts';
 import type { Revocation } from '../../domain/revocation/revocation.ts';
 import { connectRedis, redisReady } from './connection.ts';
+import { redisStateOf } from './redis-state.ts';
 
 const BLOCK_MS = 1_000;
 const PUBLISH_TIMEOUT_MS = 500;
@@ -16,6 +19,9 @@ const READY_MS = 2_000;
 const MAX_ENTRIES = 10_000;
 const MAX_PER_READ = 1_000;
 const FIRST_ID = '0-0';
+/** The field of an entry that is no revocation. */
+const MARK = 'probe';
+const ROUND_TRIP_MS = 1_500;
 
 const Times = { id: z.string(), revokeTime: z.number(), expireTime: z.number() };
 const Entry = z.array(
@@ -45,6 +51,8 @@ export class RedisRevocationChannel implements RevocationChannel {
   readonly #reader: Redis;
   readonly #onFault: (error: Error) => void;
   readonly #closing = new AbortController();
+  /** What hears of a mark that was read, by mark. */
+  readonly #marks = new Map<string, () => void>();
   #reading: Promise<void> | undefined;
 
   constructor(options: RedisChannelOptions) {
@@ -84,6 +92,27 @@ export class RedisRevocationChannel implements RevocationChannel {
     this.#reading = this.#read(listener, start);
   }
 
+  /**
+   * Publishes a mark and waits until it has been read again, which proves that revocations take the same way. Never rejects.
+   */
+  async probe(): Promise<RedisState> {
+    if (!this.isConnected) return 'down';
+    const mark = randomUUID();
+    const { promise: heard, resolve } = Promise.withResolvers<RedisState>();
+    const timer = setTimeout(() => resolve('unheard'), ROUND_TRIP_MS);
+    this.#marks.set(mark, () => resolve('up'));
+    try {
+      // Other nodes pass over it.
+      await this.#publisher.xadd(this.#stream, 'MAXLEN', '~', MAX_ENTRIES, '*', MARK, mark);
+      return await heard;
+    } catch (error) {
+      return redisStateOf(error);
+    } finally {
+      clearTimeout(timer);
+      this.#marks.delete(mark);
+    }
+  }
+
   async close(): Promise<void> {
     this.#closing.abort();
     this.#publisher.disconnect();
@@ -117,7 +146,7 @@ export class RedisRevocationChannel implements RevocationChannel {
     );
     if (reply === null) return this.#readNothing(listener, lastId);
     const entries = reply.flatMap(([, streamEntries]) => streamEntries);
-    for (const [, fields] of entries) listener.onRevocations(decode(fields[1] ?? ''));
+    for (const [, fields] of entries) this.#hear(listener, fields);
     if (!(await this.#holds(lastId))) listener.onGap();
     // A full answer may have left some behind.
     else if (entries.length < MAX_PER_READ) listener.onAlive(performance.now() - askedAt);
@@ -137,6 +166,11 @@ export class RedisRevocationChannel implements RevocationChannel {
   // While the entry read last is there, nothing after it has been trimmed or lost with another Redis.
   async #holds(id: string): Promise<boolean> {
     return id === FIRST_ID || (await this.#reader.xrange(this.#stream, id, id)).length > 0;
+  }
+
+  #hear(listener: Listener, [name, value = '']: readonly string[]): void {
+    if (name === MARK) this.#marks.get(value)?.();
+    else listener.onRevocations(decode(value));
   }
 
   async #newestId(): Promise<string> {
