@@ -54,7 +54,7 @@ const MATRIX: Readonly<Record<string, Rule>> = {
   config: { folders: [], packages: ['zod'], builtins: true },
   'app.ts': ANYTHING,
   'service.ts': ANYTHING,
-  'data-dir.ts': { folders: ['domain', 'crypto', 'config.ts'], packages: [], builtins: true },
+  'data-dir.ts': { folders: ['domain', 'crypto', 'storage', 'config.ts'], packages: [], builtins: true },
   'master-keyring.ts': { folders: ['crypto', 'config.ts', 'data-dir.ts'], packages: [], builtins: false },
   'main.ts': ANYTHING,
 };

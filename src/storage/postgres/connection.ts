@@ -7,6 +7,7 @@ import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql';
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 import type { ClientBase, Pool, QueryResultRow } from 'pg';
+import { explainEmbedded, makingWhole, requireOwnVersion } from './embedded-folder.ts';
 import { AccountSchema } from './migrations/account-schema.ts';
 import { AuditReadingSchema } from './migrations/audit-reading-schema.ts';
 import { AuditSchema } from './migrations/audit-schema.ts';
@@ -16,6 +17,8 @@ import { KeySchema } from './migrations/key-schema.ts';
 import { RecoverySchema } from './migrations/recovery-schema.ts';
 import { StatsSchema } from './migrations/stats-schema.ts';
 import type { Tables } from './rows.ts';
+import type { SchemaState } from './schema-state.ts';
+import { noteServing, schemaState } from './schema-state.ts';
 import { ROWS } from './rows.ts';
 import type { RunStatement, Statement } from './statement.ts';
 import { statementsOver } from './statement.ts';
@@ -34,6 +37,8 @@ export type Database = {
   migrate(): Promise<readonly string[]>;
   /** The migrations that have not run. */
   pendingMigrations(): Promise<readonly string[]>;
+  /** Whether a newer release has migrated it, and whether this one can serve it all the same. */
+  schemaState(): Promise<SchemaState>;
   close(): Promise<void>;
 };
 
@@ -47,6 +52,8 @@ const MIGRATIONS = [
   { name: '2026-11-key-schema', class: KeySchema },
   { name: '2026-11-recovery-schema', class: RecoverySchema },
 ];
+
+const KNOWN = names(MIGRATIONS);
 
 const ORM_OPTIONS = {
   entities: [...ROWS],
@@ -86,6 +93,7 @@ async function openServer(location: Extract<DatabaseLocation, { url: string }>):
     tables,
     run: preparedOver(await orm.em.getConnection().getNativeClient()),
     pendingMigrations: async () => names(await migrator.getPending()),
+    schemaState: () => schemaState(tables, KNOWN),
     close: () => orm.close(),
     migrate: () => migrateServer(location.url),
   };
@@ -123,27 +131,43 @@ async function migrateServer(url: string): Promise<readonly string[]> {
     return await tables.connection().execute(async (connection) => {
       // Held by this connection until it is closed, also when a migration fails.
       await sql`select pg_advisory_lock(${MIGRATION_LOCK})`.execute(connection);
-      return names(await new Migrator(orm.em).up());
+      const ran = names(await new Migrator(orm.em).up());
+      await noteServing(connection, KNOWN);
+      return ran;
     });
   } finally {
     await orm.close();
   }
 }
 
-async function openEmbedded(location: Extract<DatabaseLocation, { dataDir: string }>): Promise<Database> {
+async function openEmbedded({ dataDir }: Extract<DatabaseLocation, { dataDir: string }>): Promise<Database> {
+  if (dataDir.startsWith('memory://')) return connectEmbedded(dataDir);
+  await requireOwnVersion(dataDir);
+  return makingWhole(dataDir, () => connectEmbedded(dataDir));
+}
+
+async function connectEmbedded(dataDir: string): Promise<Database> {
   const orm = await PgliteOrm.init({
     ...ORM_OPTIONS,
-    dbName: location.dataDir,
+    dbName: dataDir,
     driverOptions: { extensions: { pg_trgm } },
   });
   const tables: Kysely<Tables> = orm.em.getKysely<Tables>();
-  await sql`select 1`.execute(tables);
+  const rethrow = (error: unknown): never => {
+    throw explainEmbedded(dataDir, error);
+  };
+  await sql`select 1`.execute(tables).catch(rethrow);
   const migrator = new Migrator(orm.em);
   return {
     tables,
     run: statementsOver(tables),
     pendingMigrations: async () => names(await migrator.getPending()),
-    migrate: async () => names(await migrator.up()),
+    schemaState: () => schemaState(tables, KNOWN),
+    migrate: async () => {
+      const ran = names(await migrator.up().catch(rethrow));
+      await noteServing(tables, KNOWN);
+      return ran;
+    },
     close: () => orm.close(),
   };
 }
