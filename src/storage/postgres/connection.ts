@@ -13,6 +13,7 @@ import { AuditReadingSchema } from './migrations/audit-reading-schema.ts';
 import { AuditSchema } from './migrations/audit-schema.ts';
 import { DirectorySchema } from './migrations/directory-schema.ts';
 import { InitialSchema } from './migrations/initial-schema.ts';
+import { KeyLineageSchema } from './migrations/key-lineage-schema.ts';
 import { KeySchema } from './migrations/key-schema.ts';
 import { RecoverySchema } from './migrations/recovery-schema.ts';
 import { StatsSchema } from './migrations/stats-schema.ts';
@@ -51,6 +52,7 @@ const MIGRATIONS = [
   { name: '2026-11-stats-schema', class: StatsSchema },
   { name: '2026-11-key-schema', class: KeySchema },
   { name: '2026-11-recovery-schema', class: RecoverySchema },
+  { name: '2026-11-key-lineage-schema', class: KeyLineageSchema },
 ];
 
 const KNOWN = names(MIGRATIONS);
