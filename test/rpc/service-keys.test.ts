@@ -2,6 +2,7 @@
 
 import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { firstAdministrator, type Member } from '../support/members.ts';
 import { endingOf, refusalOf } from '../support/rpc-calls.ts';
@@ -75,6 +76,7 @@ describe.each(PROTOCOLS)('over %s, a key', (protocol) => {
     const next = { id: apiKey?.id ?? '', secret };
     expect([await isGood(old), await isGood(next)]).toEqual([true, true]);
     clock.advance(60_000);
+    await eventually(() => service.app.revocationIndex.isFresh());
     expect([await isGood(old), await isGood(next)]).toEqual([false, true]);
     expect((await eventsOf(old.id)).find(({ kind }) => kind === 'api_key.rotate')).toMatchObject({
       outcome: 'success',
