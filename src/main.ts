@@ -139,11 +139,20 @@ async function migrate(config: Config): Promise<void> {
 async function bootstrapCommand(config: Config, adminEmail: string | undefined): Promise<void> {
   const storage = await openCurrentStorage(config);
   const app = await openApp(config, createLogger('silent'), storage);
+  // Printed before the commit: secrets that nobody has seen never count.
   const secrets = await bootstrapApp(app, adminEmail ?? config.ADMIN_EMAIL, async (made) => {
     await storage.dataDir?.writeBootstrap(made);
+    await print(`${JSON.stringify(made, null, 2)}\n`);
   });
   await closeApp(app);
   if (secrets === undefined)
     throw new Error('this database has its administrator already; nothing has been changed');
-  console.log(JSON.stringify(secrets, null, 2));
+}
+
+/** Resolves once whoever reads standard output can have it. Errors: when nobody can. */
+function print(text: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  process.stdout.once('error', reject);
+  process.stdout.write(text, (error) => (error ? reject(error) : resolve()));
+  return promise;
 }

@@ -13,6 +13,8 @@ import { USAGE_FLUSH_INTERVAL_MS } from './domain/api-key/api-key-usage.ts';
 import { keepMonths } from './domain/audit/retention.ts';
 import { maintainSigningKeys } from './domain/keyset/maintain-signing-keys.ts';
 import type { Readiness, RouteDeps } from './http/routes.ts';
+import type { ProbeSocket } from './http/probe-socket.ts';
+import { startProbeSocket } from './http/probe-socket.ts';
 import { createRoutes } from './http/routes.ts';
 import { startHttpServer } from './http/server.ts';
 import { SEALING_INTERVAL_MS } from './jobs/audit-sealer.ts';
@@ -70,6 +72,13 @@ export async function startService(app: App): Promise<RunningService> {
     throw error;
   });
   let isStopping = false;
+  const probes = await startProbes(app, () => (isStopping ? STOPPING : ready())).catch(
+    async (error: unknown) => {
+      grpc.forceShutdown();
+      await http.close(0);
+      throw error;
+    },
+  );
   const showHealth = () => setHealth(health, !isStopping && ready().status !== 'unavailable');
   showHealth();
 
@@ -95,6 +104,7 @@ export async function startService(app: App): Promise<RunningService> {
       mailEnd.addEventListener('abort', () => cutMail.abort());
       await Promise.all([mailJob.stop(), stopGrpc(grpc, pipeline.activeCalls, graceMs), http.close(graceMs)]);
       await Promise.all(jobs.map((job) => job.stop()));
+      await probes?.close();
       await app.apiKeyUsage.flush().catch(onFailure('use of API keys'));
       await app.sessionDirectory.idle();
       await app.accessRefusals.idle();
@@ -226,9 +236,16 @@ function startHttp(
     { maxMessageBytes: app.config.MAX_MESSAGE_BYTES },
     createRoutes(routeDepsOf(app, pipeline, readiness)),
   );
-  const { MAX_CONCURRENT_STREAMS: maxConcurrentStreams, TLS: tls } = app.config;
+  const { MAX_CONCURRENT_STREAMS: maxConcurrentStreams, TLS: tls, HSTS: hsts } = app.config;
   const allowedOrigins = new Set(app.config.ALLOWED_ORIGINS);
-  return startHttpServer({ tls, allowedOrigins, maxConcurrentStreams, handler }, host, port);
+  return startHttpServer({ tls, hsts, allowedOrigins, maxConcurrentStreams, handler }, host, port);
+}
+
+const STOPPING: Readiness = { status: 'unavailable', checks: { process: 'stopping' } };
+
+async function startProbes(app: App, readiness: () => Readiness): Promise<ProbeSocket | undefined> {
+  const { HEALTH_SOCKET: path } = app.config;
+  return path === undefined ? undefined : startProbeSocket(path, readiness);
 }
 
 function routeDepsOf(app: App, pipeline: StreamPipelineDeps, readiness: () => Readiness): RouteDeps {
