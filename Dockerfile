@@ -13,7 +13,8 @@ FROM node:26-slim
 ENV NODE_ENV=production \
     LATCHKEY_GRPC_ADDRESS=0.0.0.0:50051 \
     LATCHKEY_HTTP_ADDRESS=0.0.0.0:8080 \
-    LATCHKEY_DATA_DIR=/var/lib/latchkey
+    LATCHKEY_DATA_DIR=/var/lib/latchkey \
+    LATCHKEY_HEALTH_SOCKET=/tmp/latchkey-health.sock
 WORKDIR /app
 RUN install -d -o node -g node -m 0700 /var/lib/latchkey
 COPY --from=dependencies /app/node_modules ./node_modules
@@ -23,6 +24,7 @@ COPY src ./src
 USER node
 VOLUME /var/lib/latchkey
 EXPOSE 50051 8080
+# Over a socket of its own: the same with and without TLS and client certificates, and whatever the ports are.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:8080/readyz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "src/cli/probe.ts"]
 CMD ["node", "src/main.ts", "serve"]

@@ -75,6 +75,8 @@ const Environment = z.object({
   TLS_CERT_FILE: z.string().optional(),
   TLS_KEY_FILE: z.string().optional(),
   TLS_CLIENT_CA_FILE: z.string().optional(),
+  HSTS: z.enum(['host', 'subdomains', 'off'], 'must be host, subdomains or off').default('host'),
+  HEALTH_SOCKET: z.string().min(1).max(100).optional(),
   MAX_MESSAGE_BYTES: integer(65_536, 67_108_864).default(4_194_304),
   MAX_CONCURRENT_STREAMS: integer(1, 100_000).default(1_000),
   MAX_CALL_TIME: duration('100ms', '10m').default(30_000),

@@ -1,16 +1,14 @@
 // The data directory of the embedded mode: one process at a time, its master key, its bootstrap file.
 
-import { hash } from 'node:crypto';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { chmod, mkdir, open, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
-import type { Server } from 'node:net';
-import { createServer } from 'node:net';
+import { constants, existsSync } from 'node:fs';
+import { access, chmod, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ConfigError } from './config.ts';
 import { MASTER_KEY_LENGTH } from './crypto/master-key.ts';
 import { randomBytes } from './crypto/ids.ts';
 import type { BootstrapSecrets } from './domain/instance/bootstrap.ts';
+import type { DirectoryLock } from './storage/directory-lock.ts';
+import { DirectoryInUseError, lockDirectory } from './storage/directory-lock.ts';
 
 /** An open data directory, held by this process until `release`. */
 export type DataDir = {
@@ -28,17 +26,14 @@ export type DataDir = {
   release(): Promise<void>;
 };
 
-/** Creates the directory when it is missing and takes it. Errors: ConfigError when another process holds it or it cannot be written. */
+/**
+ * Creates the directory when it is missing and locks it. Errors: Error with one line that says what to do, when another process holds it or it
+ * cannot be written or locked.
+ */
 export async function openDataDir(path: string): Promise<DataDir> {
-  await mkdir(path, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
-    throw new ConfigError(`LATCHKEY_DATA_DIR: cannot create ${path}`, { cause: error });
-  });
-  const lockFile = join(path, 'latchkey.pid');
-  const name = await holdName(path, lockFile);
-  await takeLock(path, lockFile).catch((error: unknown) => {
-    name?.close();
-    throw error;
-  });
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  await access(path, constants.W_OK | constants.X_OK);
+  const lock = takeLock(path);
   const bootstrapFile = join(path, 'bootstrap.json');
   const databaseDir = join(path, 'postgres');
   const keyFile = join(path, 'master.key');
@@ -62,66 +57,28 @@ export async function openDataDir(path: string): Promise<DataDir> {
     },
     writeBootstrap: (secrets) => writePrivate(bootstrapFile, `${JSON.stringify(secrets, null, 2)}\n`),
     async release() {
-      await rm(lockFile, { force: true });
-      name?.close();
+      lock.release();
     },
   };
 }
 
-/**
- * Holds a name that belongs to the directory and that the system takes back when this process ends, however it ends: of any number that ask
- * at once, one gets it. Only Linux has such names (unix(7), abstract sockets); elsewhere the lock file alone decides.
- */
-async function holdName(path: string, lockFile: string): Promise<Server | undefined> {
-  if (process.platform !== 'linux') return undefined;
-  const server = createServer();
-  server.unref();
-  server.listen(`\0latchkey:${hash('sha256', await realpath(path))}`);
+function takeLock(path: string): DirectoryLock {
   try {
-    await once(server, 'listening');
-    return server;
+    return lockDirectory(path);
   } catch (error) {
-    const holder = await readFile(lockFile, 'utf8').catch(() => '');
-    throw inUse(path, holder, error);
+    if (error instanceof DirectoryInUseError)
+      throw new Error(`LATCHKEY_DATA_DIR: ${path} is in use by ${error.holder}; stop it first`, {
+        cause: error,
+      });
+    throw new Error(
+      `LATCHKEY_DATA_DIR: cannot lock ${path}: ${describe(error)}; the user must be able to write latchkey.lock in it, and the file system must have locks (NFS: with its lock service)`,
+      { cause: error },
+    );
   }
 }
 
-function inUse(path: string, holder: string, cause?: unknown): ConfigError {
-  const [pid = ''] = holder.split(' ');
-  return new ConfigError(`LATCHKEY_DATA_DIR: ${path} is in use by process ${pid}; stop it first`, { cause });
-}
-
-async function takeLock(path: string, lockFile: string): Promise<void> {
-  const holder = await readFile(lockFile, 'utf8').catch(() => undefined);
-  if (holder !== undefined && (await isAlive(holder))) {
-    throw inUse(path, holder);
-  }
-  if (holder !== undefined) await rm(lockFile, { force: true });
-  try {
-    const file = await open(lockFile, 'wx', 0o600);
-    await file.writeFile(`${process.pid} ${await startTimeOf(process.pid)}`);
-    await file.close();
-  } catch (error) {
-    throw new ConfigError(`LATCHKEY_DATA_DIR: cannot take ${path}`, { cause: error });
-  }
-}
-
-// A process id may have been given to another process since; its start time tells the two apart where the system shows it.
-async function isAlive(holder: string): Promise<boolean> {
-  const [pid = '', startTime = ''] = holder.split(' ');
-  if (pid === '' || Number(pid) === process.pid) return false;
-  try {
-    process.kill(Number(pid), 0);
-  } catch {
-    return false;
-  }
-  return (await startTimeOf(Number(pid))) === startTime;
-}
-
-async function startTimeOf(pid: number): Promise<string> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  // Field 22 of proc(5), counted after the parenthesized name.
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function readOrMakeMasterKey(file: string, databaseDir: string): Promise<Buffer> {

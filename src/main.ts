@@ -7,7 +7,7 @@ import { loadEnvFile } from 'node:process';
 import { Command } from 'commander';
 import type { App } from './app.ts';
 import { bootstrapApp, closeApp, openApp, openStorage } from './app.ts';
-import { openCurrentStorage } from './cli/current-storage.ts';
+import { openCurrentStorage, requireServable } from './cli/current-storage.ts';
 import { addOperatorCommands } from './cli/operator-commands.ts';
 import type { Config } from './config.ts';
 import { ConfigError, readConfig, unknownVariables } from './config.ts';
@@ -129,6 +129,7 @@ function announceBootstrap(secrets: BootstrapSecrets, file: string): void {
 
 async function migrate(config: Config): Promise<void> {
   const { database, dataDir } = await openStorage(config);
+  await requireServable({ database });
   const applied = await database.migrate();
   console.log(applied.length === 0 ? 'The schema is up to date.' : `Applied: ${applied.join(', ')}`);
   await database.close();
@@ -136,14 +137,22 @@ async function migrate(config: Config): Promise<void> {
 }
 
 async function bootstrapCommand(config: Config, adminEmail: string | undefined): Promise<void> {
-  const storage = await openStorage(config);
-  if (storage.dataDir !== undefined) await storage.database.migrate();
+  const storage = await openCurrentStorage(config);
   const app = await openApp(config, createLogger('silent'), storage);
+  // Printed before the commit: secrets that nobody has seen never count.
   const secrets = await bootstrapApp(app, adminEmail ?? config.ADMIN_EMAIL, async (made) => {
     await storage.dataDir?.writeBootstrap(made);
+    await print(`${JSON.stringify(made, null, 2)}\n`);
   });
   await closeApp(app);
   if (secrets === undefined)
     throw new Error('this database has its administrator already; nothing has been changed');
-  console.log(JSON.stringify(secrets, null, 2));
+}
+
+/** Resolves once whoever reads standard output can have it. Errors: when nobody can. */
+function print(text: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  process.stdout.once('error', reject);
+  process.stdout.write(text, (error) => (error ? reject(error) : resolve()));
+  return promise;
 }

@@ -16,6 +16,8 @@ import type { Readiness } from './domain/health/readiness.ts';
 import { readinessOf } from './domain/health/readiness.ts';
 import { maintainSigningKeys } from './domain/keyset/maintain-signing-keys.ts';
 import { LifetimeRegistrar } from './domain/token/token-lifetimes.ts';
+import type { ProbeSocket } from './http/probe-socket.ts';
+import { startProbeSocket } from './http/probe-socket.ts';
 import type { RouteDeps } from './http/routes.ts';
 import { createRoutes } from './http/routes.ts';
 import { startHttpServer } from './http/server.ts';
@@ -93,6 +95,11 @@ export async function startService(app: App): Promise<RunningService> {
     grpc.forceShutdown();
     throw error;
   });
+  const probeSocket = await startProbes(app, ready).catch(async (error: unknown) => {
+    grpc.forceShutdown();
+    await http.close(0);
+    throw error;
+  });
   const showHealth = () => setHealth(health, ready().status !== 'unavailable');
   showHealth();
 
@@ -126,6 +133,7 @@ export async function startService(app: App): Promise<RunningService> {
       mailEnd.addEventListener('abort', () => cutMail.abort());
       await Promise.all([mailJob.stop(), stopGrpc(grpc, pipeline.activeCalls, graceMs), http.close(graceMs)]);
       await Promise.all(jobs.map((job) => job.stop()));
+      await probeSocket?.close();
       await app.apiKeyUsage.flush().catch(onFailure('use of API keys'));
       await app.sessionDirectory.idle();
       await app.accessRefusals.idle();
@@ -257,9 +265,14 @@ function startHttp(
     { maxMessageBytes: app.config.MAX_MESSAGE_BYTES },
     createRoutes(routeDepsOf(app, pipeline, readiness)),
   );
-  const { MAX_CONCURRENT_STREAMS: maxConcurrentStreams, TLS: tls } = app.config;
+  const { MAX_CONCURRENT_STREAMS: maxConcurrentStreams, TLS: tls, HSTS: hsts } = app.config;
   const allowedOrigins = new Set(app.config.ALLOWED_ORIGINS);
-  return startHttpServer({ tls, allowedOrigins, maxConcurrentStreams, handler }, host, port);
+  return startHttpServer({ tls, hsts, allowedOrigins, maxConcurrentStreams, handler }, host, port);
+}
+
+async function startProbes(app: App, readiness: () => Readiness): Promise<ProbeSocket | undefined> {
+  const { HEALTH_SOCKET: path } = app.config;
+  return path === undefined ? undefined : startProbeSocket(path, readiness);
 }
 
 function routeDepsOf(app: App, pipeline: StreamPipelineDeps, readiness: () => Readiness): RouteDeps {

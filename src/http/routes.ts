@@ -30,8 +30,7 @@ const METADATA_MAX_AGE_S = 3_600;
 /** Answers plain HTTP requests; 404 and 405 for what is not served. */
 export function createRoutes(deps: RouteDeps): Route {
   const routes = new Map<string, Route>([
-    ['/healthz', readOnly((response) => sendJson(response, 200, { status: 'alive' }))],
-    ['/readyz', readOnly((response) => sendReadiness(deps, response))],
+    ...healthRoutes(deps.readiness),
     [JWKS_PATH, readOnly((response) => sendJwks(deps, response))],
     ...metadataRoutes(deps),
     ...oauthRoutes(deps),
@@ -42,6 +41,14 @@ export function createRoutes(deps: RouteDeps): Route {
     if (route === undefined) sendJson(response, 404, { error: 'not found' });
     else route(request, response);
   };
+}
+
+/** Liveness and readiness, by path. */
+export function healthRoutes(readiness: () => Readiness): ReadonlyMap<string, Route> {
+  return new Map([
+    ['/healthz', readOnly((response) => sendJson(response, 200, { status: 'alive' }))],
+    ['/readyz', readOnly((response) => sendReadiness(readiness, response))],
+  ]);
 }
 
 function metadataRoutes(deps: RouteDeps): ReadonlyArray<[string, Route]> {
@@ -68,8 +75,8 @@ function readOnly(answer: (response: HttpResponse) => void): Route {
   };
 }
 
-function sendReadiness(deps: RouteDeps, response: HttpResponse): void {
-  const readiness = deps.readiness();
+function sendReadiness(look: () => Readiness, response: HttpResponse): void {
+  const readiness = look();
   sendJson(response, readiness.status === 'unavailable' ? 503 : 200, readiness);
 }
 

@@ -6,6 +6,7 @@ import type { Http2SecureServer } from 'node:http2';
 import { createSecureServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { answerCors } from './cors.ts';
+import type { Hsts } from './security-headers.ts';
 import { setSecurityHeaders } from './security-headers.ts';
 
 /** Certificate and key as PEM; with `clientCa`, callers must show a certificate signed by it (mTLS). */
@@ -17,6 +18,7 @@ export type TlsMaterial = {
 
 export type HttpServerOptions = {
   readonly tls: TlsMaterial | undefined;
+  readonly hsts: Hsts;
   readonly allowedOrigins: ReadonlySet<string>;
   readonly maxConcurrentStreams: number;
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
@@ -41,9 +43,9 @@ export async function startHttpServer(
   host: string,
   port: number,
 ): Promise<RunningHttpServer> {
-  const { tls, allowedOrigins, handler } = options;
+  const { tls, hsts, allowedOrigins, handler } = options;
   const serve = (request: IncomingMessage, response: ServerResponse) => {
-    setSecurityHeaders(response, tls !== undefined);
+    setSecurityHeaders(response, tls === undefined ? 'off' : hsts);
     if (request.httpVersionMajor === 1) response.once('finish', () => discardRest(request));
     if (!answerCors(allowedOrigins, request, response)) handler(request, response);
   };

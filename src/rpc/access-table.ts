@@ -87,7 +87,23 @@ function guard(name: string, access: Access): GuardedAccess {
     return credential;
   });
   const maxAuthAgeMs = access.maxAuthAge === undefined ? undefined : durationMs(access.maxAuthAge);
-  return { credentials, scopes: access.scopes, maxAuthAgeMs };
+  const { scopes, peopleOnly, servicesExempt } = access;
+  const loginRequired = access.loginRequired || maxAuthAgeMs !== undefined;
+  const takesKeys = !loginRequired || servicesExempt;
+  return {
+    credentials: takesKeys ? withKeys(credentials) : credentials,
+    scopes,
+    maxAuthAgeMs,
+    peopleOnly,
+    loginRequired,
+    servicesExempt,
+  };
+}
+
+// Where access tokens may call, API keys may: what a key may do beyond its scopes is no more than what the token exchanged for it may.
+function withKeys(credentials: readonly DomainCredentialKind[]): readonly DomainCredentialKind[] {
+  if (!credentials.includes('access_token') || credentials.includes('api_key')) return credentials;
+  return [...credentials, 'api_key'];
 }
 
 // A stream tells of tokens that the caller does not hold, and lasts: it stays guarded.

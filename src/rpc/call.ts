@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { DescMethod } from '@bufbuild/protobuf';
 import type { Principal } from '../domain/access/principal.ts';
+import { keyBehind } from '../domain/access/principal.ts';
 import type { CallOrigin } from '../domain/audit/audit-event.ts';
 import { plainRequestId, plainUserAgent } from '../domain/audit/call-origin.ts';
 import { DomainError } from '../domain/errors.ts';
@@ -84,7 +85,9 @@ export class Call {
 
   /** Where the call came from, for the audit log and the session list. */
   get origin(): CallOrigin {
+    const apiKeyId = this.principal && keyBehind(this.principal);
     return {
+      ...(apiKeyId === undefined ? {} : { apiKeyId }),
       ipAddress: this.clientAddress,
       userAgent: plainUserAgent(this.transport.headerValues('user-agent')[0]),
       requestId: this.requestId,

@@ -9,7 +9,7 @@ import type { RevocationIndex } from '../domain/revocation/revocation-index.ts';
 import { authenticated, requireMayCall } from './caller.ts';
 
 export type CredentialWatchDeps = Pick<PipelineDeps, 'authenticate' | 'clock' | 'accessRefusals'> & {
-  readonly revocationIndex: Pick<RevocationIndex, 'isFresh' | 'isRevoked'>;
+  readonly revocationIndex: Pick<RevocationIndex, 'isFresh' | 'isRevoked' | 'minVersionOf'>;
   readonly roleDirectory: Pick<RoleDirectory, 'version'>;
   /** Its version rises whenever a signing key leaves. */
   readonly keyset: { readonly version: number };

@@ -14,7 +14,7 @@ import type { ActiveCalls } from './active-calls.ts';
 import type { Transport } from './call.ts';
 import { Call } from './call.ts';
 import type { CallerDeps } from './caller.ts';
-import { callerOf, noteRefusal } from './caller.ts';
+import { callerOf } from './caller.ts';
 import { charge, charged } from './charge.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { RpcError } from './error-table.ts';
@@ -119,15 +119,9 @@ export function succeeded(deps: PipelineDeps, call: Call, startTime: number, res
 /** Logs why the call failed, and says what its caller is told. */
 export function failed(deps: PipelineDeps, call: Call, startTime: number, error: unknown): Failure {
   if (error instanceof RateLimitedError) call.noteLimit(error.state);
-  if (isLoginMissing(error) && call.principal !== undefined) noteRefusal(deps, error, call.principal, call);
   const rpcError = toRpcError(error, call.requestId);
   logFailure(deps, call, startTime, rpcError, error);
   return { error: rpcError, call };
-}
-
-// What a handler asks beyond the access rule (`requireLogin`). Whom the rule refuses is noted there, and is not the call's principal.
-function isLoginMissing(error: unknown): boolean {
-  return error instanceof DomainError && error.reason === 'CREDENTIAL_NOT_ALLOWED';
 }
 
 /** Lets the caller of a stream in, and counts the call. Errors: those of `authenticate` and `requireAccess`, RATE_LIMITED. */

@@ -18,7 +18,7 @@ const MEMORY_MS = 10_000;
 const MAX_REMEMBERED = 20_000;
 
 export type VerdictMemoryDeps = {
-  readonly revocationIndex: Pick<RevocationIndex, 'isFresh' | 'isRevoked'>;
+  readonly revocationIndex: Pick<RevocationIndex, 'isFresh' | 'isRevoked' | 'minVersionOf'>;
   readonly roleDirectory: Pick<RoleDirectory, 'version'>;
   /** Its version rises whenever a key leaves. */
   readonly keyset: { readonly version: number };

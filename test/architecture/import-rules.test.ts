@@ -55,7 +55,7 @@ const MATRIX: Readonly<Record<string, Rule>> = {
   'app.ts': ANYTHING,
   'service.ts': ANYTHING,
   'dependencies.ts': ANYTHING,
-  'data-dir.ts': { folders: ['domain', 'crypto', 'config.ts'], packages: [], builtins: true },
+  'data-dir.ts': { folders: ['domain', 'crypto', 'storage', 'config.ts'], packages: [], builtins: true },
   'master-keyring.ts': { folders: ['crypto', 'config.ts', 'data-dir.ts'], packages: [], builtins: false },
   'main.ts': ANYTHING,
 };

@@ -38,6 +38,7 @@ describeOnEveryDatabase('ApiKeyStore and ServiceAccountStore', (open) => {
     expect(found).toEqual({
       id: key.id,
       digest: anything,
+      version: 1,
       ownerId: user.id,
       ownerKind: 'user',
       ownerActive: true,
@@ -80,6 +81,40 @@ describeOnEveryDatabase('ApiKeyStore and ServiceAccountStore', (open) => {
     const key = sampleApiKey(user.id, { ownerKind: 'service' });
     await db.stores.apiKeys.insert(key);
     expect(await db.stores.apiKeys.find(key.id)).toMatchObject({ ownerActive: false, ownerRole: '' });
+  });
+
+  it('changes a key, whose version rises, and shares a live one of an active owner', async () => {
+    const { apiKeys } = db.stores;
+    const owner = sampleUser();
+    await db.stores.users.insert(owner);
+    const key = sampleApiKey(owner.id, { scopes: ['a', 'b'], allowedCidrs: [], expireTime: undefined });
+    await apiKeys.insert(key);
+    const shared = await apiKeys.share(key.id, NOW);
+    expect(shared).toMatchObject({ id: key.id, scopes: ['a', 'b'] });
+    if (shared === undefined) throw new Error('the key is live');
+    const narrowed = { ...shared, scopes: ['a'], allowedCidrs: ['10.0.0.0/8'], expireTime: NOW + 5 };
+    expect([await apiKeys.change(narrowed), await apiKeys.change(narrowed)]).toEqual([2, 3]);
+    expect(await apiKeys.find(key.id)).toMatchObject({ version: 3, scopes: ['a'], expireTime: NOW + 5 });
+    expect(await apiKeys.share(key.id, NOW + 5)).toBeUndefined();
+  });
+
+  it('ends what keys made, and what those made, once', async () => {
+    const { apiKeys } = db.stores;
+    const owner = sampleUser();
+    await db.stores.users.insert(owner);
+    const make = async (madeBy?: string) => {
+      const key = sampleApiKey(owner.id, { madeBy });
+      await apiKeys.insert(key);
+      return key.id;
+    };
+    const root = await make();
+    const [child, other] = [await make(root), await make()];
+    const grandchild = await make(child);
+    const ended = await apiKeys.endMadeBy([root], NOW, NOW + DAY_MS);
+    expect(ended.map(({ id }) => id).toSorted()).toEqual([child, grandchild].toSorted());
+    expect(ended[0]).toMatchObject({ form: 'session', revokeTime: NOW, expireTime: NOW + DAY_MS });
+    expect(await apiKeys.endMadeBy([root], NOW, NOW + DAY_MS)).toEqual([]);
+    for (const id of [root, other]) expect((await apiKeys.find(id))?.revokeTime).toBeUndefined();
   });
 
   it('revokes a key once', async () => {

@@ -110,7 +110,7 @@ describeOnEveryDatabase('OwnApiKeyStore', (open) => {
   it('is revoked once by many at once, and shortened', async () => {
     const { ownApiKeys, apiKeys } = db.stores;
     const key = await insert({ expireTime: NOW + DAY_MS });
-    await ownApiKeys.setExpiry(key.id, NOW + 5);
+    await apiKeys.setExpiry(key.id, NOW + 5);
     expect((await apiKeys.find(key.id))?.expireTime).toBe(NOW + 5);
     const outcomes = await Promise.all(
       Array.from({ length: 20 }, () => ownApiKeys.revokeOwn(key.id, ownerId, NOW)),

@@ -107,20 +107,36 @@ describe('the access rule', () => {
     expiresAt: undefined,
     isNetworkBound: false,
   };
-  const rule = { credentials: ['access_token'], scopes: ['a:read'], maxAuthAgeMs: 300_000 } as const;
+  const rule = {
+    credentials: ['access_token', 'api_key'],
+    scopes: ['a:read'],
+    maxAuthAgeMs: 300_000,
+    peopleOnly: false,
+    loginRequired: true,
+    servicesExempt: false,
+  } as const;
+  const byKey = { credential: 'api_key', authTime: undefined } as const;
+  const service = { ...byKey, kind: 'service' } as const;
 
   it('lets in who has all of it', () => {
     expect(() => requireAccess(rule, principal, NOW)).not.toThrow();
     expect(() => requireAccess({ ...rule, scopes: [] }, principal, NOW)).not.toThrow();
+    const exempt = { ...rule, servicesExempt: true };
+    expect(() => requireAccess(exempt, { ...principal, ...service }, NOW)).not.toThrow();
   });
 
   it.each([
-    [{ ...rule, credentials: ['api_key', 'session_cookie'] as const }, {}, 'CREDENTIAL_NOT_ALLOWED'],
+    [{ ...rule, credentials: ['session_cookie'] as const }, {}, 'CREDENTIAL_NOT_ALLOWED'],
     [{ ...rule, credentials: [] }, {}, 'CREDENTIAL_NOT_ALLOWED'],
     [{ ...rule, scopes: ['a:read', 'b:read'] }, {}, 'INSUFFICIENT_SCOPE'],
     [rule, { scopes: ['a:rea', 'a:read2', 'A:READ'] }, 'INSUFFICIENT_SCOPE'],
     [rule, { authTime: NOW - 300_001 }, 'STEP_UP_REQUIRED'],
-    [rule, { authTime: undefined }, 'STEP_UP_REQUIRED'],
+    [rule, { authTime: undefined }, 'CREDENTIAL_NOT_ALLOWED'],
+    [rule, byKey, 'CREDENTIAL_NOT_ALLOWED'],
+    [rule, service, 'CREDENTIAL_NOT_ALLOWED'],
+    [{ ...rule, servicesExempt: true }, byKey, 'CREDENTIAL_NOT_ALLOWED'],
+    [{ ...rule, servicesExempt: true, scopes: ['b:read'] }, service, 'INSUFFICIENT_SCOPE'],
+    [{ ...rule, servicesExempt: true, peopleOnly: true }, service, 'CREDENTIAL_NOT_ALLOWED'],
   ])('refuses %j to %j', (someRule, change, reason) => {
     expect(() => requireAccess(someRule, { ...principal, ...change }, NOW)).toThrow(containing({ reason }));
   });
@@ -137,6 +153,7 @@ describe('authenticating', () => {
   const key: ApiKeyRecord = {
     id: 'key-1',
     digest: new Uint8Array(),
+    version: 1,
     ownerId: 'service-1',
     ownerKind: 'service',
     ownerActive: true,

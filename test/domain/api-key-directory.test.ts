@@ -56,6 +56,7 @@ function issue(): { id: string; text: string; old: string } {
   stored.set(id, {
     id,
     digest,
+    version: 0,
     ownerId: randomUUID(),
     ownerKind: 'service',
     ownerActive: true,

@@ -1,12 +1,16 @@
 // Holds the data directory: one process has it, and its master key is never made anew over an old one.
 
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, readdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { ConfigError, readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config.ts';
 import type { DataDir } from '../../src/data-dir.ts';
 import { openDataDir } from '../../src/data-dir.ts';
 import { temporaryFolder } from '../support/child-service.ts';
+import { eventually } from '../support/eventually.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 const held: DataDir[] = [];
@@ -24,12 +28,82 @@ async function open(): Promise<DataDir> {
   return dataDir;
 }
 
-it('of many that find a lock which a killed process left, one gets the directory', async () => {
-  await writeFile(join(folder.path, 'latchkey.pid'), '999999 1');
+it('of many that find what a killed process left, one gets the directory', async () => {
+  const killed = holdElsewhere([]);
+  await killed.held;
+  killed.kill();
+  await killed.exit;
   const attempts = await Promise.allSettled(Array.from({ length: 8 }, open));
   const refused = attempts.filter((attempt) => attempt.status === 'rejected');
   expect(held).toHaveLength(1);
-  for (const { reason } of refused) expect(reason).toBeInstanceOf(ConfigError);
+  for (const { reason } of refused)
+    expect(String(reason)).toBe(
+      `Error: LATCHKEY_DATA_DIR: ${folder.path} is in use by process ${process.pid} on host ${hostname()}; stop it first`,
+    );
+  expect((await readdir(folder.path)).toSorted()).toEqual(['latchkey.lock', 'latchkey.pid']);
+});
+
+// As containers that share a volume: neither sees the processes and the sockets of the other.
+const NAMESPACES = [
+  'unshare',
+  '--user',
+  '--map-root-user',
+  '--pid',
+  '--net',
+  '--uts',
+  '--mount-proc',
+  '--fork',
+  '--kill-child',
+];
+const hasNamespaces = spawnSync(NAMESPACES[0] ?? '', [...NAMESPACES.slice(1), 'true']).status === 0;
+
+it.skipIf(!hasNamespaces)(
+  'a process in other namespaces holds it, and leaves nothing behind when it is killed',
+  async () => {
+    const other = holdElsewhere(NAMESPACES);
+    await other.held;
+    await expect(open()).rejects.toThrow(
+      /^LATCHKEY_DATA_DIR: .* is in use by process \d+ on host .+; stop it first$/,
+    );
+    other.kill();
+    await other.exit;
+    await expect(eventually(() => open().catch(() => undefined))).resolves.toBeDefined();
+    const late = holdElsewhere(NAMESPACES);
+    await expect(late.exit).resolves.toBe(1);
+  },
+);
+
+/** Opens the directory in another process, started by `wrapper`. */
+function holdElsewhere(wrapper: readonly string[]) {
+  const program = `
+    const { openDataDir } = await import(${JSON.stringify(join(import.meta.dirname, '../../src/data-dir.ts'))});
+    await openDataDir(${JSON.stringify(folder.path)});
+    console.log('held');
+    setInterval(() => undefined, 60_000);`;
+  const [command = '', ...args] = [...wrapper, process.execPath, '--input-type=module', '--eval', program];
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  const { promise: exit, resolve } = Promise.withResolvers<number | null>();
+  child.on('close', resolve);
+  return { held: once(child.stdout, 'data'), kill: () => child.kill('SIGKILL'), exit };
+}
+
+it('a folder that cannot be written is told, with what to do', async () => {
+  await chmod(folder.path, 0o500);
+  const { stderr, status } = spawnSync(
+    process.execPath,
+    [join(import.meta.dirname, '../../src/main.ts'), 'migrate'],
+    {
+      cwd: '/',
+      env: { ...process.env, LATCHKEY_DATA_DIR: folder.path },
+      encoding: 'utf8',
+      // Nobody in particular: the superuser may write anywhere.
+      ...(process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}),
+    },
+  );
+  expect(stderr).toBe(
+    `latchkey: ${folder.path} cannot be written or read (EACCES); give the user who runs latchkey access to it, or set LATCHKEY_DATA_DIR to another folder\n`,
+  );
+  expect(status).toBe(1);
 });
 
 it('is free again when it has been released', async () => {

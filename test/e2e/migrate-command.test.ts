@@ -1,9 +1,16 @@
 // The commands against a database server: migrate, bootstrap, and a service that refuses a schema that is behind.
 
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
 import { endChild, runLatchkey, serveChild, temporaryFolder } from '../support/child-service.ts';
+import { uuidFromBytes } from '../../src/crypto/uuid-bytes.ts';
+import { API_KEY_PREFIX } from '../../src/domain/api-key/api-key.ts';
+import { eventually } from '../support/eventually.ts';
+import { ROOT } from '../support/printed-steps.ts';
+import { withClient } from '../support/private-postgres.ts';
 import { createTestDatabase, describeWithPostgres, type TestDatabase } from '../support/services.ts';
 
 const Secrets = z.strictObject({
@@ -51,6 +58,37 @@ describeWithPostgres('the commands on Postgres', () => {
     const applied = first.filter(({ stdout }) => stdout.startsWith('Applied: '));
     expect(applied).toHaveLength(1);
     expect(await run('migrate')).toEqual({ code: 0, stdout: 'The schema is up to date.\n', stderr: '' });
+  });
+
+  it('bootstrap changes nothing when nobody can read what it prints', async () => {
+    const script = `exec ${process.execPath} ${join(ROOT, 'src/main.ts')} bootstrap > /dev/full`;
+    const environment = { ...process.env, LATCHKEY_ARGON2_MEMORY_KIB: '1024', ...variables };
+    const { status, stderr } = spawnSync('sh', ['-c', script], {
+      cwd: folder.path,
+      env: environment,
+      encoding: 'utf8',
+    });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^latchkey: .*ENOSPC.*\n$/);
+  });
+
+  it('bootstrap that is killed as it prints leaves secrets that work, or room for new ones', async () => {
+    const other = await createTestDatabase();
+    const onOther = { ...variables, LATCHKEY_DATABASE_URL: other.url };
+    expect(await runLatchkey(folder.path, ['migrate'], onOther).exit).toBe(0);
+    const killed = runLatchkey(folder.path, ['bootstrap'], onOther);
+    await eventually(() => killed.stdout().includes('gatewayApiKey'));
+    killed.signal('SIGKILL');
+    await killed.exit;
+    const again = runLatchkey(folder.path, ['bootstrap'], onOther);
+    const code = await again.exit;
+    const { gatewayApiKey } = Secrets.parse(JSON.parse(code === 0 ? again.stdout() : killed.stdout()));
+    const id = uuidFromBytes(
+      Buffer.from(gatewayApiKey.slice(API_KEY_PREFIX.length), 'base64url').subarray(0, 16),
+    );
+    const { rows } = await withClient(other.url, (client) => client.query('select id::text from api_keys'));
+    expect(rows).toEqual([{ id }]);
+    await other.drop();
   });
 
   it('bootstrap prints the secrets as JSON once, and they work', async () => {

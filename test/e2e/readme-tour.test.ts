@@ -1,11 +1,13 @@
-// Runs the tour of the README and the walk through an account as printed, and compares what they print.
+// Runs the tour of the README and the walks as printed, one after the other, and compares what they print.
 
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { runLatchkey, temporaryFolder } from '../support/child-service.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Ports } from '../support/printed-steps.ts';
-import { linkRepository, outputsOf, settled, stepsOf } from '../support/printed-steps.ts';
+import { linkRepository, outputsOf, ROOT, settled, stepsOf } from '../support/printed-steps.ts';
 import { freePort } from '../support/private-server.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -30,12 +32,29 @@ afterEach(async () => {
   await folder.remove();
 });
 
-it.each([
-  ['README.md', 'Five-minute tour'],
-  ['docs/accounts-walk.md', "A person's life"],
-])('%s, %s: prints what the document says', async (document, chapter) => {
-  const steps = stepsOf(document, chapter);
-  expect(steps.length).toBeGreaterThan(5);
-  const outputs = await outputsOf(steps, folder.path, ports, { timeoutMs: 120_000 });
-  expect(outputs.map(settled)).toEqual(steps.map(({ output }) => settled(output)));
+it(
+  'the tour, the walk through an account and that of an operator print what they say, one after the other in one data directory',
+  { timeout: 600_000 },
+  async () => {
+    for (const [document, chapter] of [
+      ['README.md', 'Five-minute tour'],
+      ['docs/accounts-walk.md', "A person's life"],
+      ['docs/operators-walk.md', 'While the service runs'],
+    ] as const) {
+      const steps = stepsOf(document, chapter);
+      expect(steps.length).toBeGreaterThan(5);
+      const outputs = await outputsOf(steps, folder.path, ports, { timeoutMs: 240_000 });
+      expect(outputs.map(settled)).toEqual(steps.map(({ output }) => settled(output)));
+    }
+  },
+);
+
+it('git ignores every file that they write', () => {
+  const documents = ['README.md', 'docs/accounts-walk.md', 'docs/operators-walk.md'];
+  const texts = documents.map((document) => readFileSync(join(ROOT, document), 'utf8'));
+  const written = texts.flatMap((text) => [...text.matchAll(/(?:[^-]> |tee )([a-z]+\.[a-z]+)/g)]);
+  const files = [...new Set(written.map(([, file]) => file ?? ''))].toSorted();
+  expect(files.length).toBeGreaterThan(8);
+  const { stdout } = spawnSync('git', ['check-ignore', ...files], { cwd: ROOT, encoding: 'utf8' });
+  expect(stdout.trim().split('\n').toSorted()).toEqual(files);
 });

@@ -1,11 +1,15 @@
 // TLS and mTLS on both ports: which versions, which protocols, and who is let in.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { stat } from 'node:fs/promises';
 import { connect as connectHttp2 } from 'node:http2';
 import { request } from 'node:https';
+import { join } from 'node:path';
 import { connect as connectTls, type SecureVersion } from 'node:tls';
 import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { selfSigned, type Certificate } from '../support/certificates.ts';
 import { temporaryFolder } from '../support/child-service.ts';
@@ -15,6 +19,8 @@ type ClientIdentity = { readonly cert?: Buffer; readonly key?: Buffer };
 
 // Which of them depends on how far the client had got when the server cut it off.
 const REFUSED = /socket|closed|reset|alert|disconnect|fetch failed|EPIPE|certificate/i;
+
+const PROBE = join(import.meta.dirname, '../../src/cli/probe.ts');
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let server: Certificate;
@@ -111,7 +117,7 @@ describe('with TLS', () => {
   });
 
   it('serves HTTP/1.1 and HTTP/2 beside each other, with HSTS', async () => {
-    const hsts = 'max-age=31536000; includeSubDomains';
+    const hsts = 'max-age=31536000';
     const port = service.running.httpPort;
     expect(await getHttp1(port, '/healthz')).toEqual({ status: 200, version: '1.1', hsts });
     expect(await getHttp2(port, '/healthz')).toEqual({ status: 200, hsts });
@@ -134,6 +140,8 @@ describe('with mTLS', () => {
         TLS_CERT_FILE: server.certFile,
         TLS_KEY_FILE: server.keyFile,
         TLS_CLIENT_CA_FILE: trustedClient.certFile,
+        HSTS: 'subdomains',
+        HEALTH_SOCKET: join(folder.path, 'health.sock'),
       },
     });
   });
@@ -154,5 +162,27 @@ describe('with mTLS', () => {
     await expect(getHttp1(httpPort, '/healthz', identities()[who])).rejects.toThrow(REFUSED);
     await expect(getHttp2(httpPort, '/healthz', identities()[who])).rejects.toThrow(REFUSED);
     await expect(grpc(grpcPort, identities()[who]).getJwks({})).rejects.toThrow(REFUSED);
+  });
+
+  it('tells subdomains to use https where it is asked to', async () => {
+    const { hsts } = await getHttp1(service.running.httpPort, '/healthz', trustedClient);
+    expect(hsts).toBe('max-age=31536000; includeSubDomains');
+  });
+
+  it('answers the probe of the container, which has no certificate, over its socket', async () => {
+    const probe = async (path: string) => {
+      const environment = { ...process.env, LATCHKEY_HEALTH_SOCKET: path };
+      const child = spawn(process.execPath, [PROBE], { env: environment, stdio: 'ignore' });
+      const [code]: unknown[] = await once(child, 'exit');
+      return code;
+    };
+    const path = join(folder.path, 'health.sock');
+    expect(await probe(path)).toBe(0);
+    expect(await probe(join(folder.path, 'nobody.sock'))).toBe(1);
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    // Stale: it cannot know what is revoked.
+    const fresh = vi.spyOn(service.app.revocationIndex, 'isFresh').mockReturnValue(false);
+    expect(await probe(path)).toBe(1);
+    fresh.mockRestore();
   });
 });

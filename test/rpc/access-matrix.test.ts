@@ -9,6 +9,7 @@ import { PAGE_ORIGIN } from '../support/browser.ts';
 import {
   allScopes,
   issueApiKey,
+  issuePersonsKey,
   openCookieSession,
   signToken,
   strangersTokens,
@@ -41,14 +42,48 @@ const UNDER_SCOPED = 'PermissionDenied INSUFFICIENT_SCOPE latchkey';
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 const inCookie = (value: string, origin = PAGE_ORIGIN) => ({ cookie: `__Host-latchkey=${value}`, origin });
 
+// Written down once more, and not asked of the server: keys may call whatever tokens may, but for what wants a login.
+const MAY_CALL = {
+  access_token: ([, rule]: GuardedMethod) => rule.credentials.includes('access_token'),
+  session_cookie: ([, rule]: GuardedMethod) => rule.credentials.includes('session_cookie'),
+  "service's api_key": ([method]: GuardedMethod) =>
+    [...SERVICES_WITHOUT_LOGIN, ...KEYS_ALONE].includes(method.name) ||
+    (!WANT_LOGIN.has(method.name) && method.parent.typeName !== 'latchkey.v1.UserService'),
+  "person's api_key": ([method]: GuardedMethod) =>
+    KEYS_ALONE.includes(method.name) || !WANT_LOGIN.has(method.name),
+};
+const KEYS_ALONE = ['ExchangeApiKey'];
+const SERVICES_WITHOUT_LOGIN = ['CreateServiceApiKey', 'RotateServiceApiKey'];
+const WANT_LOGIN: ReadonlySet<string> = new Set([
+  'Logout',
+  'LogoutAll',
+  'ConfirmEmailChange',
+  'DeleteMe',
+  'ChangePassword',
+  'StartEmailChange',
+  'EnrollTotp',
+  'ConfirmTotp',
+  'DisableTotp',
+  'RegenerateBackupCodes',
+  'CreateApiKey',
+  'RotateApiKey',
+  'SetUserRole',
+  'ResetUserMfa',
+  'UpsertRole',
+  'RotateSigningKey',
+  ...SERVICES_WITHOUT_LOGIN,
+]);
+
 let service: TestService;
 let apiKey: string;
+let personsKey: string;
 let goodToken: string;
 let cookie: string;
 
 beforeAll(async () => {
   service = await startTestService({ variables: { ALLOWED_ORIGINS: PAGE_ORIGIN } });
   apiKey = (await issueApiKey(service.app, allScopes(service.app))).text;
+  personsKey = (await issuePersonsKey(service.app, allScopes(service.app))).text;
   goodToken = await signToken(service.app);
   cookie = await openCookieSession(service.app);
 });
@@ -89,12 +124,14 @@ describe.each(PROTOCOLS)('over %s, a guarded method', (protocol) => {
   it.each([
     ['access_token', () => bearer(goodToken)],
     ['access_token', () => ({ authorization: `bearer   ${goodToken}` })],
-    ['api_key', () => bearer(apiKey)],
-    ['api_key', () => ({ 'x-api-key': apiKey })],
+    ["service's api_key", () => bearer(apiKey)],
+    ["service's api_key", () => ({ 'x-api-key': apiKey })],
+    ["person's api_key", () => bearer(personsKey)],
+    ["person's api_key", () => ({ 'x-api-key': personsKey })],
     ['session_cookie', () => inCookie(cookie)],
   ] as const)('runs for a good %s where that kind may call, and only there', async (kind, headers) => {
     if (kind === 'session_cookie' && protocol === 'grpc') return allRefuse(protocol, headers(), MISSING);
-    const isAllowed = ([, rule]: GuardedMethod) => rule.credentials.includes(kind);
+    const isAllowed = MAY_CALL[kind];
     const methods = guardedMethods().map(([method]) => method);
     const allowed = guardedMethods()
       .filter(isAllowed)
@@ -254,7 +291,9 @@ describe.each(PROTOCOLS)('over %s, a guarded method', (protocol) => {
           await signToken(service.app, { scope: rest.join(' ') }),
           await signToken(service.app, { role: 'no-such-role' }),
         ];
-        if (rule.credentials.includes('api_key'))
+        if (MAY_CALL["person's api_key"]([method, rule]))
+          credentials.push((await issuePersonsKey(service.app, rest)).text);
+        if (MAY_CALL["service's api_key"]([method, rule]))
           credentials.push((await issueApiKey(service.app, rest)).text);
         for (const credential of credentials)
           expect(await endings(service, protocol, [method], bearer(credential))).toEqual(

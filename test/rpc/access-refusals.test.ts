@@ -104,7 +104,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     ]);
   });
 
-  it('what a handler asks beyond the rule is an event too', async () => {
+  it('a token without a login, where one is wanted, is an event', async () => {
     // A token that was exchanged for a key: nobody has logged in.
     const headers = bearer(await freshToken({ auth_time: undefined, jti: 'exchanged' })).headers;
     const call = callMethod(service.transport(protocol), AuthService.method.logout, headers);

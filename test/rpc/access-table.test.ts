@@ -95,7 +95,23 @@ describe('a declaration', () => {
       credentials: ['access_token', 'api_key', 'session_cookie'],
       scopes: ['a', 'b'],
       maxAuthAgeMs: 300_000,
+      peopleOnly: false,
+      loginRequired: true,
+      servicesExempt: false,
     });
+  });
+
+  it.each<[string, Declaration, boolean]>([
+    ['takes', {}, true],
+    ['takes', { peopleOnly: true }, true],
+    ['does not take', { maxAuthAge: durationFromMs(300_000) }, false],
+    ['does not take', { loginRequired: true }, false],
+    ['takes', { maxAuthAge: durationFromMs(300_000), servicesExempt: true }, true],
+    ['does not take', { credentials: [SESSION_COOKIE] }, false],
+  ])('%s API keys with %o', (_what, change, takesKeys) => {
+    const rule = ruleOf({ credentials: [ACCESS_TOKEN], ...change });
+    const credentials = rule?.mode === 'guarded' ? rule.credentials : [];
+    expect(credentials.includes('api_key')).toBe(takesKeys);
   });
 
   it('is opened by anonymous validation only when it asks for tokens:validate alone', () => {
@@ -138,6 +154,11 @@ describe('the services', () => {
     expect(closed.size).toBe(count);
     const opened = [...open].filter(([method, rule]) => rule.mode !== closed.get(method)?.mode);
     expect(opened.map(([method]) => method.name)).toEqual(['ValidateToken', 'BatchValidateTokens']);
+  });
+
+  it('ask for a person wherever the call is about the account of one', () => {
+    for (const [method, rule] of accessTable([UserService], { anonymousValidation: false }))
+      expect([method.name, rule.mode === 'guarded' && rule.peopleOnly]).toEqual([method.name, true]);
   });
 
   it('are not served by a method that the table does not know', () => {
@@ -190,7 +211,7 @@ describe('a greatest age of the login', () => {
     [NOW - 300_000, 'OK'],
     [NOW - 300_001, 'STEP_UP_REQUIRED'],
     [0, 'STEP_UP_REQUIRED'],
-    [undefined, 'STEP_UP_REQUIRED'],
+    [undefined, 'CREDENTIAL_NOT_ALLOWED'],
   ])('lets a login at %s end in %s', async (authTime, ending) => {
     let runs = 0;
     const serve = serveMethod(pipeline(table, principalWho(authTime)), service.methods[0]!, async () => {

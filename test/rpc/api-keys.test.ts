@@ -450,8 +450,8 @@ describe('the token exchanged for a key', () => {
     const token = bearer((await exchange(secret)).accessToken);
     const user = service.user();
     const input = { displayName: 'A', scopes: ['account:read'] };
-    expect(await reason(user.createApiKey(input, token))).toBe('STEP_UP_REQUIRED');
-    expect(await reason(user.rotateApiKey({ apiKeyId: id }, token))).toBe('STEP_UP_REQUIRED');
+    expect(await reason(user.createApiKey(input, token))).toBe('CREDENTIAL_NOT_ALLOWED');
+    expect(await reason(user.rotateApiKey({ apiKeyId: id }, token))).toBe('CREDENTIAL_NOT_ALLOWED');
     expect(await reason(service.auth().logoutAll({}, token))).toBe('CREDENTIAL_NOT_ALLOWED');
     expect(await reason(user.revokeSession({ sessionId: id }, token))).toBe('SESSION_NOT_FOUND');
     const sessions = (await user.listSessions({}, token)).sessions;

@@ -123,23 +123,41 @@ function segment(value: Claims): string {
 
 /** An API key of a new service account with `scopes`, and the ids of both. */
 export async function issueApiKey(app: App, scopes: readonly string[]) {
-  const createTime = app.clock.now();
   const ownerId = app.newId();
-  await app.serviceAccounts.insert({ id: ownerId, name: `service-${ownerId}`, scopes, createTime });
+  await app.serviceAccounts.insert({
+    id: ownerId,
+    name: `service-${ownerId}`,
+    scopes,
+    createTime: app.clock.now(),
+  });
+  return insertKey(app, scopes, { ownerId, ownerKind: 'service' });
+}
+
+/** As `issueApiKey`, of a new administrator who may do everything. */
+export async function issuePersonsKey(app: App, scopes: readonly string[]) {
+  const user = sampleUser({ role: 'super_admin', createTime: app.clock.now() });
+  await app.users.insert(user);
+  return insertKey(app, scopes, { ownerId: user.id, ownerKind: 'user' });
+}
+
+async function insertKey(
+  app: App,
+  scopes: readonly string[],
+  owner: { readonly ownerId: string; readonly ownerKind: 'user' | 'service' },
+) {
   const id = app.newId();
   const { text, digest } = app.apiKeyCodec.create(id);
   await app.apiKeys.insert({
     id,
     digest,
-    ownerId,
-    ownerKind: 'service',
+    ...owner,
     displayName: 'test',
     scopes,
     allowedCidrs: [],
-    createTime,
+    createTime: app.clock.now(),
     expireTime: undefined,
   });
-  return { id, ownerId, text };
+  return { id, ownerId: owner.ownerId, text };
 }
 
 /** The cookie of a new session of a new administrator who may do everything. */

@@ -17,6 +17,8 @@ export type RequestField = {
 const TOKEN = 'sample-token';
 const ID = '0198c0de-0000-7000-8000-000000000000';
 
+const KEY = { id: ID, displayName: 'A', scopes: ['users:read'], allowedCidrs: ['192.0.2.0/24'] };
+
 const SAMPLES: Readonly<Record<string, JsonRequest>> = {
   Register: {
     email: 'sample@example.com',
@@ -60,6 +62,7 @@ const SAMPLES: Readonly<Record<string, JsonRequest>> = {
   ListApiKeys: { pageSize: 10 },
   RotateApiKey: { apiKeyId: ID, overlap: '60s' },
   RevokeApiKey: { apiKeyId: ID },
+  UpdateApiKey: { apiKey: KEY, updateMask: 'displayName,scopes,allowedCidrs' },
   ListSecurityEvents: { pageSize: 10 },
   EnrollTotp: {},
   ConfirmTotp: { code: '123456' },
@@ -87,6 +90,9 @@ const SAMPLES: Readonly<Record<string, JsonRequest>> = {
   ListServiceAccounts: { pageSize: 10 },
   CreateServiceApiKey: { serviceAccountId: ID, displayName: 'A', scopes: ['users:read'] },
   RevokeServiceApiKey: { apiKeyId: ID },
+  DeleteServiceAccount: { serviceAccountId: ID },
+  RotateServiceApiKey: { apiKeyId: ID, overlap: '60s' },
+  UpdateServiceApiKey: { apiKey: KEY, updateMask: 'displayName,scopes,allowedCidrs' },
   ListRoles: {},
   UpsertRole: { role: { name: 'sample', inherits: 'user', scopes: ['orders:read'] } },
   DeleteRole: { name: 'sample' },
@@ -113,10 +119,20 @@ export function fieldsOf(method: DescMethod): readonly RequestField[] {
 /** Whether the server alone sets the field: it is ignored in whatever form it comes (AIP-203). */
 export function isOutputOnly(method: DescMethod, { name }: RequestField): boolean {
   const settable = SETTABLE[method.name];
-  return settable !== undefined && /^(?:user|role)\./.test(name) && !settable.includes(name);
+  return settable !== undefined && /^(?:user|role|api_key)\./.test(name) && !settable.includes(name);
 }
 
+const KEY_FIELDS = [
+  'api_key.id',
+  'api_key.display_name',
+  'api_key.scopes',
+  'api_key.allowed_cidrs',
+  'api_key.expire_time',
+];
+
 const SETTABLE: Readonly<Record<string, readonly string[]>> = {
+  UpdateApiKey: KEY_FIELDS,
+  UpdateServiceApiKey: KEY_FIELDS,
   UpdateMe: ['user.username', 'user.full_name'],
   UpsertRole: ['role.name', 'role.inherits', 'role.scopes'],
   UpdateUser: ['user.email', 'user.username', 'user.full_name', 'user.email_verified'],

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file latchkey/v1/access.proto.
  */
 export const file_latchkey_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("ChhsYXRjaGtleS92MS9hY2Nlc3MucHJvdG8SC2xhdGNoa2V5LnYxIs4BCgZBY2Nlc3MSDgoGcHVibGljGAEgASgIEhAKCG9wdGlvbmFsGAIgASgIEjAKC2NyZWRlbnRpYWxzGAMgAygOMhsubGF0Y2hrZXkudjEuQ3JlZGVudGlhbEtpbmQSDgoGc2NvcGVzGAQgAygJEi8KDG1heF9hdXRoX2FnZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgpyYXRlX2xpbWl0GAYgASgOMhsubGF0Y2hrZXkudjEuUmF0ZUxpbWl0Q2xhc3MqlAEKDkNyZWRlbnRpYWxLaW5kEh8KG0NSRURFTlRJQUxfS0lORF9VTlNQRUNJRklFRBAAEiAKHENSRURFTlRJQUxfS0lORF9BQ0NFU1NfVE9LRU4QARIbChdDUkVERU5USUFMX0tJTkRfQVBJX0tFWRACEiIKHkNSRURFTlRJQUxfS0lORF9TRVNTSU9OX0NPT0tJRRADKroCCg5SYXRlTGltaXRDbGFzcxIgChxSQVRFX0xJTUlUX0NMQVNTX1VOU1BFQ0lGSUVEEAASHQoZUkFURV9MSU1JVF9DTEFTU19SRUdJU1RFUhABEhoKFlJBVEVfTElNSVRfQ0xBU1NfTE9HSU4QAhIYChRSQVRFX0xJTUlUX0NMQVNTX01GQRADEhkKFVJBVEVfTElNSVRfQ0xBU1NfTUFJTBAEEhoKFlJBVEVfTElNSVRfQ0xBU1NfVE9LRU4QBRIgChxSQVRFX0xJTUlUX0NMQVNTX0NSRURFTlRJQUxTEAYSHQoZUkFURV9MSU1JVF9DTEFTU19FWENIQU5HRRAHEhwKGFJBVEVfTElNSVRfQ0xBU1NfUkVGUkVTSBAIEhsKF1JBVEVfTElNSVRfQ0xBU1NfUkVWT0tFEAk6TQoGYWNjZXNzEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYuY4DIAEoCzITLmxhdGNoa2V5LnYxLkFjY2Vzc1IGYWNjZXNzYgZwcm90bzM", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
+  fileDesc("ChhsYXRjaGtleS92MS9hY2Nlc3MucHJvdG8SC2xhdGNoa2V5LnYxIpQCCgZBY2Nlc3MSDgoGcHVibGljGAEgASgIEhAKCG9wdGlvbmFsGAIgASgIEjAKC2NyZWRlbnRpYWxzGAMgAygOMhsubGF0Y2hrZXkudjEuQ3JlZGVudGlhbEtpbmQSDgoGc2NvcGVzGAQgAygJEi8KDG1heF9hdXRoX2FnZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgpyYXRlX2xpbWl0GAYgASgOMhsubGF0Y2hrZXkudjEuUmF0ZUxpbWl0Q2xhc3MSEwoLcGVvcGxlX29ubHkYByABKAgSFgoObG9naW5fcmVxdWlyZWQYCCABKAgSFwoPc2VydmljZXNfZXhlbXB0GAkgASgIKpQBCg5DcmVkZW50aWFsS2luZBIfChtDUkVERU5USUFMX0tJTkRfVU5TUEVDSUZJRUQQABIgChxDUkVERU5USUFMX0tJTkRfQUNDRVNTX1RPS0VOEAESGwoXQ1JFREVOVElBTF9LSU5EX0FQSV9LRVkQAhIiCh5DUkVERU5USUFMX0tJTkRfU0VTU0lPTl9DT09LSUUQAyq6AgoOUmF0ZUxpbWl0Q2xhc3MSIAocUkFURV9MSU1JVF9DTEFTU19VTlNQRUNJRklFRBAAEh0KGVJBVEVfTElNSVRfQ0xBU1NfUkVHSVNURVIQARIaChZSQVRFX0xJTUlUX0NMQVNTX0xPR0lOEAISGAoUUkFURV9MSU1JVF9DTEFTU19NRkEQAxIZChVSQVRFX0xJTUlUX0NMQVNTX01BSUwQBBIaChZSQVRFX0xJTUlUX0NMQVNTX1RPS0VOEAUSIAocUkFURV9MSU1JVF9DTEFTU19DUkVERU5USUFMUxAGEh0KGVJBVEVfTElNSVRfQ0xBU1NfRVhDSEFOR0UQBxIcChhSQVRFX0xJTUlUX0NMQVNTX1JFRlJFU0gQCBIbChdSQVRFX0xJTUlUX0NMQVNTX1JFVk9LRRAJOk0KBmFjY2VzcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGLmOAyABKAsyEy5sYXRjaGtleS52MS5BY2Nlc3NSBmFjY2Vzc2IGcHJvdG8z", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
 
 /**
  * The access rule of one RPC. Exactly one of `public`, `optional` and `credentials` is set.
@@ -37,7 +37,8 @@ export type Access = Message<"latchkey.v1.Access"> & {
   optional: boolean;
 
   /**
-   * The kinds of credential that may call.
+   * The kinds of credential that may call. Where access tokens may, API keys may too, unless the call wants a login (`max_auth_age`,
+   * `login_required`): a script needs no exchange first.
    *
    * @generated from field: repeated latchkey.v1.CredentialKind credentials = 3;
    */
@@ -63,6 +64,27 @@ export type Access = Message<"latchkey.v1.Access"> & {
    * @generated from field: latchkey.v1.RateLimitClass rate_limit = 6;
    */
   rateLimit: RateLimitClass;
+
+  /**
+   * Only credentials that speak for a person may call: a service account has nothing that the call could act on.
+   *
+   * @generated from field: bool people_only = 7;
+   */
+  peopleOnly: boolean;
+
+  /**
+   * Only who has logged in may call: neither an API key nor a token that was exchanged for one. Implied by `max_auth_age`.
+   *
+   * @generated from field: bool login_required = 8;
+   */
+  loginRequired: boolean;
+
+  /**
+   * Service accounts, which cannot log in, may call all the same: `max_auth_age` and `login_required` ask people alone.
+   *
+   * @generated from field: bool services_exempt = 9;
+   */
+  servicesExempt: boolean;
 };
 
 /**

@@ -6,8 +6,8 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_latchkey_v1_access } from "./access_pb.ts";
 import type { ApiKey } from "./api_key_pb.ts";
 import { file_latchkey_v1_api_key } from "./api_key_pb.ts";
@@ -33,7 +33,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file latchkey/v1/admin_service.proto.
  */
 export const file_latchkey_v1_admin_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch9sYXRjaGtleS92MS9hZG1pbl9zZXJ2aWNlLnByb3RvEgtsYXRjaGtleS52MSJVChFDcmVhdGVVc2VyUmVxdWVzdBINCgVlbWFpbBgBIAEoCRIQCgh1c2VybmFtZRgCIAEoCRIRCglmdWxsX25hbWUYAyABKAkSDAoEcm9sZRgEIAEoCSI1ChJDcmVhdGVVc2VyUmVzcG9uc2USHwoEdXNlchgBIAEoCzIRLmxhdGNoa2V5LnYxLlVzZXIiIQoOR2V0VXNlclJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSKqAQoPR2V0VXNlclJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5sYXRjaGtleS52MS5Vc2VyEhMKC2V4dGVybmFsX2lkGAIgASgJEhQKDGhhc19wYXNzd29yZBgDIAEoCBIwCgxsb2NrZWRfdW50aWwYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKEXN1c3BlbnNpb25fcmVhc29uGAUgASgJIpoBChBMaXN0VXNlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg0KBXF1ZXJ5GAMgASgJEikKB2ZpbHRlcnMYBCABKAsyGC5sYXRjaGtleS52MS5Vc2VyRmlsdGVycxIlCgVvcmRlchgFIAEoDjIWLmxhdGNoa2V5LnYxLlVzZXJPcmRlciKBAwoLVXNlckZpbHRlcnMSDQoFcm9sZXMYASADKAkSKQoIc3RhdHVzZXMYAiADKA4yFy5sYXRjaGtleS52MS5Vc2VyU3RhdHVzEhsKDmVtYWlsX3ZlcmlmaWVkGAMgASgISACIAQESGAoLbWZhX2VuYWJsZWQYBCABKAhIAYgBARI1ChFjcmVhdGVfdGltZV9zdGFydBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPY3JlYXRlX3RpbWVfZW5kGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI5ChVsYXN0X2xvZ2luX3RpbWVfc3RhcnQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjcKE2xhc3RfbG9naW5fdGltZV9lbmQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQhEKD19lbWFpbF92ZXJpZmllZEIOCgxfbWZhX2VuYWJsZWQiTgoRTGlzdFVzZXJzUmVzcG9uc2USIAoFdXNlcnMYASADKAsyES5sYXRjaGtleS52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ2ChFVcGRhdGVVc2VyUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEh8KBHVzZXIYAiABKAsyES5sYXRjaGtleS52MS5Vc2VyEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI1ChJVcGRhdGVVc2VyUmVzcG9uc2USHwoEdXNlchgBIAEoCzIRLmxhdGNoa2V5LnYxLlVzZXIiJAoRRGVsZXRlVXNlclJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSIUChJEZWxldGVVc2VyUmVzcG9uc2UiTwoSSW1wb3J0VXNlcnNSZXF1ZXN0EigKBXVzZXJzGAEgAygLMhkubGF0Y2hrZXkudjEuSW1wb3J0ZWRVc2VyEg8KB2RyeV9ydW4YAiABKAgidgoTSW1wb3J0VXNlcnNSZXNwb25zZRIPCgdjcmVhdGVkGAEgASgDEhEKCXVuY2hhbmdlZBgCIAEoAxIPCgdyZWZ1c2VkGAMgASgDEioKB3Jlc3VsdHMYBCADKAsyGS5sYXRjaGtleS52MS5JbXBvcnRSZXN1bHQiMwoSU2V0VXNlclJvbGVSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkSDAoEcm9sZRgCIAEoCSI2ChNTZXRVc2VyUm9sZVJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5sYXRjaGtleS52MS5Vc2VyIjUKElN1c3BlbmRVc2VyUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSI2ChNTdXNwZW5kVXNlclJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5sYXRjaGtleS52MS5Vc2VyIjgKFVJlYWN0aXZhdGVVc2VyUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSI5ChZSZWFjdGl2YXRlVXNlclJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5sYXRjaGtleS52MS5Vc2VyIiQKEVVubG9ja1VzZXJSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkiFAoSVW5sb2NrVXNlclJlc3BvbnNlIjwKGUZvcmNlUGFzc3dvcmRSZXNldFJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiHAoaRm9yY2VQYXNzd29yZFJlc2V0UmVzcG9uc2UiNgoTUmVzZXRVc2VyTWZhUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIWChRSZXNldFVzZXJNZmFSZXNwb25zZSJRChdMaXN0VXNlclNlc3Npb25zUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIlsKGExpc3RVc2VyU2Vzc2lvbnNSZXNwb25zZRImCghzZXNzaW9ucxgBIAMoCzIULmxhdGNoa2V5LnYxLlNlc3Npb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkAKGVJldm9rZVVzZXJTZXNzaW9uc1JlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJIhwKGlJldm9rZVVzZXJTZXNzaW9uc1Jlc3BvbnNlIjsKG0NyZWF0ZVNlcnZpY2VBY2NvdW50UmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBnNjb3BlcxgCIAMoCSJUChxDcmVhdGVTZXJ2aWNlQWNjb3VudFJlc3BvbnNlEjQKD3NlcnZpY2VfYWNjb3VudBgBIAEoCzIbLmxhdGNoa2V5LnYxLlNlcnZpY2VBY2NvdW50IkMKGkxpc3RTZXJ2aWNlQWNjb3VudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIm0KG0xpc3RTZXJ2aWNlQWNjb3VudHNSZXNwb25zZRI1ChBzZXJ2aWNlX2FjY291bnRzGAEgAygLMhsubGF0Y2hrZXkudjEuU2VydmljZUFjY291bnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIqYBChpDcmVhdGVTZXJ2aWNlQXBpS2V5UmVxdWVzdBIaChJzZXJ2aWNlX2FjY291bnRfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEg4KBnNjb3BlcxgDIAMoCRIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNYWxsb3dlZF9jaWRycxgFIAMoCSJTChtDcmVhdGVTZXJ2aWNlQXBpS2V5UmVzcG9uc2USJAoHYXBpX2tleRgBIAEoCzITLmxhdGNoa2V5LnYxLkFwaUtleRIOCgZzZWNyZXQYAiABKAkiMAoaUmV2b2tlU2VydmljZUFwaUtleVJlcXVlc3QSEgoKYXBpX2tleV9pZBgBIAEoCSIdChtSZXZva2VTZXJ2aWNlQXBpS2V5UmVzcG9uc2UiEgoQTGlzdFJvbGVzUmVxdWVzdCI1ChFMaXN0Um9sZXNSZXNwb25zZRIgCgVyb2xlcxgBIAMoCzIRLmxhdGNoa2V5LnYxLlJvbGUiNAoRVXBzZXJ0Um9sZVJlcXVlc3QSHwoEcm9sZRgBIAEoCzIRLmxhdGNoa2V5LnYxLlJvbGUiNQoSVXBzZXJ0Um9sZVJlc3BvbnNlEh8KBHJvbGUYASABKAsyES5sYXRjaGtleS52MS5Sb2xlIiEKEURlbGV0ZVJvbGVSZXF1ZXN0EgwKBG5hbWUYASABKAkiFAoSRGVsZXRlUm9sZVJlc3BvbnNlImkKFkxpc3RBdWRpdEV2ZW50c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSKAoGZmlsdGVyGAMgASgLMhgubGF0Y2hrZXkudjEuQXVkaXRGaWx0ZXIiWwoXTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2USJwoGZXZlbnRzGAEgAygLMhcubGF0Y2hrZXkudjEuQXVkaXRFdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUwoXV2F0Y2hBdWRpdEV2ZW50c1JlcXVlc3QSDgoGY3Vyc29yGAEgASgJEigKBmZpbHRlchgCIAEoCzIYLmxhdGNoa2V5LnYxLkF1ZGl0RmlsdGVyIlMKGFdhdGNoQXVkaXRFdmVudHNSZXNwb25zZRInCgZldmVudHMYASADKAsyFy5sYXRjaGtleS52MS5BdWRpdEV2ZW50Eg4KBmN1cnNvchgCIAEoCSKdAQoPR2V0U3RhdHNSZXF1ZXN0EiwKCGludGVydmFsGAEgASgOMhoubGF0Y2hrZXkudjEuU3RhdHNJbnRlcnZhbBIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiNQoQR2V0U3RhdHNSZXNwb25zZRIhCgVzdGF0cxgBIAEoCzISLmxhdGNoa2V5LnYxLlN0YXRzIhgKFkxpc3RTaWduaW5nS2V5c1JlcXVlc3QiSAoXTGlzdFNpZ25pbmdLZXlzUmVzcG9uc2USLQoMc2lnbmluZ19rZXlzGAEgAygLMhcubGF0Y2hrZXkudjEuU2lnbmluZ0tleSJFChdSb3RhdGVTaWduaW5nS2V5UmVxdWVzdBITCgtpbW1lZGlhdGVseRgBIAEoCBIVCg1yZXRpcmVfb3RoZXJzGAIgASgIIkgKGFJvdGF0ZVNpZ25pbmdLZXlSZXNwb25zZRIsCgtzaWduaW5nX2tleRgBIAEoCzIXLmxhdGNoa2V5LnYxLlNpZ25pbmdLZXkqnQEKCVVzZXJPcmRlchIaChZVU0VSX09SREVSX1VOU1BFQ0lGSUVEEAASHwobVVNFUl9PUkRFUl9DUkVBVEVfVElNRV9ERVNDEAESHgoaVVNFUl9PUkRFUl9DUkVBVEVfVElNRV9BU0MQAhIYChRVU0VSX09SREVSX0VNQUlMX0FTQxADEhkKFVVTRVJfT1JERVJfRU1BSUxfREVTQxAEMrYXCgxBZG1pblNlcnZpY2USZAoKQ3JlYXRlVXNlchIeLmxhdGNoa2V5LnYxLkNyZWF0ZVVzZXJSZXF1ZXN0Gh8ubGF0Y2hrZXkudjEuQ3JlYXRlVXNlclJlc3BvbnNlIhXK8xgRGgIBAyILdXNlcnM6d3JpdGUSWgoHR2V0VXNlchIbLmxhdGNoa2V5LnYxLkdldFVzZXJSZXF1ZXN0GhwubGF0Y2hrZXkudjEuR2V0VXNlclJlc3BvbnNlIhTK8xgQGgIBAyIKdXNlcnM6cmVhZBJgCglMaXN0VXNlcnMSHS5sYXRjaGtleS52MS5MaXN0VXNlcnNSZXF1ZXN0Gh4ubGF0Y2hrZXkudjEuTGlzdFVzZXJzUmVzcG9uc2UiFMrzGBAaAgEDIgp1c2VyczpyZWFkEmQKClVwZGF0ZVVzZXISHi5sYXRjaGtleS52MS5VcGRhdGVVc2VyUmVxdWVzdBofLmxhdGNoa2V5LnYxLlVwZGF0ZVVzZXJSZXNwb25zZSIVyvMYERoCAQMiC3VzZXJzOndyaXRlEmQKCkRlbGV0ZVVzZXISHi5sYXRjaGtleS52MS5EZWxldGVVc2VyUmVxdWVzdBofLmxhdGNoa2V5LnYxLkRlbGV0ZVVzZXJSZXNwb25zZSIVyvMYERoCAQMiC3VzZXJzOndyaXRlEmkKC0ltcG9ydFVzZXJzEh8ubGF0Y2hrZXkudjEuSW1wb3J0VXNlcnNSZXF1ZXN0GiAubGF0Y2hrZXkudjEuSW1wb3J0VXNlcnNSZXNwb25zZSIVyvMYERoCAQMiC3VzZXJzOndyaXRlKAESbAoLU2V0VXNlclJvbGUSHy5sYXRjaGtleS52MS5TZXRVc2VyUm9sZVJlcXVlc3QaIC5sYXRjaGtleS52MS5TZXRVc2VyUm9sZVJlc3BvbnNlIhrK8xgWGgIBAyILdXNlcnM6d3JpdGUqAwisAhJnCgtTdXNwZW5kVXNlchIfLmxhdGNoa2V5LnYxLlN1c3BlbmRVc2VyUmVxdWVzdBogLmxhdGNoa2V5LnYxLlN1c3BlbmRVc2VyUmVzcG9uc2UiFcrzGBEaAgEDIgt1c2Vyczp3cml0ZRJwCg5SZWFjdGl2YXRlVXNlchIiLmxhdGNoa2V5LnYxLlJlYWN0aXZhdGVVc2VyUmVxdWVzdBojLmxhdGNoa2V5LnYxLlJlYWN0aXZhdGVVc2VyUmVzcG9uc2UiFcrzGBEaAgEDIgt1c2Vyczp3cml0ZRJkCgpVbmxvY2tVc2VyEh4ubGF0Y2hrZXkudjEuVW5sb2NrVXNlclJlcXVlc3QaHy5sYXRjaGtleS52MS5VbmxvY2tVc2VyUmVzcG9uc2UiFcrzGBEaAgEDIgt1c2Vyczp3cml0ZRJ8ChJGb3JjZVBhc3N3b3JkUmVzZXQSJi5sYXRjaGtleS52MS5Gb3JjZVBhc3N3b3JkUmVzZXRSZXF1ZXN0GicubGF0Y2hrZXkudjEuRm9yY2VQYXNzd29yZFJlc2V0UmVzcG9uc2UiFcrzGBEaAgEDIgt1c2Vyczp3cml0ZRJvCgxSZXNldFVzZXJNZmESIC5sYXRjaGtleS52MS5SZXNldFVzZXJNZmFSZXF1ZXN0GiEubGF0Y2hrZXkudjEuUmVzZXRVc2VyTWZhUmVzcG9uc2UiGsrzGBYaAgEDIgt1c2Vyczp3cml0ZSoDCKwCEnUKEExpc3RVc2VyU2Vzc2lvbnMSJC5sYXRjaGtleS52MS5MaXN0VXNlclNlc3Npb25zUmVxdWVzdBolLmxhdGNoa2V5LnYxLkxpc3RVc2VyU2Vzc2lvbnNSZXNwb25zZSIUyvMYEBoCAQMiCnVzZXJzOnJlYWQSfAoSUmV2b2tlVXNlclNlc3Npb25zEiYubGF0Y2hrZXkudjEuUmV2b2tlVXNlclNlc3Npb25zUmVxdWVzdBonLmxhdGNoa2V5LnYxLlJldm9rZVVzZXJTZXNzaW9uc1Jlc3BvbnNlIhXK8xgRGgIBAyILdXNlcnM6d3JpdGUSjQEKFENyZWF0ZVNlcnZpY2VBY2NvdW50EigubGF0Y2hrZXkudjEuQ3JlYXRlU2VydmljZUFjY291bnRSZXF1ZXN0GikubGF0Y2hrZXkudjEuQ3JlYXRlU2VydmljZUFjY291bnRSZXNwb25zZSIgyvMYHBoCAQMiFnNlcnZpY2VfYWNjb3VudHM6d3JpdGUSiQEKE0xpc3RTZXJ2aWNlQWNjb3VudHMSJy5sYXRjaGtleS52MS5MaXN0U2VydmljZUFjY291bnRzUmVxdWVzdBooLmxhdGNoa2V5LnYxLkxpc3RTZXJ2aWNlQWNjb3VudHNSZXNwb25zZSIfyvMYGxoCAQMiFXNlcnZpY2VfYWNjb3VudHM6cmVhZBKPAQoTQ3JlYXRlU2VydmljZUFwaUtleRInLmxhdGNoa2V5LnYxLkNyZWF0ZVNlcnZpY2VBcGlLZXlSZXF1ZXN0GigubGF0Y2hrZXkudjEuQ3JlYXRlU2VydmljZUFwaUtleVJlc3BvbnNlIiXK8xghGgIBAyIWc2VydmljZV9hY2NvdW50czp3cml0ZSoDCKwCEooBChNSZXZva2VTZXJ2aWNlQXBpS2V5EicubGF0Y2hrZXkudjEuUmV2b2tlU2VydmljZUFwaUtleVJlcXVlc3QaKC5sYXRjaGtleS52MS5SZXZva2VTZXJ2aWNlQXBpS2V5UmVzcG9uc2UiIMrzGBwaAgEDIhZzZXJ2aWNlX2FjY291bnRzOndyaXRlEmAKCUxpc3RSb2xlcxIdLmxhdGNoa2V5LnYxLkxpc3RSb2xlc1JlcXVlc3QaHi5sYXRjaGtleS52MS5MaXN0Um9sZXNSZXNwb25zZSIUyvMYEBoCAQMiCnJvbGVzOnJlYWQSaQoKVXBzZXJ0Um9sZRIeLmxhdGNoa2V5LnYxLlVwc2VydFJvbGVSZXF1ZXN0Gh8ubGF0Y2hrZXkudjEuVXBzZXJ0Um9sZVJlc3BvbnNlIhrK8xgWGgIBAyILcm9sZXM6d3JpdGUqAwisAhJkCgpEZWxldGVSb2xlEh4ubGF0Y2hrZXkudjEuRGVsZXRlUm9sZVJlcXVlc3QaHy5sYXRjaGtleS52MS5EZWxldGVSb2xlUmVzcG9uc2UiFcrzGBEaAgEDIgtyb2xlczp3cml0ZRJyCg9MaXN0QXVkaXRFdmVudHMSIy5sYXRjaGtleS52MS5MaXN0QXVkaXRFdmVudHNSZXF1ZXN0GiQubGF0Y2hrZXkudjEuTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2UiFMrzGBAaAgEDIgphdWRpdDpyZWFkEncKEFdhdGNoQXVkaXRFdmVudHMSJC5sYXRjaGtleS52MS5XYXRjaEF1ZGl0RXZlbnRzUmVxdWVzdBolLmxhdGNoa2V5LnYxLldhdGNoQXVkaXRFdmVudHNSZXNwb25zZSIUyvMYEBoCAQMiCmF1ZGl0OnJlYWQwARJdCghHZXRTdGF0cxIcLmxhdGNoa2V5LnYxLkdldFN0YXRzUmVxdWVzdBodLmxhdGNoa2V5LnYxLkdldFN0YXRzUmVzcG9uc2UiFMrzGBAaAgEDIgpzdGF0czpyZWFkEnkKD0xpc3RTaWduaW5nS2V5cxIjLmxhdGNoa2V5LnYxLkxpc3RTaWduaW5nS2V5c1JlcXVlc3QaJC5sYXRjaGtleS52MS5MaXN0U2lnbmluZ0tleXNSZXNwb25zZSIbyvMYFxoCAQMiEXNpZ25pbmdfa2V5czpyZWFkEoIBChBSb3RhdGVTaWduaW5nS2V5EiQubGF0Y2hrZXkudjEuUm90YXRlU2lnbmluZ0tleVJlcXVlc3QaJS5sYXRjaGtleS52MS5Sb3RhdGVTaWduaW5nS2V5UmVzcG9uc2UiIcrzGB0aAgEDIhJzaWduaW5nX2tleXM6d3JpdGUqAwisAmIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_latchkey_v1_access, file_latchkey_v1_api_key, file_latchkey_v1_audit_event, file_latchkey_v1_role, file_latchkey_v1_service_account, file_latchkey_v1_session, file_latchkey_v1_signing_key, file_latchkey_v1_stats, file_latchkey_v1_user, file_latchkey_v1_user_import]);
+  fileDesc("Ch9sYXRjaGtleS92MS9hZG1pbl9zZXJ2aWNlLnByb3RvEgtsYXRjaGtleS52MSJVChFDcmVhdGVVc2VyUmVxdWVzdBINCgVlbWFpbBgBIAEoCRIQCgh1c2VybmFtZRgCIAEoCRIRCglmdWxsX25hbWUYAyABKAkSDAoEcm9sZRgEIAEoCSI1ChJDcmVhdGVVc2VyUmVzcG9uc2USHwoEdXNlchgBIAEoCzIRLmxhdGNoa2V5LnYxLlVzZXIiIQoOR2V0VXNlclJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSKqAQoPR2V0VXNlclJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5sYXRjaGtleS52MS5Vc2VyEhMKC2V4dGVybmFsX2lkGAIgASgJEhQKDGhhc19wYXNzd29yZBgDIAEoCBIwCgxsb2NrZWRfdW50aWwYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKEXN1c3BlbnNpb25fcmVhc29uGAUgASgJIpoBChBMaXN0VXNlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg0KBXF1ZXJ5GAMgASgJEikKB2ZpbHRlcnMYBCABKAsyGC5sYXRjaGtleS52MS5Vc2VyRmlsdGVycxIlCgVvcmRlchgFIAEoDjIWLmxhdGNoa2V5LnYxLlVzZXJPcmRlciKBAwoLVXNlckZpbHRlcnMSDQoFcm9sZXMYASADKAkSKQoIc3RhdHVzZXMYAiADKA4yFy5sYXRjaGtleS52MS5Vc2VyU3RhdHVzEhsKDmVtYWlsX3ZlcmlmaWVkGAMgASgISACIAQESGAoLbWZhX2VuYWJsZWQYBCABKAhIAYgBARI1ChFjcmVhdGVfdGltZV9zdGFydBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPY3JlYXRlX3RpbWVfZW5kGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI5ChVsYXN0X2xvZ2luX3RpbWVfc3RhcnQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjcKE2xhc3RfbG9naW5fdGltZV9lbmQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQhEKD19lbWFpbF92ZXJpZmllZEIOCgxfbWZhX2VuYWJsZWQiTgoRTGlzdFVzZXJzUmVzcG9uc2USIAoFdXNlcnMYASADKAsyES5sYXRjaGtleS52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ2ChFVcGRhdGVVc2VyUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEh8KBHVzZXIYAiABKAsyES5sYXRjaGtleS52MS5Vc2VyEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI1ChJVcGRhdGVVc2VyUmVzcG9uc2USHwoEdXNlchgBIAEoCzIRLmxhdGNoa2V5LnYxLlVzZXIiJAoRRGVsZXRlVXNlclJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSIUChJEZWxldGVVc2VyUmVzcG9uc2UiTwoSSW1wb3J0VXNlcnNSZXF1ZXN0EigKBXVzZXJzGAEgAygLMhkubGF0Y2hrZXkudjEuSW1wb3J0ZWRVc2VyEg8KB2RyeV9ydW4YAiABKAgidgoTSW1wb3J0VXNlcnNSZXNwb25zZRIPCgdjcmVhdGVkGAEgASgDEhEKCXVuY2hhbmdlZBgCIAEoAxIPCgdyZWZ1c2VkGAMgASgDEioKB3Jlc3VsdHMYBCADKAsyGS5sYXRjaGtleS52MS5JbXBvcnRSZXN1bHQiMwoSU2V0VXNlclJvbGVSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkSDAoEcm9sZRgCIAEoCSI2ChNTZXRVc2VyUm9sZVJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5sYXRjaGtleS52MS5Vc2VyIjUKElN1c3BlbmRVc2VyUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSI2ChNTdXNwZW5kVXNlclJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5sYXRjaGtleS52MS5Vc2VyIjgKFVJlYWN0aXZhdGVVc2VyUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSI5ChZSZWFjdGl2YXRlVXNlclJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5sYXRjaGtleS52MS5Vc2VyIiQKEVVubG9ja1VzZXJSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkiFAoSVW5sb2NrVXNlclJlc3BvbnNlIjwKGUZvcmNlUGFzc3dvcmRSZXNldFJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiHAoaRm9yY2VQYXNzd29yZFJlc2V0UmVzcG9uc2UiNgoTUmVzZXRVc2VyTWZhUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIWChRSZXNldFVzZXJNZmFSZXNwb25zZSJRChdMaXN0VXNlclNlc3Npb25zUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIlsKGExpc3RVc2VyU2Vzc2lvbnNSZXNwb25zZRImCghzZXNzaW9ucxgBIAMoCzIULmxhdGNoa2V5LnYxLlNlc3Npb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkAKGVJldm9rZVVzZXJTZXNzaW9uc1JlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJIhwKGlJldm9rZVVzZXJTZXNzaW9uc1Jlc3BvbnNlIjsKG0NyZWF0ZVNlcnZpY2VBY2NvdW50UmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBnNjb3BlcxgCIAMoCSJUChxDcmVhdGVTZXJ2aWNlQWNjb3VudFJlc3BvbnNlEjQKD3NlcnZpY2VfYWNjb3VudBgBIAEoCzIbLmxhdGNoa2V5LnYxLlNlcnZpY2VBY2NvdW50IkMKGkxpc3RTZXJ2aWNlQWNjb3VudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIm0KG0xpc3RTZXJ2aWNlQWNjb3VudHNSZXNwb25zZRI1ChBzZXJ2aWNlX2FjY291bnRzGAEgAygLMhsubGF0Y2hrZXkudjEuU2VydmljZUFjY291bnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIqYBChpDcmVhdGVTZXJ2aWNlQXBpS2V5UmVxdWVzdBIaChJzZXJ2aWNlX2FjY291bnRfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEg4KBnNjb3BlcxgDIAMoCRIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNYWxsb3dlZF9jaWRycxgFIAMoCSJTChtDcmVhdGVTZXJ2aWNlQXBpS2V5UmVzcG9uc2USJAoHYXBpX2tleRgBIAEoCzITLmxhdGNoa2V5LnYxLkFwaUtleRIOCgZzZWNyZXQYAiABKAkiVAobRGVsZXRlU2VydmljZUFjY291bnRSZXF1ZXN0EhoKEnNlcnZpY2VfYWNjb3VudF9pZBgBIAEoCRIZChFpbmNsdWRlX21hZGVfa2V5cxgCIAEoCCIeChxEZWxldGVTZXJ2aWNlQWNjb3VudFJlc3BvbnNlIlwKGlJvdGF0ZVNlcnZpY2VBcGlLZXlSZXF1ZXN0EhIKCmFwaV9rZXlfaWQYASABKAkSKgoHb3ZlcmxhcBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJTChtSb3RhdGVTZXJ2aWNlQXBpS2V5UmVzcG9uc2USJAoHYXBpX2tleRgBIAEoCzITLmxhdGNoa2V5LnYxLkFwaUtleRIOCgZzZWNyZXQYAiABKAkicwoaVXBkYXRlU2VydmljZUFwaUtleVJlcXVlc3QSJAoHYXBpX2tleRgBIAEoCzITLmxhdGNoa2V5LnYxLkFwaUtleRIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siQwobVXBkYXRlU2VydmljZUFwaUtleVJlc3BvbnNlEiQKB2FwaV9rZXkYASABKAsyEy5sYXRjaGtleS52MS5BcGlLZXkiSwoaUmV2b2tlU2VydmljZUFwaUtleVJlcXVlc3QSEgoKYXBpX2tleV9pZBgBIAEoCRIZChFpbmNsdWRlX21hZGVfa2V5cxgCIAEoCCI6ChtSZXZva2VTZXJ2aWNlQXBpS2V5UmVzcG9uc2USGwoTcmV2b2tlZF9hcGlfa2V5X2lkcxgBIAMoCSISChBMaXN0Um9sZXNSZXF1ZXN0IjUKEUxpc3RSb2xlc1Jlc3BvbnNlEiAKBXJvbGVzGAEgAygLMhEubGF0Y2hrZXkudjEuUm9sZSI0ChFVcHNlcnRSb2xlUmVxdWVzdBIfCgRyb2xlGAEgASgLMhEubGF0Y2hrZXkudjEuUm9sZSI1ChJVcHNlcnRSb2xlUmVzcG9uc2USHwoEcm9sZRgBIAEoCzIRLmxhdGNoa2V5LnYxLlJvbGUiIQoRRGVsZXRlUm9sZVJlcXVlc3QSDAoEbmFtZRgBIAEoCSIUChJEZWxldGVSb2xlUmVzcG9uc2UiaQoWTGlzdEF1ZGl0RXZlbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIoCgZmaWx0ZXIYAyABKAsyGC5sYXRjaGtleS52MS5BdWRpdEZpbHRlciJbChdMaXN0QXVkaXRFdmVudHNSZXNwb25zZRInCgZldmVudHMYASADKAsyFy5sYXRjaGtleS52MS5BdWRpdEV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJTChdXYXRjaEF1ZGl0RXZlbnRzUmVxdWVzdBIOCgZjdXJzb3IYASABKAkSKAoGZmlsdGVyGAIgASgLMhgubGF0Y2hrZXkudjEuQXVkaXRGaWx0ZXIiUwoYV2F0Y2hBdWRpdEV2ZW50c1Jlc3BvbnNlEicKBmV2ZW50cxgBIAMoCzIXLmxhdGNoa2V5LnYxLkF1ZGl0RXZlbnQSDgoGY3Vyc29yGAIgASgJIp0BCg9HZXRTdGF0c1JlcXVlc3QSLAoIaW50ZXJ2YWwYASABKA4yGi5sYXRjaGtleS52MS5TdGF0c0ludGVydmFsEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI1ChBHZXRTdGF0c1Jlc3BvbnNlEiEKBXN0YXRzGAEgASgLMhIubGF0Y2hrZXkudjEuU3RhdHMiGAoWTGlzdFNpZ25pbmdLZXlzUmVxdWVzdCJIChdMaXN0U2lnbmluZ0tleXNSZXNwb25zZRItCgxzaWduaW5nX2tleXMYASADKAsyFy5sYXRjaGtleS52MS5TaWduaW5nS2V5IkUKF1JvdGF0ZVNpZ25pbmdLZXlSZXF1ZXN0EhMKC2ltbWVkaWF0ZWx5GAEgASgIEhUKDXJldGlyZV9vdGhlcnMYAiABKAgiSAoYUm90YXRlU2lnbmluZ0tleVJlc3BvbnNlEiwKC3NpZ25pbmdfa2V5GAEgASgLMhcubGF0Y2hrZXkudjEuU2lnbmluZ0tleSqdAQoJVXNlck9yZGVyEhoKFlVTRVJfT1JERVJfVU5TUEVDSUZJRUQQABIfChtVU0VSX09SREVSX0NSRUFURV9USU1FX0RFU0MQARIeChpVU0VSX09SREVSX0NSRUFURV9USU1FX0FTQxACEhgKFFVTRVJfT1JERVJfRU1BSUxfQVNDEAMSGQoVVVNFUl9PUkRFUl9FTUFJTF9ERVNDEAQytxoKDEFkbWluU2VydmljZRJkCgpDcmVhdGVVc2VyEh4ubGF0Y2hrZXkudjEuQ3JlYXRlVXNlclJlcXVlc3QaHy5sYXRjaGtleS52MS5DcmVhdGVVc2VyUmVzcG9uc2UiFcrzGBEaAgEDIgt1c2Vyczp3cml0ZRJaCgdHZXRVc2VyEhsubGF0Y2hrZXkudjEuR2V0VXNlclJlcXVlc3QaHC5sYXRjaGtleS52MS5HZXRVc2VyUmVzcG9uc2UiFMrzGBAaAgEDIgp1c2VyczpyZWFkEmAKCUxpc3RVc2VycxIdLmxhdGNoa2V5LnYxLkxpc3RVc2Vyc1JlcXVlc3QaHi5sYXRjaGtleS52MS5MaXN0VXNlcnNSZXNwb25zZSIUyvMYEBoCAQMiCnVzZXJzOnJlYWQSZAoKVXBkYXRlVXNlchIeLmxhdGNoa2V5LnYxLlVwZGF0ZVVzZXJSZXF1ZXN0Gh8ubGF0Y2hrZXkudjEuVXBkYXRlVXNlclJlc3BvbnNlIhXK8xgRGgIBAyILdXNlcnM6d3JpdGUSZAoKRGVsZXRlVXNlchIeLmxhdGNoa2V5LnYxLkRlbGV0ZVVzZXJSZXF1ZXN0Gh8ubGF0Y2hrZXkudjEuRGVsZXRlVXNlclJlc3BvbnNlIhXK8xgRGgIBAyILdXNlcnM6d3JpdGUSaQoLSW1wb3J0VXNlcnMSHy5sYXRjaGtleS52MS5JbXBvcnRVc2Vyc1JlcXVlc3QaIC5sYXRjaGtleS52MS5JbXBvcnRVc2Vyc1Jlc3BvbnNlIhXK8xgRGgIBAyILdXNlcnM6d3JpdGUoARJsCgtTZXRVc2VyUm9sZRIfLmxhdGNoa2V5LnYxLlNldFVzZXJSb2xlUmVxdWVzdBogLmxhdGNoa2V5LnYxLlNldFVzZXJSb2xlUmVzcG9uc2UiGsrzGBYaAgEDIgt1c2Vyczp3cml0ZSoDCKwCEmcKC1N1c3BlbmRVc2VyEh8ubGF0Y2hrZXkudjEuU3VzcGVuZFVzZXJSZXF1ZXN0GiAubGF0Y2hrZXkudjEuU3VzcGVuZFVzZXJSZXNwb25zZSIVyvMYERoCAQMiC3VzZXJzOndyaXRlEnAKDlJlYWN0aXZhdGVVc2VyEiIubGF0Y2hrZXkudjEuUmVhY3RpdmF0ZVVzZXJSZXF1ZXN0GiMubGF0Y2hrZXkudjEuUmVhY3RpdmF0ZVVzZXJSZXNwb25zZSIVyvMYERoCAQMiC3VzZXJzOndyaXRlEmQKClVubG9ja1VzZXISHi5sYXRjaGtleS52MS5VbmxvY2tVc2VyUmVxdWVzdBofLmxhdGNoa2V5LnYxLlVubG9ja1VzZXJSZXNwb25zZSIVyvMYERoCAQMiC3VzZXJzOndyaXRlEnwKEkZvcmNlUGFzc3dvcmRSZXNldBImLmxhdGNoa2V5LnYxLkZvcmNlUGFzc3dvcmRSZXNldFJlcXVlc3QaJy5sYXRjaGtleS52MS5Gb3JjZVBhc3N3b3JkUmVzZXRSZXNwb25zZSIVyvMYERoCAQMiC3VzZXJzOndyaXRlEm8KDFJlc2V0VXNlck1mYRIgLmxhdGNoa2V5LnYxLlJlc2V0VXNlck1mYVJlcXVlc3QaIS5sYXRjaGtleS52MS5SZXNldFVzZXJNZmFSZXNwb25zZSIayvMYFhoCAQMiC3VzZXJzOndyaXRlKgMIrAISdQoQTGlzdFVzZXJTZXNzaW9ucxIkLmxhdGNoa2V5LnYxLkxpc3RVc2VyU2Vzc2lvbnNSZXF1ZXN0GiUubGF0Y2hrZXkudjEuTGlzdFVzZXJTZXNzaW9uc1Jlc3BvbnNlIhTK8xgQGgIBAyIKdXNlcnM6cmVhZBJ8ChJSZXZva2VVc2VyU2Vzc2lvbnMSJi5sYXRjaGtleS52MS5SZXZva2VVc2VyU2Vzc2lvbnNSZXF1ZXN0GicubGF0Y2hrZXkudjEuUmV2b2tlVXNlclNlc3Npb25zUmVzcG9uc2UiFcrzGBEaAgEDIgt1c2Vyczp3cml0ZRKNAQoUQ3JlYXRlU2VydmljZUFjY291bnQSKC5sYXRjaGtleS52MS5DcmVhdGVTZXJ2aWNlQWNjb3VudFJlcXVlc3QaKS5sYXRjaGtleS52MS5DcmVhdGVTZXJ2aWNlQWNjb3VudFJlc3BvbnNlIiDK8xgcGgIBAyIWc2VydmljZV9hY2NvdW50czp3cml0ZRKJAQoTTGlzdFNlcnZpY2VBY2NvdW50cxInLmxhdGNoa2V5LnYxLkxpc3RTZXJ2aWNlQWNjb3VudHNSZXF1ZXN0GigubGF0Y2hrZXkudjEuTGlzdFNlcnZpY2VBY2NvdW50c1Jlc3BvbnNlIh/K8xgbGgIBAyIVc2VydmljZV9hY2NvdW50czpyZWFkEo0BChREZWxldGVTZXJ2aWNlQWNjb3VudBIoLmxhdGNoa2V5LnYxLkRlbGV0ZVNlcnZpY2VBY2NvdW50UmVxdWVzdBopLmxhdGNoa2V5LnYxLkRlbGV0ZVNlcnZpY2VBY2NvdW50UmVzcG9uc2UiIMrzGBwaAgEDIhZzZXJ2aWNlX2FjY291bnRzOndyaXRlEpEBChNDcmVhdGVTZXJ2aWNlQXBpS2V5EicubGF0Y2hrZXkudjEuQ3JlYXRlU2VydmljZUFwaUtleVJlcXVlc3QaKC5sYXRjaGtleS52MS5DcmVhdGVTZXJ2aWNlQXBpS2V5UmVzcG9uc2UiJ8rzGCMaAgEDIhZzZXJ2aWNlX2FjY291bnRzOndyaXRlKgMIrAJIARJ5ChNSb3RhdGVTZXJ2aWNlQXBpS2V5EicubGF0Y2hrZXkudjEuUm90YXRlU2VydmljZUFwaUtleVJlcXVlc3QaKC5sYXRjaGtleS52MS5Sb3RhdGVTZXJ2aWNlQXBpS2V5UmVzcG9uc2UiD8rzGAsaAgEDKgMIrAJIARJyChNVcGRhdGVTZXJ2aWNlQXBpS2V5EicubGF0Y2hrZXkudjEuVXBkYXRlU2VydmljZUFwaUtleVJlcXVlc3QaKC5sYXRjaGtleS52MS5VcGRhdGVTZXJ2aWNlQXBpS2V5UmVzcG9uc2UiCMrzGAQaAgEDEooBChNSZXZva2VTZXJ2aWNlQXBpS2V5EicubGF0Y2hrZXkudjEuUmV2b2tlU2VydmljZUFwaUtleVJlcXVlc3QaKC5sYXRjaGtleS52MS5SZXZva2VTZXJ2aWNlQXBpS2V5UmVzcG9uc2UiIMrzGBwaAgEDIhZzZXJ2aWNlX2FjY291bnRzOndyaXRlEmAKCUxpc3RSb2xlcxIdLmxhdGNoa2V5LnYxLkxpc3RSb2xlc1JlcXVlc3QaHi5sYXRjaGtleS52MS5MaXN0Um9sZXNSZXNwb25zZSIUyvMYEBoCAQMiCnJvbGVzOnJlYWQSaQoKVXBzZXJ0Um9sZRIeLmxhdGNoa2V5LnYxLlVwc2VydFJvbGVSZXF1ZXN0Gh8ubGF0Y2hrZXkudjEuVXBzZXJ0Um9sZVJlc3BvbnNlIhrK8xgWGgIBAyILcm9sZXM6d3JpdGUqAwisAhJkCgpEZWxldGVSb2xlEh4ubGF0Y2hrZXkudjEuRGVsZXRlUm9sZVJlcXVlc3QaHy5sYXRjaGtleS52MS5EZWxldGVSb2xlUmVzcG9uc2UiFcrzGBEaAgEDIgtyb2xlczp3cml0ZRJyCg9MaXN0QXVkaXRFdmVudHMSIy5sYXRjaGtleS52MS5MaXN0QXVkaXRFdmVudHNSZXF1ZXN0GiQubGF0Y2hrZXkudjEuTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2UiFMrzGBAaAgEDIgphdWRpdDpyZWFkEncKEFdhdGNoQXVkaXRFdmVudHMSJC5sYXRjaGtleS52MS5XYXRjaEF1ZGl0RXZlbnRzUmVxdWVzdBolLmxhdGNoa2V5LnYxLldhdGNoQXVkaXRFdmVudHNSZXNwb25zZSIUyvMYEBoCAQMiCmF1ZGl0OnJlYWQwARJdCghHZXRTdGF0cxIcLmxhdGNoa2V5LnYxLkdldFN0YXRzUmVxdWVzdBodLmxhdGNoa2V5LnYxLkdldFN0YXRzUmVzcG9uc2UiFMrzGBAaAgEDIgpzdGF0czpyZWFkEnkKD0xpc3RTaWduaW5nS2V5cxIjLmxhdGNoa2V5LnYxLkxpc3RTaWduaW5nS2V5c1JlcXVlc3QaJC5sYXRjaGtleS52MS5MaXN0U2lnbmluZ0tleXNSZXNwb25zZSIbyvMYFxoCAQMiEXNpZ25pbmdfa2V5czpyZWFkEoIBChBSb3RhdGVTaWduaW5nS2V5EiQubGF0Y2hrZXkudjEuUm90YXRlU2lnbmluZ0tleVJlcXVlc3QaJS5sYXRjaGtleS52MS5Sb3RhdGVTaWduaW5nS2V5UmVzcG9uc2UiIcrzGB0aAgEDIhJzaWduaW5nX2tleXM6d3JpdGUqAwisAmIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_latchkey_v1_access, file_latchkey_v1_api_key, file_latchkey_v1_audit_event, file_latchkey_v1_role, file_latchkey_v1_service_account, file_latchkey_v1_session, file_latchkey_v1_signing_key, file_latchkey_v1_stats, file_latchkey_v1_user, file_latchkey_v1_user_import]);
 
 /**
  * @generated from message latchkey.v1.CreateUserRequest
@@ -904,6 +904,136 @@ export const CreateServiceApiKeyResponseSchema: GenMessage<CreateServiceApiKeyRe
   messageDesc(file_latchkey_v1_admin_service, 34);
 
 /**
+ * @generated from message latchkey.v1.DeleteServiceAccountRequest
+ */
+export type DeleteServiceAccountRequest = Message<"latchkey.v1.DeleteServiceAccountRequest"> & {
+  /**
+   * @generated from field: string service_account_id = 1;
+   */
+  serviceAccountId: string;
+
+  /**
+   * Also ends the keys of other accounts that were made by keys of this one, and by those.
+   *
+   * @generated from field: bool include_made_keys = 2;
+   */
+  includeMadeKeys: boolean;
+};
+
+/**
+ * Describes the message latchkey.v1.DeleteServiceAccountRequest.
+ * Use `create(DeleteServiceAccountRequestSchema)` to create a new message.
+ */
+export const DeleteServiceAccountRequestSchema: GenMessage<DeleteServiceAccountRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_admin_service, 35);
+
+/**
+ * @generated from message latchkey.v1.DeleteServiceAccountResponse
+ */
+export type DeleteServiceAccountResponse = Message<"latchkey.v1.DeleteServiceAccountResponse"> & {
+};
+
+/**
+ * Describes the message latchkey.v1.DeleteServiceAccountResponse.
+ * Use `create(DeleteServiceAccountResponseSchema)` to create a new message.
+ */
+export const DeleteServiceAccountResponseSchema: GenMessage<DeleteServiceAccountResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_admin_service, 36);
+
+/**
+ * @generated from message latchkey.v1.RotateServiceApiKeyRequest
+ */
+export type RotateServiceApiKeyRequest = Message<"latchkey.v1.RotateServiceApiKeyRequest"> & {
+  /**
+   * The key by which the call is made when empty.
+   *
+   * @generated from field: string api_key_id = 1;
+   */
+  apiKeyId: string;
+
+  /**
+   * How long the old key lives on, unless it expires sooner: 0 (it ends at once) to 30 days; a day when absent.
+   *
+   * @generated from field: google.protobuf.Duration overlap = 2;
+   */
+  overlap?: Duration | undefined;
+};
+
+/**
+ * Describes the message latchkey.v1.RotateServiceApiKeyRequest.
+ * Use `create(RotateServiceApiKeyRequestSchema)` to create a new message.
+ */
+export const RotateServiceApiKeyRequestSchema: GenMessage<RotateServiceApiKeyRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_admin_service, 37);
+
+/**
+ * @generated from message latchkey.v1.RotateServiceApiKeyResponse
+ */
+export type RotateServiceApiKeyResponse = Message<"latchkey.v1.RotateServiceApiKeyResponse"> & {
+  /**
+   * @generated from field: latchkey.v1.ApiKey api_key = 1;
+   */
+  apiKey?: ApiKey | undefined;
+
+  /**
+   * Shown once.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+};
+
+/**
+ * Describes the message latchkey.v1.RotateServiceApiKeyResponse.
+ * Use `create(RotateServiceApiKeyResponseSchema)` to create a new message.
+ */
+export const RotateServiceApiKeyResponseSchema: GenMessage<RotateServiceApiKeyResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_admin_service, 38);
+
+/**
+ * @generated from message latchkey.v1.UpdateServiceApiKeyRequest
+ */
+export type UpdateServiceApiKeyRequest = Message<"latchkey.v1.UpdateServiceApiKeyRequest"> & {
+  /**
+   * `id` names the key; the one by which the call is made when empty.
+   *
+   * @generated from field: latchkey.v1.ApiKey api_key = 1;
+   */
+  apiKey?: ApiKey | undefined;
+
+  /**
+   * AIP-134: `display_name`, `scopes`, `allowed_cidrs`, `expire_time`, or `*` for all. Absent: every one of them that is not empty.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+};
+
+/**
+ * Describes the message latchkey.v1.UpdateServiceApiKeyRequest.
+ * Use `create(UpdateServiceApiKeyRequestSchema)` to create a new message.
+ */
+export const UpdateServiceApiKeyRequestSchema: GenMessage<UpdateServiceApiKeyRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_admin_service, 39);
+
+/**
+ * @generated from message latchkey.v1.UpdateServiceApiKeyResponse
+ */
+export type UpdateServiceApiKeyResponse = Message<"latchkey.v1.UpdateServiceApiKeyResponse"> & {
+  /**
+   * @generated from field: latchkey.v1.ApiKey api_key = 1;
+   */
+  apiKey?: ApiKey | undefined;
+};
+
+/**
+ * Describes the message latchkey.v1.UpdateServiceApiKeyResponse.
+ * Use `create(UpdateServiceApiKeyResponseSchema)` to create a new message.
+ */
+export const UpdateServiceApiKeyResponseSchema: GenMessage<UpdateServiceApiKeyResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_admin_service, 40);
+
+/**
  * @generated from message latchkey.v1.RevokeServiceApiKeyRequest
  */
 export type RevokeServiceApiKeyRequest = Message<"latchkey.v1.RevokeServiceApiKeyRequest"> & {
@@ -911,6 +1041,13 @@ export type RevokeServiceApiKeyRequest = Message<"latchkey.v1.RevokeServiceApiKe
    * @generated from field: string api_key_id = 1;
    */
   apiKeyId: string;
+
+  /**
+   * Also ends the keys that were made by this one, and by those, whether this one is still live or not.
+   *
+   * @generated from field: bool include_made_keys = 2;
+   */
+  includeMadeKeys: boolean;
 };
 
 /**
@@ -918,12 +1055,18 @@ export type RevokeServiceApiKeyRequest = Message<"latchkey.v1.RevokeServiceApiKe
  * Use `create(RevokeServiceApiKeyRequestSchema)` to create a new message.
  */
 export const RevokeServiceApiKeyRequestSchema: GenMessage<RevokeServiceApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 35);
+  messageDesc(file_latchkey_v1_admin_service, 41);
 
 /**
  * @generated from message latchkey.v1.RevokeServiceApiKeyResponse
  */
 export type RevokeServiceApiKeyResponse = Message<"latchkey.v1.RevokeServiceApiKeyResponse"> & {
+  /**
+   * The keys that this call ended.
+   *
+   * @generated from field: repeated string revoked_api_key_ids = 1;
+   */
+  revokedApiKeyIds: string[];
 };
 
 /**
@@ -931,7 +1074,7 @@ export type RevokeServiceApiKeyResponse = Message<"latchkey.v1.RevokeServiceApiK
  * Use `create(RevokeServiceApiKeyResponseSchema)` to create a new message.
  */
 export const RevokeServiceApiKeyResponseSchema: GenMessage<RevokeServiceApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 36);
+  messageDesc(file_latchkey_v1_admin_service, 42);
 
 /**
  * @generated from message latchkey.v1.ListRolesRequest
@@ -944,7 +1087,7 @@ export type ListRolesRequest = Message<"latchkey.v1.ListRolesRequest"> & {
  * Use `create(ListRolesRequestSchema)` to create a new message.
  */
 export const ListRolesRequestSchema: GenMessage<ListRolesRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 37);
+  messageDesc(file_latchkey_v1_admin_service, 43);
 
 /**
  * @generated from message latchkey.v1.ListRolesResponse
@@ -961,7 +1104,7 @@ export type ListRolesResponse = Message<"latchkey.v1.ListRolesResponse"> & {
  * Use `create(ListRolesResponseSchema)` to create a new message.
  */
 export const ListRolesResponseSchema: GenMessage<ListRolesResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 38);
+  messageDesc(file_latchkey_v1_admin_service, 44);
 
 /**
  * @generated from message latchkey.v1.UpsertRoleRequest
@@ -980,7 +1123,7 @@ export type UpsertRoleRequest = Message<"latchkey.v1.UpsertRoleRequest"> & {
  * Use `create(UpsertRoleRequestSchema)` to create a new message.
  */
 export const UpsertRoleRequestSchema: GenMessage<UpsertRoleRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 39);
+  messageDesc(file_latchkey_v1_admin_service, 45);
 
 /**
  * @generated from message latchkey.v1.UpsertRoleResponse
@@ -997,7 +1140,7 @@ export type UpsertRoleResponse = Message<"latchkey.v1.UpsertRoleResponse"> & {
  * Use `create(UpsertRoleResponseSchema)` to create a new message.
  */
 export const UpsertRoleResponseSchema: GenMessage<UpsertRoleResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 40);
+  messageDesc(file_latchkey_v1_admin_service, 46);
 
 /**
  * @generated from message latchkey.v1.DeleteRoleRequest
@@ -1014,7 +1157,7 @@ export type DeleteRoleRequest = Message<"latchkey.v1.DeleteRoleRequest"> & {
  * Use `create(DeleteRoleRequestSchema)` to create a new message.
  */
 export const DeleteRoleRequestSchema: GenMessage<DeleteRoleRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 41);
+  messageDesc(file_latchkey_v1_admin_service, 47);
 
 /**
  * @generated from message latchkey.v1.DeleteRoleResponse
@@ -1027,7 +1170,7 @@ export type DeleteRoleResponse = Message<"latchkey.v1.DeleteRoleResponse"> & {
  * Use `create(DeleteRoleResponseSchema)` to create a new message.
  */
 export const DeleteRoleResponseSchema: GenMessage<DeleteRoleResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 42);
+  messageDesc(file_latchkey_v1_admin_service, 48);
 
 /**
  * @generated from message latchkey.v1.ListAuditEventsRequest
@@ -1058,7 +1201,7 @@ export type ListAuditEventsRequest = Message<"latchkey.v1.ListAuditEventsRequest
  * Use `create(ListAuditEventsRequestSchema)` to create a new message.
  */
 export const ListAuditEventsRequestSchema: GenMessage<ListAuditEventsRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 43);
+  messageDesc(file_latchkey_v1_admin_service, 49);
 
 /**
  * @generated from message latchkey.v1.ListAuditEventsResponse
@@ -1082,7 +1225,7 @@ export type ListAuditEventsResponse = Message<"latchkey.v1.ListAuditEventsRespon
  * Use `create(ListAuditEventsResponseSchema)` to create a new message.
  */
 export const ListAuditEventsResponseSchema: GenMessage<ListAuditEventsResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 44);
+  messageDesc(file_latchkey_v1_admin_service, 50);
 
 /**
  * @generated from message latchkey.v1.WatchAuditEventsRequest
@@ -1106,7 +1249,7 @@ export type WatchAuditEventsRequest = Message<"latchkey.v1.WatchAuditEventsReque
  * Use `create(WatchAuditEventsRequestSchema)` to create a new message.
  */
 export const WatchAuditEventsRequestSchema: GenMessage<WatchAuditEventsRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 45);
+  messageDesc(file_latchkey_v1_admin_service, 51);
 
 /**
  * @generated from message latchkey.v1.WatchAuditEventsResponse
@@ -1132,7 +1275,7 @@ export type WatchAuditEventsResponse = Message<"latchkey.v1.WatchAuditEventsResp
  * Use `create(WatchAuditEventsResponseSchema)` to create a new message.
  */
 export const WatchAuditEventsResponseSchema: GenMessage<WatchAuditEventsResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 46);
+  messageDesc(file_latchkey_v1_admin_service, 52);
 
 /**
  * @generated from message latchkey.v1.GetStatsRequest
@@ -1166,7 +1309,7 @@ export type GetStatsRequest = Message<"latchkey.v1.GetStatsRequest"> & {
  * Use `create(GetStatsRequestSchema)` to create a new message.
  */
 export const GetStatsRequestSchema: GenMessage<GetStatsRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 47);
+  messageDesc(file_latchkey_v1_admin_service, 53);
 
 /**
  * @generated from message latchkey.v1.GetStatsResponse
@@ -1183,7 +1326,7 @@ export type GetStatsResponse = Message<"latchkey.v1.GetStatsResponse"> & {
  * Use `create(GetStatsResponseSchema)` to create a new message.
  */
 export const GetStatsResponseSchema: GenMessage<GetStatsResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 48);
+  messageDesc(file_latchkey_v1_admin_service, 54);
 
 /**
  * @generated from message latchkey.v1.ListSigningKeysRequest
@@ -1196,7 +1339,7 @@ export type ListSigningKeysRequest = Message<"latchkey.v1.ListSigningKeysRequest
  * Use `create(ListSigningKeysRequestSchema)` to create a new message.
  */
 export const ListSigningKeysRequestSchema: GenMessage<ListSigningKeysRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 49);
+  messageDesc(file_latchkey_v1_admin_service, 55);
 
 /**
  * @generated from message latchkey.v1.ListSigningKeysResponse
@@ -1213,7 +1356,7 @@ export type ListSigningKeysResponse = Message<"latchkey.v1.ListSigningKeysRespon
  * Use `create(ListSigningKeysResponseSchema)` to create a new message.
  */
 export const ListSigningKeysResponseSchema: GenMessage<ListSigningKeysResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 50);
+  messageDesc(file_latchkey_v1_admin_service, 56);
 
 /**
  * @generated from message latchkey.v1.RotateSigningKeyRequest
@@ -1241,7 +1384,7 @@ export type RotateSigningKeyRequest = Message<"latchkey.v1.RotateSigningKeyReque
  * Use `create(RotateSigningKeyRequestSchema)` to create a new message.
  */
 export const RotateSigningKeyRequestSchema: GenMessage<RotateSigningKeyRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 51);
+  messageDesc(file_latchkey_v1_admin_service, 57);
 
 /**
  * @generated from message latchkey.v1.RotateSigningKeyResponse
@@ -1260,7 +1403,7 @@ export type RotateSigningKeyResponse = Message<"latchkey.v1.RotateSigningKeyResp
  * Use `create(RotateSigningKeyResponseSchema)` to create a new message.
  */
 export const RotateSigningKeyResponseSchema: GenMessage<RotateSigningKeyResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_admin_service, 52);
+  messageDesc(file_latchkey_v1_admin_service, 58);
 
 /**
  * There is none by the last login: what a login writes has no index.
@@ -1477,7 +1620,7 @@ export const AdminService: GenService<{
     output: typeof RevokeUserSessionsResponseSchema;
   },
   /**
-   * Makes a program known. It calls by keys from CreateServiceApiKey. It stays as it is: what ends are its keys. Errors: NAME_TAKEN, INSUFFICIENT_SCOPE (a scope that the caller lacks),
+   * Makes a program known. It calls by keys from CreateServiceApiKey. Errors: NAME_TAKEN, INSUFFICIENT_SCOPE (a scope that the caller lacks),
    * VALIDATION_FAILED.
    *
    * @generated from rpc latchkey.v1.AdminService.CreateServiceAccount
@@ -1498,8 +1641,20 @@ export const AdminService: GenService<{
     output: typeof ListServiceAccountsResponseSchema;
   },
   /**
-   * Makes a key for a service account, with scopes of its. Errors: SERVICE_ACCOUNT_NOT_FOUND, INSUFFICIENT_SCOPE (a scope that the account or the
-   * caller lacks), API_KEY_LIMIT, STEP_UP_REQUIRED, VALIDATION_FAILED.
+   * Deletes a service account: its keys, and every token exchanged for one of them, end at once and on every node; its name is free again. Errors:
+   * SERVICE_ACCOUNT_NOT_FOUND, INSUFFICIENT_SCOPE (the account has a scope that the caller lacks).
+   *
+   * @generated from rpc latchkey.v1.AdminService.DeleteServiceAccount
+   */
+  deleteServiceAccount: {
+    methodKind: "unary";
+    input: typeof DeleteServiceAccountRequestSchema;
+    output: typeof DeleteServiceAccountResponseSchema;
+  },
+  /**
+   * Makes a key for a service account, with scopes of its. A service account may call without a login: the key it makes has none of the scopes,
+   * networks and time that the calling key lacks. Errors: SERVICE_ACCOUNT_NOT_FOUND, INSUFFICIENT_SCOPE (a scope that the account or the
+   * caller lacks), API_KEY_LIMIT, STEP_UP_REQUIRED, VALIDATION_FAILED (also for networks and an expiry beyond the calling key's).
    *
    * @generated from rpc latchkey.v1.AdminService.CreateServiceApiKey
    */
@@ -1509,8 +1664,34 @@ export const AdminService: GenService<{
     output: typeof CreateServiceApiKeyResponseSchema;
   },
   /**
-   * Ends a service account's key and every token exchanged for it, at once and on every node. Errors: API_KEY_NOT_FOUND (also for a person's key and
-   * a revoked one), INSUFFICIENT_SCOPE (the key carries what the caller lacks).
+   * Makes a new key with the name, networks and expiry of the old one and as many of its scopes as its account has now, and lets the old one live
+   * on for the overlap. A service account rotates the key that it calls by without any scope; every other key asks for `service_accounts:write` and for
+   * the scopes of the key. Errors: API_KEY_NOT_FOUND (also for a person's key, an expired and a revoked one), INSUFFICIENT_SCOPE (the caller lacks a
+   * scope of the key; the account has none of them), API_KEY_LIMIT (with an overlap both count), STEP_UP_REQUIRED, VALIDATION_FAILED.
+   *
+   * @generated from rpc latchkey.v1.AdminService.RotateServiceApiKey
+   */
+  rotateServiceApiKey: {
+    methodKind: "unary";
+    input: typeof RotateServiceApiKeyRequestSchema;
+    output: typeof RotateServiceApiKeyResponseSchema;
+  },
+  /**
+   * Changes the fields that the mask names; scopes, networks and expiry only to what is narrower, on every node at once. Tokens that were exchanged
+   * for the key before keep what they carry until they expire. Who may: as RotateServiceApiKey, without a login. Errors: API_KEY_NOT_FOUND,
+   * INSUFFICIENT_SCOPE, VALIDATION_FAILED (also for what would be wider, and for a path that cannot be set).
+   *
+   * @generated from rpc latchkey.v1.AdminService.UpdateServiceApiKey
+   */
+  updateServiceApiKey: {
+    methodKind: "unary";
+    input: typeof UpdateServiceApiKeyRequestSchema;
+    output: typeof UpdateServiceApiKeyResponseSchema;
+  },
+  /**
+   * Ends a service account's key and every token exchanged for it, at once and on every node. With `include_made_keys`, every key too that was made by
+   * it, that those made, and so on: what whoever stole it left behind. Errors: API_KEY_NOT_FOUND (also for a person's key and, without
+   * `include_made_keys`, a revoked one), INSUFFICIENT_SCOPE (the key carries what the caller lacks).
    *
    * @generated from rpc latchkey.v1.AdminService.RevokeServiceApiKey
    */

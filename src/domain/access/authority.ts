@@ -2,6 +2,7 @@
 
 import { DomainError } from '../errors.ts';
 import type { Principal } from './principal.ts';
+import { keyBehind } from './principal.ts';
 import type { RoleDirectory } from './role.ts';
 import { BUILT_IN_ROLES } from './role.ts';
 
@@ -18,6 +19,8 @@ export type Actor = {
   readonly scopes: readonly string[];
   /** The epoch that a person's credential was made, or last read, under; undefined for whoever is no person. */
   readonly version?: number;
+  /** The API key behind the credential; undefined for whoever has logged in, and for the command line. */
+  readonly keyId?: string;
 };
 
 /** Whoever can start a command beside the database holds everything there is already. */
@@ -33,8 +36,17 @@ const SUPREME_SCOPES: readonly string[] = BUILT_IN_ROLES.flatMap(({ scopes }) =>
 
 export type AuthorityDeps = { readonly roleDirectory: Pick<RoleDirectory, 'grantedBy'> };
 
-export function actorOf({ subjectId, kind, role, scopes, version }: Principal): Actor {
-  return { id: subjectId, role, scopes, ...(kind === 'user' ? { version } : {}) };
+/** The caller as who acts. */
+export function actorOf(principal: Principal): Actor {
+  const { subjectId, kind, role, scopes, version } = principal;
+  const keyId = keyBehind(principal);
+  return {
+    id: subjectId,
+    role,
+    scopes,
+    ...(kind === 'user' ? { version } : {}),
+    ...(keyId === undefined ? {} : { keyId }),
+  };
 }
 
 /** The actor with what their role still grants of their scopes: it may have been changed since the call was let in. */

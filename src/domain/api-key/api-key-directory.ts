@@ -40,8 +40,9 @@ export class ApiKeyDirectory {
       freshMs: API_KEY_CACHE_MS,
       outageGraceMs,
       tagsOf: ({ id, ownerId }) => [id, ownerId],
-      isCurrent: ({ id, ownerId, ownerVersion, revokeTime }) =>
+      isCurrent: ({ id, version, ownerId, ownerVersion, revokeTime }) =>
         ownerVersion >= revocationIndex.minVersionOf(ownerId) &&
+        version >= revocationIndex.minVersionOf(id) &&
         (revokeTime !== undefined || !revocationIndex.isSessionRevoked(id)),
     });
     // The index deletes a revocation once no token can match it; a key may stay cached for longer.

@@ -13,6 +13,8 @@ export type ApiKeyRecord = {
   readonly id: string;
   /** SHA-256 of the secret part. */
   readonly digest: Uint8Array;
+  /** Raised when the key is narrowed: a record with a lower one says too much. */
+  readonly version: number;
   readonly ownerId: string;
   readonly ownerKind: 'user' | 'service';
   readonly ownerActive: boolean;
@@ -55,6 +57,8 @@ export type NewApiKey = {
   readonly allowedCidrs: readonly string[];
   readonly createTime: number;
   readonly expireTime: number | undefined;
+  /** The key by which it is made; undefined when who makes it has logged in. */
+  readonly madeBy?: string | undefined;
 };
 
 /** How often a key was used since that was last written down, and when last. */
@@ -65,6 +69,16 @@ export type ApiKeyStore = {
   insert(key: NewApiKey): Promise<void>;
   /** The key with its owner as both are now; undefined when there is no such key. */
   find(id: string): Promise<ApiKeyRecord | undefined>;
+  /** The live key, of an owner who is active, locked for share until the transaction ends: whoever ends the key or its service account waits. */
+  share(id: string, now: number): Promise<ApiKey | undefined>;
+  setExpiry(id: string, expireTime: number): Promise<void>;
+  /** Stores name, scopes, networks and expiry of the key, and resolves to its version, which rises by that. The caller holds its row. */
+  change(key: ApiKey): Promise<number>;
+  /**
+   * Ends the live keys that were made by `ids`, by those, and so on, and writes and answers their revocations, which are kept until `expireTime`.
+   * None that is made meanwhile escapes.
+   */
+  endMadeBy(ids: readonly string[], now: number, expireTime: number): Promise<readonly Revocation[]>;
   /** Whether this call revoked it: false when it does not exist or was revoked already. */
   revoke(id: string, now: number): Promise<boolean>;
   /** Adds to what is counted, in one statement for all; uses that several nodes write at once add up. */
@@ -82,7 +96,6 @@ export type OwnApiKeyStore = {
   countLive(ownerId: string, now: number): Promise<number>;
   /** The user's live key; holds its row until the transaction ends. */
   holdLive(id: string, ownerId: string, now: number): Promise<ApiKey | undefined>;
-  setExpiry(id: string, expireTime: number): Promise<void>;
   /** Whether this call revoked it; as `ApiKeyStore.revoke`, but for the user's own keys. */
   revokeOwn(id: string, ownerId: string, now: number): Promise<boolean>;
   /**

@@ -12,8 +12,8 @@ const MAX_LIFE_MS = 3_650 * 86_400_000;
 
 /** The stores in which a new key of a person comes to be. */
 export type KeyStores = {
-  readonly apiKeys: Pick<ApiKeyStore, 'insert' | 'revoke'>;
-  readonly ownApiKeys: Pick<OwnApiKeyStore, 'holdOwner' | 'countLive' | 'holdLive' | 'setExpiry'>;
+  readonly apiKeys: Pick<ApiKeyStore, 'insert' | 'revoke' | 'setExpiry'>;
+  readonly ownApiKeys: Pick<OwnApiKeyStore, 'holdOwner' | 'countLive' | 'holdLive'>;
   readonly audit: AuditLog;
 };
 

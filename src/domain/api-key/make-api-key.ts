@@ -27,6 +27,6 @@ export async function makeApiKey(
   const { text, digest } = deps.apiKeyCodec.create(id);
   await stores.apiKeys.insert({ ...content, id, digest });
   await stores.audit.append(auditEvent(deps, { ...actOf(id), outcome: 'success' }));
-  const { ownerKind: _, ...shown } = content;
+  const { ownerKind: _kind, madeBy: _madeBy, ...shown } = content;
   return { apiKey: { ...shown, id, lastUsedTime: undefined, useCount: 0n }, secret: text };
 }

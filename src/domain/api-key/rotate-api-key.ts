@@ -5,12 +5,10 @@ import type { CallOrigin } from '../audit/audit-event.ts';
 import type { AnnounceDeps } from '../revocation/announce.ts';
 import { announce } from '../revocation/announce.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
-import type { Revocation } from '../revocation/revocation.ts';
-import { revocation } from '../revocation/revocation.ts';
 import type { TokenPolicy } from '../token/access-token.ts';
 import type { Transact } from '../transactions.ts';
-import type { ApiKey } from './api-key.ts';
 import type { CreateApiKeyDeps } from './create-api-key.ts';
+import { endOldKey } from './end-old-key.ts';
 import type { KeyOwner, KeyStores } from './key-rules.ts';
 import { apiKeyNotFound, holdOwner, requireRoom, scopesNotGranted } from './key-rules.ts';
 import type { CreatedApiKey } from './make-api-key.ts';
@@ -50,7 +48,7 @@ export async function rotateApiKey(deps: RotateApiKeyDeps, input: RotateApiKeyIn
     if (old === undefined) throw apiKeyNotFound();
     const scopes = intersectScopes(old.scopes, granted);
     if (scopes.length === 0) throw scopesNotGranted(old.scopes);
-    const ended = await endOld(deps, stores, old, now, now + input.overlapMs);
+    const ended = await endOldKey(deps, stores, old, { now, endTime: now + input.overlapMs });
     await requireRoom(stores, input.ownerId, now);
     const { ownerId, displayName, allowedCidrs, expireTime } = old;
     const created = await makeApiKey(
@@ -70,22 +68,4 @@ export async function rotateApiKey(deps: RotateApiKeyDeps, input: RotateApiKeyIn
   });
   await announce(deps, ended);
   return created;
-}
-
-// Nodes remember a key with its expiry for a while, and tokens were exchanged for it that may live longer than the overlap. A revocation
-// that holds from the new expiry on reaches both like any other: so the key dies on time everywhere, however short the overlap.
-async function endOld(
-  deps: RotateApiKeyDeps,
-  stores: RotateStores,
-  old: ApiKey,
-  now: number,
-  endTime: number,
-): Promise<readonly Revocation[]> {
-  if (old.expireTime !== undefined && old.expireTime <= endTime) return [];
-  const isAtOnce = endTime <= now;
-  if (isAtOnce) await stores.apiKeys.revoke(old.id, now);
-  else await stores.ownApiKeys.setExpiry(old.id, endTime);
-  const target = { form: 'session', id: old.id, ...(isAtOnce ? {} : { effectTime: endTime }) } as const;
-  const ended = revocation(target, now, deps.tokenPolicy.accessTokenTtlMs);
-  return [await stores.revocations.insert(ended)];
 }

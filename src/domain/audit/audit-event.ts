@@ -39,9 +39,11 @@ export type AuditKind =
   | 'token.revoke'
   | 'api_key.create'
   | 'api_key.rotate'
+  | 'api_key.update'
   | 'api_key.exchange'
   | 'api_key.revoke'
   | 'service_account.create'
+  | 'service_account.delete'
   | 'role.upsert'
   | 'role.delete'
   | 'signing_key.create'
@@ -57,6 +59,8 @@ export type CallOrigin = {
   readonly ipAddress: string;
   readonly userAgent: string;
   readonly requestId: string;
+  /** The API key behind the call. An event names it among its details, as `api_key`. */
+  readonly apiKeyId?: string;
 };
 
 /** One event. It never holds a secret; `details` are short facts for a reader. */

@@ -6,7 +6,9 @@ import type { AuditEvent } from './audit-event.ts';
 /** The deps that stamp an event. */
 export type Stamp = { readonly clock: Clock; readonly newId: NewId };
 
-/** The event with its id and time. */
+/** The event with its id and time, and the API key behind the call among its details. */
 export function auditEvent(deps: Stamp, event: Omit<AuditEvent, 'id' | 'time'>): AuditEvent {
-  return { id: deps.newId(), time: deps.clock.now(), ...event };
+  const { apiKeyId } = event.origin;
+  const details = apiKeyId === undefined ? {} : { details: { api_key: apiKeyId, ...event.details } };
+  return { id: deps.newId(), time: deps.clock.now(), ...event, ...details };
 }

@@ -46,6 +46,25 @@ export function isWithin(address: IpAddress, network: IpNetwork): boolean {
   return address.family === network.family && (address.bits ^ network.bits) >> hostBits(network) === 0n;
 }
 
+/** Whether every address of `inner` lies in one of `outer`, both in CIDR notation; no network at all stands for any address. */
+export function isNarrower(inner: readonly string[], outer: readonly string[]): boolean {
+  if (outer.length === 0) return true;
+  const networks = outer.map(requireNetwork);
+  return (
+    inner.length > 0 && inner.map(requireNetwork).every((one) => networks.some((all) => isPart(one, all)))
+  );
+}
+
+function isPart(inner: IpNetwork, outer: IpNetwork): boolean {
+  return inner.prefix >= outer.prefix && isWithin(inner, outer);
+}
+
+function requireNetwork(text: string): IpNetwork {
+  const read = parseNetwork(text);
+  if (read === undefined) throw new Error(`${text} is no network`);
+  return read.network;
+}
+
 function hostBits({ family, prefix }: IpNetwork): bigint {
   return BigInt(WIDTH[family] - prefix);
 }

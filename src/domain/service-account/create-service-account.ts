@@ -2,7 +2,6 @@
 
 import type { Actor } from '../access/authority.ts';
 import { requireHolds } from '../access/authority.ts';
-import type { RoleStore } from '../access/role.ts';
 import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { AuditedDeps } from '../audit/audited.ts';
 import { audited } from '../audit/audited.ts';
@@ -10,16 +9,16 @@ import { auditEvent } from '../audit/record.ts';
 import type { AccessTokenSizer } from '../access/token-size.ts';
 import { oversize } from '../access/token-size.ts';
 import { DomainError, validationFailed } from '../errors.ts';
-import { actorNow } from '../managed-user/act-upon.ts';
-import type { ManagedUserStore } from '../managed-user/managed-user-store.ts';
+import type { ActingStores } from './acting.ts';
+import { actingNow } from './acting.ts';
 import type { ServiceAccount, ServiceAccountStore } from './service-account.ts';
 
-export type CreateServiceAccountDeps = AuditedDeps<{
-  readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
-  readonly roles: Pick<RoleStore, 'list'>;
-  readonly serviceAccounts: Pick<ServiceAccountStore, 'insert'>;
-  readonly audit: AuditLog;
-}> & { readonly accessTokenSizer: AccessTokenSizer };
+export type CreateServiceAccountDeps = AuditedDeps<
+  ActingStores & {
+    readonly serviceAccounts: Pick<ServiceAccountStore, 'insert'>;
+    readonly audit: AuditLog;
+  }
+> & { readonly accessTokenSizer: AccessTokenSizer };
 
 export type CreateServiceAccountInput = {
   readonly actor: Actor;
@@ -51,9 +50,10 @@ export async function createServiceAccount(
     details: { name, scopes: scopes.join(' ') },
   } as const;
   return audited(deps, act, async (stores) => {
-    const holder = await actorNow(stores, actor);
+    const now = deps.clock.now();
+    const { holder } = await actingNow(stores, actor, now);
     requireHolds(holder, scopes);
-    const account = { id: deps.newId(), name, scopes, createTime: deps.clock.now() };
+    const account = { id: deps.newId(), name, scopes, createTime: now };
     if (!(await stores.serviceAccounts.insert(account))) {
       throw new DomainError('NAME_TAKEN', 'Another service account has this name.');
     }

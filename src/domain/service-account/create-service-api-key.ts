@@ -2,7 +2,6 @@
 
 import type { Actor } from '../access/authority.ts';
 import { requireHolds } from '../access/authority.ts';
-import type { RoleStore } from '../access/role.ts';
 import type { ApiKeyStore } from '../api-key/api-key.ts';
 import { MAX_LIVE_KEYS } from '../api-key/key-rules.ts';
 import type { CreatedApiKey, MakeApiKeyDeps } from '../api-key/make-api-key.ts';
@@ -11,14 +10,12 @@ import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { AuditedDeps } from '../audit/audited.ts';
 import { audited } from '../audit/audited.ts';
 import { DomainError } from '../errors.ts';
-import { actorNow } from '../managed-user/act-upon.ts';
-import type { ManagedUserStore } from '../managed-user/managed-user-store.ts';
 import type { ServiceAccountStore, ServiceApiKeyStore } from './service-account.ts';
-import { serviceAccountNotFound } from './service-account.ts';
+import type { ActingStores } from './acting.ts';
+import { actingNow, withinCallingKey } from './acting.ts';
+import { noRoomForKeys, serviceAccountNotFound } from './service-account.ts';
 
-type CreateKeyStores = {
-  readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
-  readonly roles: Pick<RoleStore, 'list'>;
+type CreateKeyStores = ActingStores & {
   readonly serviceAccounts: Pick<ServiceAccountStore, 'hold'>;
   readonly serviceApiKeys: Pick<ServiceApiKeyStore, 'countLive'>;
   readonly apiKeys: Pick<ApiKeyStore, 'insert'>;
@@ -39,7 +36,7 @@ export type CreateServiceApiKeyInput = {
 };
 
 /**
- * Makes a key with scopes that the account has and the actor holds. Errors: SERVICE_ACCOUNT_NOT_FOUND, INSUFFICIENT_SCOPE (names what the
+ * Makes a key with scopes that the account has and the actor holds; one that is made by a key has its networks and its time at most. Errors: SERVICE_ACCOUNT_NOT_FOUND, INSUFFICIENT_SCOPE (names what the
  * account has not, or the actor lacks), API_KEY_LIMIT, CONFLICT, STORAGE_UNAVAILABLE.
  */
 export function createServiceApiKey(
@@ -54,14 +51,16 @@ export function createServiceApiKey(
     details: { service_account: serviceAccountId, scopes: input.scopes.join(' ') },
   } as const;
   return audited(deps, act, async (stores) => {
-    const holder = await actorNow(stores, actor);
     const accountScopes = await stores.serviceAccounts.hold(serviceAccountId);
     if (accountScopes === undefined) throw serviceAccountNotFound();
+    const now = deps.clock.now();
+    const acting = await actingNow(stores, actor, now);
     const scopes = input.scopes.length === 0 ? accountScopes : input.scopes;
     requireWithin(accountScopes, scopes);
-    requireHolds(holder, scopes);
-    const now = deps.clock.now();
-    if ((await stores.serviceApiKeys.countLive(serviceAccountId, now)) >= MAX_LIVE_KEYS) throw noRoom();
+    requireHolds(acting.holder, scopes);
+    const bounds = withinCallingKey(acting, { allowedCidrs, expireTime });
+    if ((await stores.serviceApiKeys.countLive(serviceAccountId, now)) >= MAX_LIVE_KEYS)
+      throw noRoomForKeys();
     return makeApiKey(
       deps,
       stores,
@@ -70,9 +69,9 @@ export function createServiceApiKey(
         ownerKind: 'service',
         displayName,
         scopes,
-        allowedCidrs,
+        ...bounds,
         createTime: now,
-        expireTime,
+        madeBy: actor.keyId,
       },
       (id) => ({ ...act, targetId: id, details: { ...act.details, scopes: scopes.join(' ') } }),
     );
@@ -86,11 +85,4 @@ function requireWithin(accountScopes: readonly string[], scopes: readonly string
   throw new DomainError('INSUFFICIENT_SCOPE', `The service account does not have ${list}.`, {
     metadata: { missing_scopes: list },
   });
-}
-
-function noRoom(): DomainError {
-  return new DomainError(
-    'API_KEY_LIMIT',
-    `The service account has ${MAX_LIVE_KEYS} live API keys already. Revoke one first.`,
-  );
 }

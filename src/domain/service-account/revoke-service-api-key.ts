@@ -1,28 +1,25 @@
-// RevokeServiceApiKey: the end of a program's key.
+// RevokeServiceApiKey: the end of a program's key, and of those that were made by it.
 
 import type { Actor } from '../access/authority.ts';
 import { requireHolds } from '../access/authority.ts';
-import type { RoleStore } from '../access/role.ts';
-import type { ApiKeyStore } from '../api-key/api-key.ts';
+import type { ApiKey, ApiKeyStore } from '../api-key/api-key.ts';
 import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { AuditedDeps } from '../audit/audited.ts';
 import { audited } from '../audit/audited.ts';
 import { auditEvent } from '../audit/record.ts';
-import { DomainError } from '../errors.ts';
 import type { AnnounceDeps } from '../revocation/announce.ts';
 import { announce } from '../revocation/announce.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import { revocation } from '../revocation/revocation.ts';
 import type { TokenPolicy } from '../token/access-token.ts';
-import { actorNow } from '../managed-user/act-upon.ts';
-import type { ManagedUserStore } from '../managed-user/managed-user-store.ts';
+import type { ActingStores } from './acting.ts';
+import { actingNow } from './acting.ts';
 import type { ServiceApiKeyStore } from './service-account.ts';
+import { serviceKeyNotFound } from './service-account.ts';
 
-type RevokeStores = {
-  readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
-  readonly roles: Pick<RoleStore, 'list'>;
-  readonly serviceApiKeys: Pick<ServiceApiKeyStore, 'hold'>;
-  readonly apiKeys: Pick<ApiKeyStore, 'revoke'>;
+type RevokeStores = ActingStores & {
+  readonly serviceApiKeys: Pick<ServiceApiKeyStore, 'hold' | 'holdEnded'>;
+  readonly apiKeys: Pick<ApiKeyStore, 'revoke' | 'endMadeBy'>;
   readonly revocations: Pick<RevocationStore, 'insert'>;
   readonly audit: AuditLog;
 };
@@ -33,17 +30,20 @@ export type RevokeServiceApiKeyDeps = AuditedDeps<RevokeStores> &
 export type RevokeServiceApiKeyInput = {
   readonly actor: Actor;
   readonly apiKeyId: string;
+  /** Whether the keys that were made by it, by those, and so on end too, whether it is still live or not. */
+  readonly includeMadeKeys: boolean;
   readonly origin: CallOrigin;
 };
 
 /**
- * Ends the key and the tokens exchanged for it, at once and on every node. Errors: API_KEY_NOT_FOUND (also for a person's key and a revoked
- * one), INSUFFICIENT_SCOPE (the key carries what the actor lacks), CONFLICT, STORAGE_UNAVAILABLE.
+ * Ends the key and the tokens exchanged for it, at once and on every node; the ids of the keys that this call ended. Errors: API_KEY_NOT_FOUND (also
+ * for a person's key and, alone, a revoked one), INSUFFICIENT_SCOPE (the key carries what the actor lacks), TOKEN_REVOKED, CONFLICT,
+ * STORAGE_UNAVAILABLE.
  */
 export async function revokeServiceApiKey(
   deps: RevokeServiceApiKeyDeps,
-  { actor, apiKeyId, origin }: RevokeServiceApiKeyInput,
-): Promise<void> {
+  { actor, apiKeyId, includeMadeKeys, origin }: RevokeServiceApiKeyInput,
+): Promise<readonly string[]> {
   const now = deps.clock.now();
   const revoked = revocation({ form: 'session', id: apiKeyId }, now, deps.tokenPolicy.accessTokenTtlMs);
   const act = {
@@ -52,18 +52,27 @@ export async function revokeServiceApiKey(
     targetId: apiKeyId,
     origin,
   } as const;
-  const kept = await audited(deps, act, async (stores) => {
-    const holder = await actorNow(stores, actor);
-    const key = await stores.serviceApiKeys.hold(apiKeyId);
-    if (key === undefined) {
-      throw new DomainError('API_KEY_NOT_FOUND', 'No service account has a live API key with this id.');
-    }
+  const ended = await audited(deps, act, async (stores) => {
+    const key = await holdKey(stores, apiKeyId, includeMadeKeys);
+    const { holder } = await actingNow(stores, actor, now);
     requireHolds(holder, key.scopes);
-    await stores.apiKeys.revoke(apiKeyId, now);
-    const kept = await stores.revocations.insert(revoked);
-    const details = { service_account: key.ownerId };
+    const isEnded = await stores.apiKeys.revoke(apiKeyId, now);
+    const own = isEnded ? [await stores.revocations.insert(revoked)] : [];
+    const made = includeMadeKeys ? await stores.apiKeys.endMadeBy([apiKeyId], now, revoked.expireTime) : [];
+    const details = {
+      service_account: key.ownerId,
+      ...(includeMadeKeys ? { made_keys: made.map(({ id }) => id).join(' ') } : {}),
+    };
     await stores.audit.append(auditEvent(deps, { ...act, outcome: 'success', details }));
-    return kept;
+    return [...own, ...made];
   });
-  await announce(deps, [kept]);
+  await announce(deps, ended);
+  return ended.map(({ id }) => id);
+}
+
+async function holdKey(stores: RevokeStores, id: string, mayHaveEnded: boolean): Promise<ApiKey> {
+  const { serviceApiKeys } = stores;
+  const key = await (mayHaveEnded ? serviceApiKeys.holdEnded(id) : serviceApiKeys.hold(id));
+  if (key === undefined) throw serviceKeyNotFound();
+  return key;
 }

@@ -1,6 +1,7 @@
 // Service accounts: programs that hold API keys of their own.
 
 import type { ApiKey } from '../api-key/api-key.ts';
+import { MAX_LIVE_KEYS } from '../api-key/key-rules.ts';
 import { DomainError } from '../errors.ts';
 import type { PagePosition } from '../paging.ts';
 import type { Violations } from '../text.ts';
@@ -29,6 +30,10 @@ export type ServiceAccountStore = {
    * when there is none.
    */
   hold(id: string): Promise<readonly string[] | undefined>;
+  /** The scopes of the active account, locked for share until the transaction ends: whoever deletes it waits. */
+  share(id: string): Promise<readonly string[] | undefined>;
+  /** Deletes the account, which the caller holds: its name is free again. Resolves to its new epoch, below which no credential of it is good. */
+  delete(id: string): Promise<number>;
   /** Newest first, strictly older than `before`. */
   list(query: {
     readonly before: PagePosition | undefined;
@@ -42,8 +47,12 @@ export type ServiceApiKeyStore = {
   countLive(accountId: string, now: number): Promise<number>;
   /** The keys of these accounts that are neither revoked nor expired, newest first. */
   listLive(accountIds: readonly string[], now: number): Promise<readonly ApiKey[]>;
+  /** Ends every live key of the account, and resolves to the ids of all that it ever had. */
+  endAll(accountId: string, now: number): Promise<readonly string[]>;
   /** A service's key that is not revoked; holds its row until the transaction ends. */
   hold(id: string): Promise<ApiKey | undefined>;
+  /** As `hold`, also when it is revoked. */
+  holdEnded(id: string): Promise<ApiKey | undefined>;
 };
 
 const NAME = /^[a-z][a-z0-9_-]{1,49}$/;
@@ -54,6 +63,19 @@ export function readServiceName(violations: Violations, field: string, raw: stri
   else if (!NAME.test(raw))
     violations.add(field, 'must be 2 to 50 lower-case letters, digits, `-` and `_`, beginning with a letter');
   return raw;
+}
+
+/** API_KEY_NOT_FOUND, the same for a person's key as for none. */
+export function serviceKeyNotFound(): DomainError {
+  return new DomainError('API_KEY_NOT_FOUND', 'No service account has a live API key with this id.');
+}
+
+/** API_KEY_LIMIT. */
+export function noRoomForKeys(): DomainError {
+  return new DomainError(
+    'API_KEY_LIMIT',
+    `The service account has ${MAX_LIVE_KEYS} live API keys already. Revoke one first.`,
+  );
 }
 
 /** SERVICE_ACCOUNT_NOT_FOUND. */

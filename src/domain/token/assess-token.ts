@@ -104,15 +104,17 @@ function isAtHome(
 
 /**
  * Whether a credential that was found good a moment ago still is at `now`: in date, and not revoked by itself, with its session or with its
- * subject. Whether the index is fresh is the caller's to ask.
+ * subject, nor a key that was narrowed meanwhile. Whether the index is fresh is the caller's to ask.
  */
 export function isStillGood(
-  revocationIndex: Pick<RevocationIndex, 'isRevoked'>,
+  revocationIndex: Pick<RevocationIndex, 'isRevoked' | 'minVersionOf'>,
   principal: Principal,
   now: number,
 ): boolean {
   if (principal.expiresAt !== undefined && principal.expiresAt <= now) return false;
   const isKey = principal.credential === 'api_key';
+  if (isKey && (principal.keyVersion ?? 0) < revocationIndex.minVersionOf(principal.credentialId))
+    return false;
   return !revocationIndex.isRevoked({
     tokenId: principal.credentialId,
     sessionId: isKey ? principal.credentialId : principal.sessionId,
@@ -152,6 +154,7 @@ function keyPrincipal(key: ApiKeyRecord, roles: AssessDeps['roleDirectory']): Pr
     authTime: undefined,
     amr: [],
     version: key.ownerVersion,
+    keyVersion: key.version,
     expiresAt: key.expireTime,
     isNetworkBound: key.networks.length > 0,
   };

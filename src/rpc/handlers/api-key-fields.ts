@@ -8,7 +8,10 @@ import { checkExpiry } from '../../domain/api-key/key-rules.ts';
 import { readNetworks } from '../../domain/network/read-networks.ts';
 import type { ApiKeySchema } from '../../../gen/latchkey/v1/api_key_pb.ts';
 import type { CreateServiceApiKeyRequest } from '../../../gen/latchkey/v1/admin_service_pb.ts';
+import type { UpdateApiKeyRequest } from '../../../gen/latchkey/v1/user_service_pb.ts';
+import type { KeyChange } from '../../domain/api-key/narrow-key.ts';
 import type { RequestReader } from '../decode.ts';
+import { readMask } from '../user-changes.ts';
 
 type NewKeyFields = Pick<
   CreateServiceApiKeyRequest,
@@ -25,6 +28,37 @@ export function readNewKey(reader: RequestReader, request: NewKeyFields, now: nu
   };
   checkExpiry(reader, 'expire_time', newKey.expireTime, now);
   return newKey;
+}
+
+const MUTABLE = ['display_name', 'scopes', 'allowed_cidrs', 'expire_time'];
+
+/** What is to be changed of a key, by the mask; notes each rule broken. Whether it is narrower is for the use case to say. */
+export function readKeyChange(
+  reader: RequestReader,
+  request: Pick<UpdateApiKeyRequest, 'apiKey' | 'updateMask'>,
+  now: number,
+): KeyChange {
+  const { displayName = '', scopes = [], allowedCidrs = [], expireTime: end } = request.apiKey ?? {};
+  const mask = readMask(reader, request.updateMask, MUTABLE);
+  const name = displayName.trim();
+  const sets = {
+    scopes: mask.sets('scopes', scopes.join(' ')),
+    allowedCidrs: mask.sets('allowed_cidrs', allowedCidrs.join(' ')),
+    expireTime: mask.sets('expire_time', end === undefined ? '' : 'set'),
+  };
+  if (sets.scopes && scopes.length === 0) reader.add('api_key.scopes', 'must hold at least one scope');
+  const expireTime = sets.expireTime ? reader.time('api_key.expire_time', end) : undefined;
+  checkExpiry(reader, 'api_key.expire_time', expireTime, now);
+  return {
+    ...(mask.sets('display_name', name)
+      ? { displayName: reader.text(name, { field: 'api_key.display_name', min: 1, max: 100 }) }
+      : {}),
+    ...(sets.scopes ? { scopes: readScopes(reader, 'api_key.scopes', scopes) } : {}),
+    ...(sets.allowedCidrs
+      ? { allowedCidrs: readNetworks(reader, 'api_key.allowed_cidrs', allowedCidrs) }
+      : {}),
+    ...(sets.expireTime ? { expiry: { expireTime } } : {}),
+  };
 }
 
 /** The key as other programs see it. */

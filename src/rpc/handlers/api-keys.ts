@@ -8,6 +8,8 @@ import type { RevokeApiKeyDeps } from '../../domain/api-key/revoke-api-key.ts';
 import { revokeApiKey } from '../../domain/api-key/revoke-api-key.ts';
 import type { RotateApiKeyDeps } from '../../domain/api-key/rotate-api-key.ts';
 import { DEFAULT_OVERLAP_MS, MAX_OVERLAP_MS, rotateApiKey } from '../../domain/api-key/rotate-api-key.ts';
+import type { UpdateApiKeyDeps } from '../../domain/api-key/update-api-key.ts';
+import { updateApiKey } from '../../domain/api-key/update-api-key.ts';
 import type { PageTokenCodec } from '../../domain/paging.ts';
 import type { UserService } from '../../../gen/latchkey/v1/user_service_pb.ts';
 import {
@@ -15,13 +17,15 @@ import {
   ListApiKeysResponseSchema,
   RevokeApiKeyResponseSchema,
   RotateApiKeyResponseSchema,
+  UpdateApiKeyResponseSchema,
 } from '../../../gen/latchkey/v1/user_service_pb.ts';
 import { RequestReader } from '../decode.ts';
 import { PAGE_SIZE, readPosition, writePosition } from '../page-token.ts';
-import { encodeApiKey, readNewKey } from './api-key-fields.ts';
+import { encodeApiKey, readKeyChange, readNewKey } from './api-key-fields.ts';
 import type { ServiceHandlers } from './handlers.ts';
 
 export type ApiKeyHandlersDeps = RotateApiKeyDeps &
+  UpdateApiKeyDeps &
   RevokeApiKeyDeps &
   ListApiKeysDeps & { readonly pageTokenCodec: PageTokenCodec };
 
@@ -30,7 +34,7 @@ export function apiKeyHandlers(
   deps: ApiKeyHandlersDeps,
 ): Pick<
   ServiceHandlers<typeof UserService>,
-  'createApiKey' | 'listApiKeys' | 'rotateApiKey' | 'revokeApiKey'
+  'createApiKey' | 'listApiKeys' | 'rotateApiKey' | 'updateApiKey' | 'revokeApiKey'
 > {
   return {
     async createApiKey(request, call) {
@@ -74,6 +78,16 @@ export function apiKeyHandlers(
         origin: call.origin,
       });
       return create(RotateApiKeyResponseSchema, { apiKey: encodeApiKey(apiKey), secret });
+    },
+
+    async updateApiKey(request, call) {
+      const reader = new RequestReader();
+      const apiKeyId = reader.uuid('api_key.id', request.apiKey?.id ?? '');
+      const change = readKeyChange(reader, request, deps.clock.now());
+      reader.finish();
+      const ownerId = call.requirePrincipal().subjectId;
+      const apiKey = await updateApiKey(deps, { ownerId, apiKeyId, change, origin: call.origin });
+      return create(UpdateApiKeyResponseSchema, { apiKey: encodeApiKey(apiKey) });
     },
 
     async revokeApiKey(request, call) {

@@ -2,7 +2,6 @@
 
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
-import { requireLogin } from '../../domain/access/access-rule.ts';
 import { readScopes } from '../../domain/access/scope.ts';
 import type { AddressParser } from '../../domain/account/email-address.ts';
 import type { RegisterDeps } from '../../domain/account/register.ts';
@@ -127,9 +126,7 @@ export function authServiceHandlers(
     },
 
     async logout(_request, call) {
-      const principal = call.requirePrincipal();
-      requireLogin(principal);
-      const { subjectId, sessionId } = principal;
+      const { subjectId, sessionId } = call.requirePrincipal();
       if (sessionId !== undefined) {
         await endSession(deps, { userId: subjectId, sessionId, kind: 'session.logout', origin: call.origin });
       }
@@ -138,9 +135,7 @@ export function authServiceHandlers(
     },
 
     async logoutAll(_request, call) {
-      const principal = call.requirePrincipal();
-      requireLogin(principal);
-      await logoutAll(deps, { userId: principal.subjectId, origin: call.origin });
+      await logoutAll(deps, { userId: call.requirePrincipal().subjectId, origin: call.origin });
       call.clearOwnCookie();
       return create(LogoutAllResponseSchema);
     },

@@ -1,4 +1,4 @@
-// AdminService: programs and their keys.
+// AdminService: programs.
 
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { create } from '@bufbuild/protobuf';
@@ -8,42 +8,43 @@ import { readScopes } from '../../domain/access/scope.ts';
 import type { PageTokenCodec } from '../../domain/paging.ts';
 import type { CreateServiceAccountDeps } from '../../domain/service-account/create-service-account.ts';
 import { createServiceAccount } from '../../domain/service-account/create-service-account.ts';
-import type { CreateServiceApiKeyDeps } from '../../domain/service-account/create-service-api-key.ts';
-import { createServiceApiKey } from '../../domain/service-account/create-service-api-key.ts';
+import type { DeleteServiceAccountDeps } from '../../domain/service-account/delete-service-account.ts';
+import { deleteServiceAccount } from '../../domain/service-account/delete-service-account.ts';
 import type { ListServiceAccountsDeps } from '../../domain/service-account/list-service-accounts.ts';
 import { listServiceAccounts } from '../../domain/service-account/list-service-accounts.ts';
-import type { RevokeServiceApiKeyDeps } from '../../domain/service-account/revoke-service-api-key.ts';
-import { revokeServiceApiKey } from '../../domain/service-account/revoke-service-api-key.ts';
 import type { ServiceAccount } from '../../domain/service-account/service-account.ts';
 import { readServiceName } from '../../domain/service-account/service-account.ts';
 import type { AdminService } from '../../../gen/latchkey/v1/admin_service_pb.ts';
 import {
   CreateServiceAccountResponseSchema,
-  CreateServiceApiKeyResponseSchema,
+  DeleteServiceAccountResponseSchema,
   ListServiceAccountsResponseSchema,
-  RevokeServiceApiKeyResponseSchema,
 } from '../../../gen/latchkey/v1/admin_service_pb.ts';
 import type { ServiceAccountSchema } from '../../../gen/latchkey/v1/service_account_pb.ts';
 import { RequestReader } from '../decode.ts';
 import { PAGE_SIZE, readPosition, writePosition } from '../page-token.ts';
-import { encodeApiKey, readNewKey } from './api-key-fields.ts';
+import { encodeApiKey } from './api-key-fields.ts';
 import type { ServiceHandlers } from './handlers.ts';
+import type { ServiceApiKeyHandlers, ServiceApiKeyHandlersDeps } from './service-api-keys.ts';
+import { serviceApiKeyHandlers } from './service-api-keys.ts';
 
 export type ServiceAccountHandlersDeps = CreateServiceAccountDeps &
-  CreateServiceApiKeyDeps &
+  DeleteServiceAccountDeps &
   ListServiceAccountsDeps &
-  RevokeServiceApiKeyDeps & { readonly pageTokenCodec: PageTokenCodec };
+  ServiceApiKeyHandlersDeps & { readonly pageTokenCodec: PageTokenCodec };
 
 const QUERY = 'service-accounts';
 
-/** AdminService: programs and their keys. */
+/** AdminService: programs, and their keys. */
 export function serviceAccountHandlers(
   deps: ServiceAccountHandlersDeps,
 ): Pick<
   ServiceHandlers<typeof AdminService>,
-  'createServiceAccount' | 'listServiceAccounts' | 'createServiceApiKey' | 'revokeServiceApiKey'
+  'createServiceAccount' | 'listServiceAccounts' | 'deleteServiceAccount' | keyof ServiceApiKeyHandlers
 > {
   return {
+    ...serviceApiKeyHandlers(deps),
+
     async createServiceAccount(request, call) {
       const reader = new RequestReader();
       const name = readServiceName(reader, 'name', request.name);
@@ -67,28 +68,14 @@ export function serviceAccountHandlers(
       });
     },
 
-    async createServiceApiKey(request, call) {
+    async deleteServiceAccount(request, call) {
       const reader = new RequestReader();
       const serviceAccountId = reader.uuid('service_account_id', request.serviceAccountId);
-      const newKey = readNewKey(reader, request, deps.clock.now());
       reader.finish();
       const actor = actorOf(call.requirePrincipal());
-      const { apiKey, secret } = await createServiceApiKey(deps, {
-        ...newKey,
-        actor,
-        serviceAccountId,
-        origin: call.origin,
-      });
-      return create(CreateServiceApiKeyResponseSchema, { apiKey: encodeApiKey(apiKey), secret });
-    },
-
-    async revokeServiceApiKey(request, call) {
-      const reader = new RequestReader();
-      const apiKeyId = reader.uuid('api_key_id', request.apiKeyId);
-      reader.finish();
-      const actor = actorOf(call.requirePrincipal());
-      await revokeServiceApiKey(deps, { actor, apiKeyId, origin: call.origin });
-      return create(RevokeServiceApiKeyResponseSchema);
+      const { includeMadeKeys } = request;
+      await deleteServiceAccount(deps, { actor, serviceAccountId, includeMadeKeys, origin: call.origin });
+      return create(DeleteServiceAccountResponseSchema);
     },
   };
 }

@@ -5,12 +5,15 @@ import { sql } from 'kysely';
 import type { ApiKeyStore, ApiKeyUse } from '../../domain/api-key/api-key.ts';
 import type { IpNetwork } from '../../domain/network/ip-network.ts';
 import { parseNetwork } from '../../domain/network/ip-network.ts';
+import { endMadeBy } from './end-made-keys.ts';
+import { isLiveKeyAt, toApiKey } from './own-api-key-store.ts';
 import { date, optionalDate, optionalTime } from './row-values.ts';
 import type { Tables } from './rows.ts';
 
 type KeyWithOwner = {
   readonly id: string;
   readonly digest: Uint8Array;
+  readonly version: number;
   readonly owner_id: string;
   readonly owner_kind: string;
   readonly scopes: readonly string[];
@@ -42,13 +45,15 @@ export function apiKeyStore(tables: Kysely<Tables>): ApiKeyStore {
           allowed_cidrs: [...key.allowedCidrs],
           last_used_time: null,
           use_count: '0',
+          version: 1,
+          made_by: key.madeBy ?? null,
         })
         .execute();
     },
 
     async find(id) {
       const { rows } = await sql<KeyWithOwner>`
-        select k.id, k.digest, k.owner_id, k.owner_kind, k.scopes, k.allowed_cidrs, k.expire_time, k.revoke_time,
+        select k.id, k.digest, k.version, k.owner_id, k.owner_kind, k.scopes, k.allowed_cidrs, k.expire_time, k.revoke_time,
           coalesce(u.status, s.status) = 'active' as owner_active, u.role as owner_role, s.scopes as owner_scopes,
           coalesce(u.token_version, s.token_version) as owner_version
         from api_keys k
@@ -60,6 +65,7 @@ export function apiKeyStore(tables: Kysely<Tables>): ApiKeyStore {
       return {
         id: row.id,
         digest: row.digest,
+        version: row.version,
         ownerId: row.owner_id,
         ownerKind: row.owner_kind === 'user' ? 'user' : 'service',
         ownerActive: row.owner_active === true,
@@ -72,6 +78,43 @@ export function apiKeyStore(tables: Kysely<Tables>): ApiKeyStore {
         revokeTime: optionalTime(row.revoke_time),
       };
     },
+
+    async share(id, now) {
+      const row = await tables
+        .selectFrom('api_keys')
+        .selectAll()
+        .where('id', '=', id)
+        .where(isLiveKeyAt(now))
+        .forShare()
+        .executeTakeFirst();
+      return row === undefined ? undefined : toApiKey(row);
+    },
+
+    async setExpiry(id, expireTime) {
+      await tables
+        .updateTable('api_keys')
+        .set({ expire_time: date(expireTime) })
+        .where('id', '=', id)
+        .execute();
+    },
+
+    async change({ id, displayName, scopes, allowedCidrs, expireTime }) {
+      const { version } = await tables
+        .updateTable('api_keys')
+        .set((expression) => ({
+          display_name: displayName,
+          scopes: [...scopes],
+          allowed_cidrs: [...allowedCidrs],
+          expire_time: optionalDate(expireTime),
+          version: expression('version', '+', 1),
+        }))
+        .where('id', '=', id)
+        .returning('version')
+        .executeTakeFirstOrThrow();
+      return version;
+    },
+
+    endMadeBy: (ids, now, expireTime) => endMadeBy(tables, ids, now, expireTime),
 
     async revoke(id, now) {
       const { numUpdatedRows } = await tables

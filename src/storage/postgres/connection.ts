@@ -6,16 +6,20 @@ import { MikroORM as PgliteOrm } from '@mikro-orm/pglite';
 import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql';
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
+import { explainEmbedded, makingWhole, requireOwnVersion } from './embedded-folder.ts';
 import { AccountSchema } from './migrations/account-schema.ts';
 import { AuditReadingSchema } from './migrations/audit-reading-schema.ts';
 import { AuditSchema } from './migrations/audit-schema.ts';
 import { DirectorySchema } from './migrations/directory-schema.ts';
 import { InitialSchema } from './migrations/initial-schema.ts';
+import { KeyLineageSchema } from './migrations/key-lineage-schema.ts';
 import { KeySchema } from './migrations/key-schema.ts';
 import { RecoverySchema } from './migrations/recovery-schema.ts';
 import { StatsSchema } from './migrations/stats-schema.ts';
 import { TokenLifetimeSchema } from './migrations/token-lifetime-schema.ts';
 import type { Tables } from './rows.ts';
+import type { SchemaState } from './schema-state.ts';
+import { noteServing, schemaState } from './schema-state.ts';
 import { ROWS } from './rows.ts';
 import type { LimitsBy } from './server-pool.ts';
 import {
@@ -57,6 +61,8 @@ export type Database = {
   migrate(): Promise<readonly string[]>;
   /** The migrations that have not run. */
   pendingMigrations(): Promise<readonly string[]>;
+  /** Whether a newer release has migrated it, and whether this one can serve it all the same. */
+  schemaState(): Promise<SchemaState>;
   close(): Promise<void>;
 };
 
@@ -70,7 +76,10 @@ const MIGRATIONS = [
   { name: '2026-11-key-schema', class: KeySchema },
   { name: '2026-11-recovery-schema', class: RecoverySchema },
   { name: '2026-11-token-lifetime-schema', class: TokenLifetimeSchema },
+  { name: '2026-11-key-lineage-schema', class: KeyLineageSchema },
 ];
+
+const KNOWN = names(MIGRATIONS);
 
 const ORM_OPTIONS = {
   entities: [...ROWS],
@@ -108,13 +117,15 @@ async function openServer(location: ServerLocation): Promise<Database> {
   const pool = await orm.em.getConnection().getNativeClient();
   const reserved = reservedPool(pool);
   const migrator = new Migrator(orm.em);
+  const tables = tablesOver(pool, policy);
   return {
-    tables: tablesOver(pool, policy),
+    tables,
     run: statementsOverPool(pool, policy),
     reserved: { tables: tablesOver(reserved, policy), run: statementsOverPool(reserved, policy) },
     limitsBy,
     probe: serverProbe(pool),
     pendingMigrations: async () => names(await migrator.getPending()),
+    schemaState: () => schemaState(tables, KNOWN),
     async close() {
       await Promise.all([reserved.end(), orm.close()]);
     },
@@ -137,21 +148,32 @@ async function migrateServer(url: string): Promise<readonly string[]> {
       await sql`set local statement_timeout = 0`.execute(transaction);
       await sql`set local idle_in_transaction_session_timeout = 0`.execute(transaction);
       await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`.execute(transaction);
-      return names(await new Migrator(orm.em).up());
+      const ran = names(await new Migrator(orm.em).up());
+      await noteServing(transaction, KNOWN);
+      return ran;
     });
   } finally {
     await orm.close();
   }
 }
 
-async function openEmbedded(location: Extract<DatabaseLocation, { dataDir: string }>): Promise<Database> {
+async function openEmbedded({ dataDir }: Extract<DatabaseLocation, { dataDir: string }>): Promise<Database> {
+  if (dataDir.startsWith('memory://')) return connectEmbedded(dataDir);
+  await requireOwnVersion(dataDir);
+  return makingWhole(dataDir, () => connectEmbedded(dataDir));
+}
+
+async function connectEmbedded(dataDir: string): Promise<Database> {
   const orm = await PgliteOrm.init({
     ...ORM_OPTIONS,
-    dbName: location.dataDir,
+    dbName: dataDir,
     driverOptions: { extensions: { pg_trgm } },
   });
   const tables: Kysely<Tables> = orm.em.getKysely<Tables>();
-  await sql`select 1`.execute(tables);
+  const rethrow = (error: unknown): never => {
+    throw explainEmbedded(dataDir, error);
+  };
+  await sql`select 1`.execute(tables).catch(rethrow);
   const migrator = new Migrator(orm.em);
   const run = statementsOver(tables);
   return {
@@ -161,7 +183,12 @@ async function openEmbedded(location: Extract<DatabaseLocation, { dataDir: strin
     limitsBy: 'connection',
     probe: embeddedProbe(tables),
     pendingMigrations: async () => names(await migrator.getPending()),
-    migrate: async () => names(await migrator.up()),
+    schemaState: () => schemaState(tables, KNOWN),
+    migrate: async () => {
+      const ran = names(await migrator.up().catch(rethrow));
+      await noteServing(tables, KNOWN);
+      return ran;
+    },
     close: () => orm.close(),
   };
 }

@@ -44,14 +44,6 @@ export function ownApiKeyStore(tables: Kysely<Tables>): OwnApiKeyStore {
       return row === undefined ? undefined : toApiKey(row);
     },
 
-    async setExpiry(id, expireTime) {
-      await tables
-        .updateTable('api_keys')
-        .set({ expire_time: date(expireTime) })
-        .where('id', '=', id)
-        .execute();
-    },
-
     async revokeOwn(id, ownerId, now) {
       const { numUpdatedRows } = await tables
         .updateTable('api_keys')

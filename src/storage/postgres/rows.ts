@@ -100,6 +100,8 @@ const ApiKeyRow = defineEntity({
     allowed_cidrs: p.array(),
     last_used_time: p.datetime().nullable(),
     use_count: p.bigint('string'),
+    version: p.integer(),
+    made_by: p.uuid().nullable(),
   },
 });
 

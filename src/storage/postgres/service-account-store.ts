@@ -41,6 +41,32 @@ export function serviceAccountStore(tables: Kysely<Tables>): ServiceAccountStore
       return row?.scopes;
     },
 
+    async share(id) {
+      const row = await tables
+        .selectFrom('service_accounts')
+        .select('scopes')
+        .where('id', '=', id)
+        .where('status', '=', 'active')
+        .forShare()
+        .executeTakeFirst();
+      return row?.scopes;
+    },
+
+    // No name that can be asked for holds a colon.
+    async delete(id) {
+      const { token_version: version } = await tables
+        .updateTable('service_accounts')
+        .set((expression) => ({
+          status: 'deleted',
+          name: `deleted:${id}`,
+          token_version: expression('token_version', '+', 1),
+        }))
+        .where('id', '=', id)
+        .returning('token_version')
+        .executeTakeFirstOrThrow();
+      return version;
+    },
+
     async list({ before, limit }) {
       const all = tables
         .selectFrom('service_accounts')
@@ -64,6 +90,10 @@ export function serviceAccountStore(tables: Kysely<Tables>): ServiceAccountStore
 /** The store over a connection or a transaction. */
 export function serviceApiKeyStore(tables: Kysely<Tables>): ServiceApiKeyStore {
   const ofServices = () => tables.selectFrom('api_keys').where('owner_kind', '=', 'service');
+  const held = async (query: ReturnType<typeof ofServices>) => {
+    const row = await query.selectAll().forUpdate().executeTakeFirst();
+    return row === undefined ? undefined : toApiKey(row);
+  };
 
   return {
     async countLive(accountId, now) {
@@ -86,14 +116,19 @@ export function serviceApiKeyStore(tables: Kysely<Tables>): ServiceApiKeyStore {
       return rows.map(toApiKey);
     },
 
-    async hold(id) {
-      const row = await ofServices()
-        .selectAll()
-        .where('id', '=', id)
-        .where('revoke_time', 'is', null)
-        .forUpdate()
-        .executeTakeFirst();
-      return row === undefined ? undefined : toApiKey(row);
+    async endAll(accountId, now) {
+      const { rows } = await sql<{ readonly id: string }>`
+        with held as materialized (
+          select id from api_keys
+          where owner_kind = 'service' and owner_id = ${accountId} and revoke_time is null order by id for update),
+        ended as (update api_keys k set revoke_time = ${date(now)} from held h where k.id = h.id)
+        select id::text as id from api_keys where owner_kind = 'service' and owner_id = ${accountId}`.execute(
+        tables,
+      );
+      return rows.map(({ id }) => id);
     },
+
+    hold: (id) => held(ofServices().where('id', '=', id).where('revoke_time', 'is', null)),
+    holdEnded: (id) => held(ofServices().where('id', '=', id)),
   };
 }
