@@ -114,7 +114,7 @@ describe('The second factor', () => {
       const owner = await person(world);
       const { sessionId } = await owner.logIn();
       const { secret } = await owner.enroll();
-      await logoutAll(world, { userId: owner.user.id, origin: ORIGIN });
+      await logoutAll(world, { userId: owner.user.id, revokeApiKeys: false, origin: ORIGIN });
       await expect(owner.confirm(sessionId, codeAt(secret))).rejects.toEqual(refusal('TOKEN_REVOKED'));
       expect(await world.users.findById(owner.user.id)).toMatchObject({ mfaEnabled: false });
       expect(await world.totpFactors.find(owner.user.id)).toMatchObject({ confirmTime: undefined });

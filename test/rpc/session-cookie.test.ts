@@ -355,6 +355,23 @@ describe('a cookie session', () => {
     await getMe(browser);
   });
 
+  it('gets another cookie by a new password; the old one is good no more, and takes the new one from no browser', async () => {
+    const { name, browser, cookie: old } = await page();
+    await browser.user.changePassword({
+      currentPassword: GOOD_PASSWORD,
+      newPassword: 'Quartz-Loom-77-Vortex?',
+    });
+    expect(browser.cookie).toMatch(/^lksc_/);
+    expect(browser.cookie).not.toBe(old);
+    const late = openBrowser(service);
+    late.cookie = old;
+    expect(await reasonOf(getMe(late))).toBe('TOKEN_INVALID');
+    expect(late.setCookies).toEqual([]);
+    expect((await getMe(browser)).user?.username).toBe(name);
+    const { sessions } = await browser.user.listSessions({});
+    expect(sessions.map(({ current }) => current)).toEqual([true]);
+  });
+
   it('dies when another turns the second factor on, however long it was idle', async () => {
     const { name, browser } = await page();
     const idle = openBrowser(service);

@@ -12,8 +12,8 @@ import type { Outbox } from '../mail/outbox.ts';
 import type { AnnounceDeps } from '../revocation/announce.ts';
 import { announce } from '../revocation/announce.ts';
 import type { Revocation } from '../revocation/revocation.ts';
-import type { EndCredentialsDeps, EndCredentialsStores } from '../session/end-credentials.ts';
-import { endCredentials } from '../session/end-credentials.ts';
+import type { EndCredentialsDeps, EndKeysStores } from '../session/end-credentials.ts';
+import { endCredentials, endCredentialsAndKeys, keysEnded } from '../session/end-credentials.ts';
 import type { Transact } from '../transactions.ts';
 import type { AcceptablePasswordDeps } from './acceptable-password.ts';
 import { requireAcceptablePassword } from './acceptable-password.ts';
@@ -23,7 +23,7 @@ import type { PasswordHasher } from './password-hasher.ts';
 import type { UserStore } from './user-store.ts';
 import type { User } from './user.ts';
 
-type ResetStores = EndCredentialsStores & {
+type ResetStores = EndKeysStores & {
   readonly credentials: Pick<CredentialStore, 'setPasswordHash'>;
   readonly emails: Pick<EmailStore, 'markVerified'>;
   readonly actionTokens: Pick<ActionTokenStore, 'consume' | 'deleteAll'>;
@@ -44,6 +44,8 @@ export type ResetPasswordDeps = PresentTokenDeps &
 export type ResetPasswordInput = {
   readonly token: string;
   readonly newPassword: string;
+  /** API keys end with the sessions unless this is set. */
+  readonly keepApiKeys: boolean;
   readonly origin: CallOrigin;
   /** Aborts when the caller is gone. */
   readonly signal?: AbortSignal;
@@ -79,7 +81,7 @@ export async function resetPassword(deps: ResetPasswordDeps, input: ResetPasswor
     const provedKey = payloadText(used, 'emailKey');
     if (provedKey !== undefined) await stores.emails.markVerified(user.id, provedKey, now);
     await forgetFailures(stores.lockouts, user);
-    return endEverything(deps, stores, user, context, now);
+    return endEverything(deps, stores, user, { ...context, keepApiKeys: input.keepApiKeys }, now);
   });
   await announce(deps, revoked);
 }
@@ -96,12 +98,19 @@ async function endEverything(
   deps: ResetPasswordDeps,
   stores: ResetStores,
   user: User,
-  { kind, origin }: { readonly kind: AuditKind; readonly origin: CallOrigin },
+  {
+    kind,
+    origin,
+    keepApiKeys,
+  }: Pick<ResetPasswordInput, 'origin' | 'keepApiKeys'> & { readonly kind: AuditKind },
   now: number,
 ): Promise<readonly Revocation[]> {
-  const ended = await endCredentials(deps, stores, { userId: user.id, purposes: ENTRY_PURPOSES, now });
+  const ending = keepApiKeys ? endCredentials : endCredentialsAndKeys;
+  const ended = await ending(deps, stores, { userId: user.id, purposes: ENTRY_PURPOSES, now });
   const account = { accountId: user.id, targetId: user.id };
-  await stores.audit.append(auditEvent(deps, { kind, outcome: 'success', origin, ...account }));
+  await stores.audit.append(
+    auditEvent(deps, { kind, outcome: 'success', origin, ...account, ...keysEnded(!keepApiKeys) }),
+  );
   const letter = {
     template: 'password_changed',
     fullName: user.fullName,

@@ -133,10 +133,11 @@ export function authServiceHandlers(
       return create(LogoutResponseSchema);
     },
 
-    async logoutAll(_request, call) {
+    async logoutAll(request, call) {
       const principal = call.requirePrincipal();
       requireLogin(principal);
-      await logoutAll(deps, { userId: principal.subjectId, origin: call.origin });
+      const { revokeApiKeys } = request;
+      await logoutAll(deps, { userId: principal.subjectId, revokeApiKeys, origin: call.origin });
       call.clearOwnCookie();
       return create(LogoutAllResponseSchema);
     },
