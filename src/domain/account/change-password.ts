@@ -135,6 +135,7 @@ async function replace(
     template: 'password_changed',
     fullName: user.fullName,
     ipAddress: origin.ipAddress,
+    hasEndedKeys: revokeApiKeys,
   } as const;
   await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
   return { ended, session, user: await getUser(stores, userId) };

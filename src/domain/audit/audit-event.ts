@@ -22,6 +22,7 @@ export type AuditKind =
   | 'account.password_reset'
   | 'account.email_verification_request'
   | 'account.email_verification'
+  | 'account.first_proof'
   | 'account.email_change_request'
   | 'account.email_change'
   | 'mfa.enroll'

@@ -21,5 +21,9 @@ export function knownDevices(tables: Kysely<Tables>): KnownDevices {
       if (row?.is_new !== true) return 'known';
       return row.has_others ? 'another' : 'first';
     },
+
+    async forgetAll(userId) {
+      await tables.deleteFrom('known_devices').where('user_id', '=', userId).execute();
+    },
   };
 }
