@@ -68,7 +68,13 @@ describeOnEveryDatabase('SessionStore', (open) => {
     );
     expect(outcomes.filter((outcome) => outcome !== undefined)).toEqual([
       {
-        session: { scopes: session.scopes, amr: session.amr, authTime: session.authTime },
+        session: {
+          scopes: session.scopes,
+          amr: session.amr,
+          authTime: session.authTime,
+          expireTime: NOW + 8 * DAY_MS,
+          maxExpireTime: session.maxExpireTime,
+        },
         user: { id: session.userId, role: 'user', tokenVersion: 1 },
       },
     ]);

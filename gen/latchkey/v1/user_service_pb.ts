@@ -25,7 +25,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file latchkey/v1/user_service.proto.
  */
 export const file_latchkey_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5sYXRjaGtleS92MS91c2VyX3NlcnZpY2UucHJvdG8SC2xhdGNoa2V5LnYxIg4KDEdldE1lUmVxdWVzdCIwCg1HZXRNZVJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5sYXRjaGtleS52MS5Vc2VyIjwKE0xpc3RTZXNzaW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiVwoUTGlzdFNlc3Npb25zUmVzcG9uc2USJgoIc2Vzc2lvbnMYASADKAsyFC5sYXRjaGtleS52MS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIqChRSZXZva2VTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIhcKFVJldm9rZVNlc3Npb25SZXNwb25zZSJjCg9VcGRhdGVNZVJlcXVlc3QSHwoEdXNlchgBIAEoCzIRLmxhdGNoa2V5LnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEFVwZGF0ZU1lUmVzcG9uc2USHwoEdXNlchgBIAEoCzIRLmxhdGNoa2V5LnYxLlVzZXIiEQoPRGVsZXRlTWVSZXF1ZXN0IhIKEERlbGV0ZU1lUmVzcG9uc2UiEQoPRXhwb3J0TWVSZXF1ZXN0IicKEEV4cG9ydE1lUmVzcG9uc2USEwoLZXhwb3J0X2pzb24YASABKAkiYAoVQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0EhgKEGN1cnJlbnRfcGFzc3dvcmQYASABKAkSFAoMbmV3X3Bhc3N3b3JkGAIgASgJEhcKD3Jldm9rZV9hcGlfa2V5cxgDIAEoCCI/ChZDaGFuZ2VQYXNzd29yZFJlc3BvbnNlEiUKBnRva2VucxgBIAEoCzIVLmxhdGNoa2V5LnYxLlRva2VuU2V0IiwKF1N0YXJ0RW1haWxDaGFuZ2VSZXF1ZXN0EhEKCW5ld19lbWFpbBgBIAEoCSIaChhTdGFydEVtYWlsQ2hhbmdlUmVzcG9uc2UiKgoZQ29uZmlybUVtYWlsQ2hhbmdlUmVxdWVzdBINCgV0b2tlbhgBIAEoCSI9ChpDb25maXJtRW1haWxDaGFuZ2VSZXNwb25zZRIfCgR1c2VyGAEgASgLMhEubGF0Y2hrZXkudjEuVXNlciITChFFbnJvbGxUb3RwUmVxdWVzdCJZChJFbnJvbGxUb3RwUmVzcG9uc2USDgoGc2VjcmV0GAEgASgJEhMKC290cGF1dGhfdXJpGAIgASgJEg4KBnFyX3BuZxgDIAEoDBIOCgZxcl9zdmcYBCABKAkiIgoSQ29uZmlybVRvdHBSZXF1ZXN0EgwKBGNvZGUYASABKAkiKwoTQ29uZmlybVRvdHBSZXNwb25zZRIUCgxiYWNrdXBfY29kZXMYASADKAkiFAoSRGlzYWJsZVRvdHBSZXF1ZXN0IhUKE0Rpc2FibGVUb3RwUmVzcG9uc2UiHgocUmVnZW5lcmF0ZUJhY2t1cENvZGVzUmVxdWVzdCI1Ch1SZWdlbmVyYXRlQmFja3VwQ29kZXNSZXNwb25zZRIUCgxiYWNrdXBfY29kZXMYASADKAkigwEKE0NyZWF0ZUFwaUtleVJlcXVlc3QSFAoMZGlzcGxheV9uYW1lGAEgASgJEg4KBnNjb3BlcxgCIAMoCRIvCgtleHBpcmVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNYWxsb3dlZF9jaWRycxgEIAMoCSJMChRDcmVhdGVBcGlLZXlSZXNwb25zZRIkCgdhcGlfa2V5GAEgASgLMhMubGF0Y2hrZXkudjEuQXBpS2V5Eg4KBnNlY3JldBgCIAEoCSI7ChJMaXN0QXBpS2V5c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiVQoTTGlzdEFwaUtleXNSZXNwb25zZRIlCghhcGlfa2V5cxgBIAMoCzITLmxhdGNoa2V5LnYxLkFwaUtleRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVQoTUm90YXRlQXBpS2V5UmVxdWVzdBISCgphcGlfa2V5X2lkGAEgASgJEioKB292ZXJsYXAYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iTAoUUm90YXRlQXBpS2V5UmVzcG9uc2USJAoHYXBpX2tleRgBIAEoCzITLmxhdGNoa2V5LnYxLkFwaUtleRIOCgZzZWNyZXQYAiABKAkiKQoTUmV2b2tlQXBpS2V5UmVxdWVzdBISCgphcGlfa2V5X2lkGAEgASgJIhYKFFJldm9rZUFwaUtleVJlc3BvbnNlIkIKGUxpc3RTZWN1cml0eUV2ZW50c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiYQoaTGlzdFNlY3VyaXR5RXZlbnRzUmVzcG9uc2USKgoGZXZlbnRzGAEgAygLMhoubGF0Y2hrZXkudjEuU2VjdXJpdHlFdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkykRAKC1VzZXJTZXJ2aWNlElYKBUdldE1lEhkubGF0Y2hrZXkudjEuR2V0TWVSZXF1ZXN0GhoubGF0Y2hrZXkudjEuR2V0TWVSZXNwb25zZSIWyvMYEhoCAQMiDGFjY291bnQ6cmVhZBJgCghVcGRhdGVNZRIcLmxhdGNoa2V5LnYxLlVwZGF0ZU1lUmVxdWVzdBodLmxhdGNoa2V5LnYxLlVwZGF0ZU1lUmVzcG9uc2UiF8rzGBMaAgEDIg1hY2NvdW50OndyaXRlEmUKCERlbGV0ZU1lEhwubGF0Y2hrZXkudjEuRGVsZXRlTWVSZXF1ZXN0Gh0ubGF0Y2hrZXkudjEuRGVsZXRlTWVSZXNwb25zZSIcyvMYGBoCAQMiDWFjY291bnQ6d3JpdGUqAwisAhJfCghFeHBvcnRNZRIcLmxhdGNoa2V5LnYxLkV4cG9ydE1lUmVxdWVzdBodLmxhdGNoa2V5LnYxLkV4cG9ydE1lUmVzcG9uc2UiFsrzGBIaAgEDIgxhY2NvdW50OnJlYWQSeQoOQ2hhbmdlUGFzc3dvcmQSIi5sYXRjaGtleS52MS5DaGFuZ2VQYXNzd29yZFJlcXVlc3QaIy5sYXRjaGtleS52MS5DaGFuZ2VQYXNzd29yZFJlc3BvbnNlIh7K8xgaGgIBAyINYWNjb3VudDp3cml0ZSoDCKwCMAYSfwoQU3RhcnRFbWFpbENoYW5nZRIkLmxhdGNoa2V5LnYxLlN0YXJ0RW1haWxDaGFuZ2VSZXF1ZXN0GiUubGF0Y2hrZXkudjEuU3RhcnRFbWFpbENoYW5nZVJlc3BvbnNlIh7K8xgaGgIBAyINYWNjb3VudDp3cml0ZSoDCKwCMAQSgAEKEkNvbmZpcm1FbWFpbENoYW5nZRImLmxhdGNoa2V5LnYxLkNvbmZpcm1FbWFpbENoYW5nZVJlcXVlc3QaJy5sYXRjaGtleS52MS5Db25maXJtRW1haWxDaGFuZ2VSZXNwb25zZSIZyvMYFRoCAQMiDWFjY291bnQ6d3JpdGUwBRJrCgxMaXN0U2Vzc2lvbnMSIC5sYXRjaGtleS52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0GiEubGF0Y2hrZXkudjEuTGlzdFNlc3Npb25zUmVzcG9uc2UiFsrzGBIaAgEDIgxhY2NvdW50OnJlYWQSbwoNUmV2b2tlU2Vzc2lvbhIhLmxhdGNoa2V5LnYxLlJldm9rZVNlc3Npb25SZXF1ZXN0GiIubGF0Y2hrZXkudjEuUmV2b2tlU2Vzc2lvblJlc3BvbnNlIhfK8xgTGgIBAyINYWNjb3VudDp3cml0ZRJtCgpFbnJvbGxUb3RwEh4ubGF0Y2hrZXkudjEuRW5yb2xsVG90cFJlcXVlc3QaHy5sYXRjaGtleS52MS5FbnJvbGxUb3RwUmVzcG9uc2UiHsrzGBoaAgEDIg1hY2NvdW50OndyaXRlKgMIrAIwBhJwCgtDb25maXJtVG90cBIfLmxhdGNoa2V5LnYxLkNvbmZpcm1Ub3RwUmVxdWVzdBogLmxhdGNoa2V5LnYxLkNvbmZpcm1Ub3RwUmVzcG9uc2UiHsrzGBoaAgEDIg1hY2NvdW50OndyaXRlKgMIrAIwAxJwCgtEaXNhYmxlVG90cBIfLmxhdGNoa2V5LnYxLkRpc2FibGVUb3RwUmVxdWVzdBogLmxhdGNoa2V5LnYxLkRpc2FibGVUb3RwUmVzcG9uc2UiHsrzGBoaAgEDIg1hY2NvdW50OndyaXRlKgMIrAIwBhKOAQoVUmVnZW5lcmF0ZUJhY2t1cENvZGVzEikubGF0Y2hrZXkudjEuUmVnZW5lcmF0ZUJhY2t1cENvZGVzUmVxdWVzdBoqLmxhdGNoa2V5LnYxLlJlZ2VuZXJhdGVCYWNrdXBDb2Rlc1Jlc3BvbnNlIh7K8xgaGgIBAyINYWNjb3VudDp3cml0ZSoDCKwCMAYScwoMQ3JlYXRlQXBpS2V5EiAubGF0Y2hrZXkudjEuQ3JlYXRlQXBpS2V5UmVxdWVzdBohLmxhdGNoa2V5LnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlIh7K8xgaGgIBAyINYWNjb3VudDp3cml0ZSoDCKwCMAYSaAoLTGlzdEFwaUtleXMSHy5sYXRjaGtleS52MS5MaXN0QXBpS2V5c1JlcXVlc3QaIC5sYXRjaGtleS52MS5MaXN0QXBpS2V5c1Jlc3BvbnNlIhbK8xgSGgIBAyIMYWNjb3VudDpyZWFkEnMKDFJvdGF0ZUFwaUtleRIgLmxhdGNoa2V5LnYxLlJvdGF0ZUFwaUtleVJlcXVlc3QaIS5sYXRjaGtleS52MS5Sb3RhdGVBcGlLZXlSZXNwb25zZSIeyvMYGhoCAQMiDWFjY291bnQ6d3JpdGUqAwisAjAGEmwKDFJldm9rZUFwaUtleRIgLmxhdGNoa2V5LnYxLlJldm9rZUFwaUtleVJlcXVlc3QaIS5sYXRjaGtleS52MS5SZXZva2VBcGlLZXlSZXNwb25zZSIXyvMYExoCAQMiDWFjY291bnQ6d3JpdGUSfQoSTGlzdFNlY3VyaXR5RXZlbnRzEiYubGF0Y2hrZXkudjEuTGlzdFNlY3VyaXR5RXZlbnRzUmVxdWVzdBonLmxhdGNoa2V5LnYxLkxpc3RTZWN1cml0eUV2ZW50c1Jlc3BvbnNlIhbK8xgSGgIBAyIMYWNjb3VudDpyZWFkYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_latchkey_v1_access, file_latchkey_v1_api_key, file_latchkey_v1_security_event, file_latchkey_v1_session, file_latchkey_v1_token, file_latchkey_v1_user]);
+  fileDesc("Ch5sYXRjaGtleS92MS91c2VyX3NlcnZpY2UucHJvdG8SC2xhdGNoa2V5LnYxIg4KDEdldE1lUmVxdWVzdCIwCg1HZXRNZVJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5sYXRjaGtleS52MS5Vc2VyIjwKE0xpc3RTZXNzaW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiVwoUTGlzdFNlc3Npb25zUmVzcG9uc2USJgoIc2Vzc2lvbnMYASADKAsyFC5sYXRjaGtleS52MS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIqChRSZXZva2VTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIhcKFVJldm9rZVNlc3Npb25SZXNwb25zZSJjCg9VcGRhdGVNZVJlcXVlc3QSHwoEdXNlchgBIAEoCzIRLmxhdGNoa2V5LnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEFVwZGF0ZU1lUmVzcG9uc2USHwoEdXNlchgBIAEoCzIRLmxhdGNoa2V5LnYxLlVzZXIiVgoLUGVyc29uUHJvb2YSEgoIcGFzc3dvcmQYASABKAlIABITCgl0b3RwX2NvZGUYAiABKAlIABIVCgtiYWNrdXBfY29kZRgDIAEoCUgAQgcKBXByb29mIjoKD0RlbGV0ZU1lUmVxdWVzdBInCgVwcm9vZhgBIAEoCzIYLmxhdGNoa2V5LnYxLlBlcnNvblByb29mIhIKEERlbGV0ZU1lUmVzcG9uc2UiEQoPRXhwb3J0TWVSZXF1ZXN0IicKEEV4cG9ydE1lUmVzcG9uc2USEwoLZXhwb3J0X2pzb24YASABKAkiYAoVQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0EhgKEGN1cnJlbnRfcGFzc3dvcmQYASABKAkSFAoMbmV3X3Bhc3N3b3JkGAIgASgJEhcKD3Jldm9rZV9hcGlfa2V5cxgDIAEoCCI/ChZDaGFuZ2VQYXNzd29yZFJlc3BvbnNlEiUKBnRva2VucxgBIAEoCzIVLmxhdGNoa2V5LnYxLlRva2VuU2V0IiwKF1N0YXJ0RW1haWxDaGFuZ2VSZXF1ZXN0EhEKCW5ld19lbWFpbBgBIAEoCSIaChhTdGFydEVtYWlsQ2hhbmdlUmVzcG9uc2UiKgoZQ29uZmlybUVtYWlsQ2hhbmdlUmVxdWVzdBINCgV0b2tlbhgBIAEoCSI9ChpDb25maXJtRW1haWxDaGFuZ2VSZXNwb25zZRIfCgR1c2VyGAEgASgLMhEubGF0Y2hrZXkudjEuVXNlciITChFFbnJvbGxUb3RwUmVxdWVzdCJZChJFbnJvbGxUb3RwUmVzcG9uc2USDgoGc2VjcmV0GAEgASgJEhMKC290cGF1dGhfdXJpGAIgASgJEg4KBnFyX3BuZxgDIAEoDBIOCgZxcl9zdmcYBCABKAkiIgoSQ29uZmlybVRvdHBSZXF1ZXN0EgwKBGNvZGUYASABKAkiKwoTQ29uZmlybVRvdHBSZXNwb25zZRIUCgxiYWNrdXBfY29kZXMYASADKAkiPQoSRGlzYWJsZVRvdHBSZXF1ZXN0EicKBXByb29mGAEgASgLMhgubGF0Y2hrZXkudjEuUGVyc29uUHJvb2YiFQoTRGlzYWJsZVRvdHBSZXNwb25zZSJHChxSZWdlbmVyYXRlQmFja3VwQ29kZXNSZXF1ZXN0EicKBXByb29mGAEgASgLMhgubGF0Y2hrZXkudjEuUGVyc29uUHJvb2YiNQodUmVnZW5lcmF0ZUJhY2t1cENvZGVzUmVzcG9uc2USFAoMYmFja3VwX2NvZGVzGAEgAygJIoMBChNDcmVhdGVBcGlLZXlSZXF1ZXN0EhQKDGRpc3BsYXlfbmFtZRgBIAEoCRIOCgZzY29wZXMYAiADKAkSLwoLZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDWFsbG93ZWRfY2lkcnMYBCADKAkiTAoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USJAoHYXBpX2tleRgBIAEoCzITLmxhdGNoa2V5LnYxLkFwaUtleRIOCgZzZWNyZXQYAiABKAkiOwoSTGlzdEFwaUtleXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlUKE0xpc3RBcGlLZXlzUmVzcG9uc2USJQoIYXBpX2tleXMYASADKAsyEy5sYXRjaGtleS52MS5BcGlLZXkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlUKE1JvdGF0ZUFwaUtleVJlcXVlc3QSEgoKYXBpX2tleV9pZBgBIAEoCRIqCgdvdmVybGFwGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkwKFFJvdGF0ZUFwaUtleVJlc3BvbnNlEiQKB2FwaV9rZXkYASABKAsyEy5sYXRjaGtleS52MS5BcGlLZXkSDgoGc2VjcmV0GAIgASgJIikKE1Jldm9rZUFwaUtleVJlcXVlc3QSEgoKYXBpX2tleV9pZBgBIAEoCSIWChRSZXZva2VBcGlLZXlSZXNwb25zZSJCChlMaXN0U2VjdXJpdHlFdmVudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJImEKGkxpc3RTZWN1cml0eUV2ZW50c1Jlc3BvbnNlEioKBmV2ZW50cxgBIAMoCzIaLmxhdGNoa2V5LnYxLlNlY3VyaXR5RXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMpMQCgtVc2VyU2VydmljZRJWCgVHZXRNZRIZLmxhdGNoa2V5LnYxLkdldE1lUmVxdWVzdBoaLmxhdGNoa2V5LnYxLkdldE1lUmVzcG9uc2UiFsrzGBIaAgEDIgxhY2NvdW50OnJlYWQSYAoIVXBkYXRlTWUSHC5sYXRjaGtleS52MS5VcGRhdGVNZVJlcXVlc3QaHS5sYXRjaGtleS52MS5VcGRhdGVNZVJlc3BvbnNlIhfK8xgTGgIBAyINYWNjb3VudDp3cml0ZRJnCghEZWxldGVNZRIcLmxhdGNoa2V5LnYxLkRlbGV0ZU1lUmVxdWVzdBodLmxhdGNoa2V5LnYxLkRlbGV0ZU1lUmVzcG9uc2UiHsrzGBoaAgEDIg1hY2NvdW50OndyaXRlKgMIrAIwBhJfCghFeHBvcnRNZRIcLmxhdGNoa2V5LnYxLkV4cG9ydE1lUmVxdWVzdBodLmxhdGNoa2V5LnYxLkV4cG9ydE1lUmVzcG9uc2UiFsrzGBIaAgEDIgxhY2NvdW50OnJlYWQSeQoOQ2hhbmdlUGFzc3dvcmQSIi5sYXRjaGtleS52MS5DaGFuZ2VQYXNzd29yZFJlcXVlc3QaIy5sYXRjaGtleS52MS5DaGFuZ2VQYXNzd29yZFJlc3BvbnNlIh7K8xgaGgIBAyINYWNjb3VudDp3cml0ZSoDCKwCMAYSfwoQU3RhcnRFbWFpbENoYW5nZRIkLmxhdGNoa2V5LnYxLlN0YXJ0RW1haWxDaGFuZ2VSZXF1ZXN0GiUubGF0Y2hrZXkudjEuU3RhcnRFbWFpbENoYW5nZVJlc3BvbnNlIh7K8xgaGgIBAyINYWNjb3VudDp3cml0ZSoDCKwCMAQSgAEKEkNvbmZpcm1FbWFpbENoYW5nZRImLmxhdGNoa2V5LnYxLkNvbmZpcm1FbWFpbENoYW5nZVJlcXVlc3QaJy5sYXRjaGtleS52MS5Db25maXJtRW1haWxDaGFuZ2VSZXNwb25zZSIZyvMYFRoCAQMiDWFjY291bnQ6d3JpdGUwBRJrCgxMaXN0U2Vzc2lvbnMSIC5sYXRjaGtleS52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0GiEubGF0Y2hrZXkudjEuTGlzdFNlc3Npb25zUmVzcG9uc2UiFsrzGBIaAgEDIgxhY2NvdW50OnJlYWQSbwoNUmV2b2tlU2Vzc2lvbhIhLmxhdGNoa2V5LnYxLlJldm9rZVNlc3Npb25SZXF1ZXN0GiIubGF0Y2hrZXkudjEuUmV2b2tlU2Vzc2lvblJlc3BvbnNlIhfK8xgTGgIBAyINYWNjb3VudDp3cml0ZRJtCgpFbnJvbGxUb3RwEh4ubGF0Y2hrZXkudjEuRW5yb2xsVG90cFJlcXVlc3QaHy5sYXRjaGtleS52MS5FbnJvbGxUb3RwUmVzcG9uc2UiHsrzGBoaAgEDIg1hY2NvdW50OndyaXRlKgMIrAIwBhJwCgtDb25maXJtVG90cBIfLmxhdGNoa2V5LnYxLkNvbmZpcm1Ub3RwUmVxdWVzdBogLmxhdGNoa2V5LnYxLkNvbmZpcm1Ub3RwUmVzcG9uc2UiHsrzGBoaAgEDIg1hY2NvdW50OndyaXRlKgMIrAIwAxJwCgtEaXNhYmxlVG90cBIfLmxhdGNoa2V5LnYxLkRpc2FibGVUb3RwUmVxdWVzdBogLmxhdGNoa2V5LnYxLkRpc2FibGVUb3RwUmVzcG9uc2UiHsrzGBoaAgEDIg1hY2NvdW50OndyaXRlKgMIrAIwBhKOAQoVUmVnZW5lcmF0ZUJhY2t1cENvZGVzEikubGF0Y2hrZXkudjEuUmVnZW5lcmF0ZUJhY2t1cENvZGVzUmVxdWVzdBoqLmxhdGNoa2V5LnYxLlJlZ2VuZXJhdGVCYWNrdXBDb2Rlc1Jlc3BvbnNlIh7K8xgaGgIBAyINYWNjb3VudDp3cml0ZSoDCKwCMAYScwoMQ3JlYXRlQXBpS2V5EiAubGF0Y2hrZXkudjEuQ3JlYXRlQXBpS2V5UmVxdWVzdBohLmxhdGNoa2V5LnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlIh7K8xgaGgIBAyINYWNjb3VudDp3cml0ZSoDCKwCMAYSaAoLTGlzdEFwaUtleXMSHy5sYXRjaGtleS52MS5MaXN0QXBpS2V5c1JlcXVlc3QaIC5sYXRjaGtleS52MS5MaXN0QXBpS2V5c1Jlc3BvbnNlIhbK8xgSGgIBAyIMYWNjb3VudDpyZWFkEnMKDFJvdGF0ZUFwaUtleRIgLmxhdGNoa2V5LnYxLlJvdGF0ZUFwaUtleVJlcXVlc3QaIS5sYXRjaGtleS52MS5Sb3RhdGVBcGlLZXlSZXNwb25zZSIeyvMYGhoCAQMiDWFjY291bnQ6d3JpdGUqAwisAjAGEmwKDFJldm9rZUFwaUtleRIgLmxhdGNoa2V5LnYxLlJldm9rZUFwaUtleVJlcXVlc3QaIS5sYXRjaGtleS52MS5SZXZva2VBcGlLZXlSZXNwb25zZSIXyvMYExoCAQMiDWFjY291bnQ6d3JpdGUSfQoSTGlzdFNlY3VyaXR5RXZlbnRzEiYubGF0Y2hrZXkudjEuTGlzdFNlY3VyaXR5RXZlbnRzUmVxdWVzdBonLmxhdGNoa2V5LnYxLkxpc3RTZWN1cml0eUV2ZW50c1Jlc3BvbnNlIhbK8xgSGgIBAyIMYWNjb3VudDpyZWFkYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_latchkey_v1_access, file_latchkey_v1_api_key, file_latchkey_v1_security_event, file_latchkey_v1_session, file_latchkey_v1_token, file_latchkey_v1_user]);
 
 /**
  * @generated from message latchkey.v1.GetMeRequest
@@ -180,9 +180,53 @@ export const UpdateMeResponseSchema: GenMessage<UpdateMeResponse> = /*@__PURE__*
   messageDesc(file_latchkey_v1_user_service, 7);
 
 /**
+ * What proves that the caller is the person, and not somebody who has taken the session: one of them. Wrong ones count toward the lockout, codes are good
+ * once.
+ *
+ * @generated from message latchkey.v1.PersonProof
+ */
+export type PersonProof = Message<"latchkey.v1.PersonProof"> & {
+  /**
+   * @generated from oneof latchkey.v1.PersonProof.proof
+   */
+  proof: {
+    /**
+     * @generated from field: string password = 1;
+     */
+    value: string;
+    case: "password";
+  } | {
+    /**
+     * @generated from field: string totp_code = 2;
+     */
+    value: string;
+    case: "totpCode";
+  } | {
+    /**
+     * @generated from field: string backup_code = 3;
+     */
+    value: string;
+    case: "backupCode";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message latchkey.v1.PersonProof.
+ * Use `create(PersonProofSchema)` to create a new message.
+ */
+export const PersonProofSchema: GenMessage<PersonProof> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 8);
+
+/**
  * @generated from message latchkey.v1.DeleteMeRequest
  */
 export type DeleteMeRequest = Message<"latchkey.v1.DeleteMeRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: latchkey.v1.PersonProof proof = 1;
+   */
+  proof?: PersonProof | undefined;
 };
 
 /**
@@ -190,7 +234,7 @@ export type DeleteMeRequest = Message<"latchkey.v1.DeleteMeRequest"> & {
  * Use `create(DeleteMeRequestSchema)` to create a new message.
  */
 export const DeleteMeRequestSchema: GenMessage<DeleteMeRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 8);
+  messageDesc(file_latchkey_v1_user_service, 9);
 
 /**
  * @generated from message latchkey.v1.DeleteMeResponse
@@ -203,7 +247,7 @@ export type DeleteMeResponse = Message<"latchkey.v1.DeleteMeResponse"> & {
  * Use `create(DeleteMeResponseSchema)` to create a new message.
  */
 export const DeleteMeResponseSchema: GenMessage<DeleteMeResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 9);
+  messageDesc(file_latchkey_v1_user_service, 10);
 
 /**
  * @generated from message latchkey.v1.ExportMeRequest
@@ -216,7 +260,7 @@ export type ExportMeRequest = Message<"latchkey.v1.ExportMeRequest"> & {
  * Use `create(ExportMeRequestSchema)` to create a new message.
  */
 export const ExportMeRequestSchema: GenMessage<ExportMeRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 10);
+  messageDesc(file_latchkey_v1_user_service, 11);
 
 /**
  * @generated from message latchkey.v1.ExportMeResponse
@@ -235,7 +279,7 @@ export type ExportMeResponse = Message<"latchkey.v1.ExportMeResponse"> & {
  * Use `create(ExportMeResponseSchema)` to create a new message.
  */
 export const ExportMeResponseSchema: GenMessage<ExportMeResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 11);
+  messageDesc(file_latchkey_v1_user_service, 12);
 
 /**
  * @generated from message latchkey.v1.ChangePasswordRequest
@@ -266,7 +310,7 @@ export type ChangePasswordRequest = Message<"latchkey.v1.ChangePasswordRequest">
  * Use `create(ChangePasswordRequestSchema)` to create a new message.
  */
 export const ChangePasswordRequestSchema: GenMessage<ChangePasswordRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 12);
+  messageDesc(file_latchkey_v1_user_service, 13);
 
 /**
  * @generated from message latchkey.v1.ChangePasswordResponse
@@ -286,7 +330,7 @@ export type ChangePasswordResponse = Message<"latchkey.v1.ChangePasswordResponse
  * Use `create(ChangePasswordResponseSchema)` to create a new message.
  */
 export const ChangePasswordResponseSchema: GenMessage<ChangePasswordResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 13);
+  messageDesc(file_latchkey_v1_user_service, 14);
 
 /**
  * @generated from message latchkey.v1.StartEmailChangeRequest
@@ -303,7 +347,7 @@ export type StartEmailChangeRequest = Message<"latchkey.v1.StartEmailChangeReque
  * Use `create(StartEmailChangeRequestSchema)` to create a new message.
  */
 export const StartEmailChangeRequestSchema: GenMessage<StartEmailChangeRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 14);
+  messageDesc(file_latchkey_v1_user_service, 15);
 
 /**
  * @generated from message latchkey.v1.StartEmailChangeResponse
@@ -316,7 +360,7 @@ export type StartEmailChangeResponse = Message<"latchkey.v1.StartEmailChangeResp
  * Use `create(StartEmailChangeResponseSchema)` to create a new message.
  */
 export const StartEmailChangeResponseSchema: GenMessage<StartEmailChangeResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 15);
+  messageDesc(file_latchkey_v1_user_service, 16);
 
 /**
  * @generated from message latchkey.v1.ConfirmEmailChangeRequest
@@ -335,7 +379,7 @@ export type ConfirmEmailChangeRequest = Message<"latchkey.v1.ConfirmEmailChangeR
  * Use `create(ConfirmEmailChangeRequestSchema)` to create a new message.
  */
 export const ConfirmEmailChangeRequestSchema: GenMessage<ConfirmEmailChangeRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 16);
+  messageDesc(file_latchkey_v1_user_service, 17);
 
 /**
  * @generated from message latchkey.v1.ConfirmEmailChangeResponse
@@ -352,7 +396,7 @@ export type ConfirmEmailChangeResponse = Message<"latchkey.v1.ConfirmEmailChange
  * Use `create(ConfirmEmailChangeResponseSchema)` to create a new message.
  */
 export const ConfirmEmailChangeResponseSchema: GenMessage<ConfirmEmailChangeResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 17);
+  messageDesc(file_latchkey_v1_user_service, 18);
 
 /**
  * @generated from message latchkey.v1.EnrollTotpRequest
@@ -365,7 +409,7 @@ export type EnrollTotpRequest = Message<"latchkey.v1.EnrollTotpRequest"> & {
  * Use `create(EnrollTotpRequestSchema)` to create a new message.
  */
 export const EnrollTotpRequestSchema: GenMessage<EnrollTotpRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 18);
+  messageDesc(file_latchkey_v1_user_service, 19);
 
 /**
  * @generated from message latchkey.v1.EnrollTotpResponse
@@ -401,7 +445,7 @@ export type EnrollTotpResponse = Message<"latchkey.v1.EnrollTotpResponse"> & {
  * Use `create(EnrollTotpResponseSchema)` to create a new message.
  */
 export const EnrollTotpResponseSchema: GenMessage<EnrollTotpResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 19);
+  messageDesc(file_latchkey_v1_user_service, 20);
 
 /**
  * @generated from message latchkey.v1.ConfirmTotpRequest
@@ -418,7 +462,7 @@ export type ConfirmTotpRequest = Message<"latchkey.v1.ConfirmTotpRequest"> & {
  * Use `create(ConfirmTotpRequestSchema)` to create a new message.
  */
 export const ConfirmTotpRequestSchema: GenMessage<ConfirmTotpRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 20);
+  messageDesc(file_latchkey_v1_user_service, 21);
 
 /**
  * @generated from message latchkey.v1.ConfirmTotpResponse
@@ -437,12 +481,18 @@ export type ConfirmTotpResponse = Message<"latchkey.v1.ConfirmTotpResponse"> & {
  * Use `create(ConfirmTotpResponseSchema)` to create a new message.
  */
 export const ConfirmTotpResponseSchema: GenMessage<ConfirmTotpResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 21);
+  messageDesc(file_latchkey_v1_user_service, 22);
 
 /**
  * @generated from message latchkey.v1.DisableTotpRequest
  */
 export type DisableTotpRequest = Message<"latchkey.v1.DisableTotpRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: latchkey.v1.PersonProof proof = 1;
+   */
+  proof?: PersonProof | undefined;
 };
 
 /**
@@ -450,7 +500,7 @@ export type DisableTotpRequest = Message<"latchkey.v1.DisableTotpRequest"> & {
  * Use `create(DisableTotpRequestSchema)` to create a new message.
  */
 export const DisableTotpRequestSchema: GenMessage<DisableTotpRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 22);
+  messageDesc(file_latchkey_v1_user_service, 23);
 
 /**
  * @generated from message latchkey.v1.DisableTotpResponse
@@ -463,12 +513,18 @@ export type DisableTotpResponse = Message<"latchkey.v1.DisableTotpResponse"> & {
  * Use `create(DisableTotpResponseSchema)` to create a new message.
  */
 export const DisableTotpResponseSchema: GenMessage<DisableTotpResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 23);
+  messageDesc(file_latchkey_v1_user_service, 24);
 
 /**
  * @generated from message latchkey.v1.RegenerateBackupCodesRequest
  */
 export type RegenerateBackupCodesRequest = Message<"latchkey.v1.RegenerateBackupCodesRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: latchkey.v1.PersonProof proof = 1;
+   */
+  proof?: PersonProof | undefined;
 };
 
 /**
@@ -476,7 +532,7 @@ export type RegenerateBackupCodesRequest = Message<"latchkey.v1.RegenerateBackup
  * Use `create(RegenerateBackupCodesRequestSchema)` to create a new message.
  */
 export const RegenerateBackupCodesRequestSchema: GenMessage<RegenerateBackupCodesRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 24);
+  messageDesc(file_latchkey_v1_user_service, 25);
 
 /**
  * @generated from message latchkey.v1.RegenerateBackupCodesResponse
@@ -495,7 +551,7 @@ export type RegenerateBackupCodesResponse = Message<"latchkey.v1.RegenerateBacku
  * Use `create(RegenerateBackupCodesResponseSchema)` to create a new message.
  */
 export const RegenerateBackupCodesResponseSchema: GenMessage<RegenerateBackupCodesResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 25);
+  messageDesc(file_latchkey_v1_user_service, 26);
 
 /**
  * @generated from message latchkey.v1.CreateApiKeyRequest
@@ -536,7 +592,7 @@ export type CreateApiKeyRequest = Message<"latchkey.v1.CreateApiKeyRequest"> & {
  * Use `create(CreateApiKeyRequestSchema)` to create a new message.
  */
 export const CreateApiKeyRequestSchema: GenMessage<CreateApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 26);
+  messageDesc(file_latchkey_v1_user_service, 27);
 
 /**
  * @generated from message latchkey.v1.CreateApiKeyResponse
@@ -560,7 +616,7 @@ export type CreateApiKeyResponse = Message<"latchkey.v1.CreateApiKeyResponse"> &
  * Use `create(CreateApiKeyResponseSchema)` to create a new message.
  */
 export const CreateApiKeyResponseSchema: GenMessage<CreateApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 27);
+  messageDesc(file_latchkey_v1_user_service, 28);
 
 /**
  * @generated from message latchkey.v1.ListApiKeysRequest
@@ -586,7 +642,7 @@ export type ListApiKeysRequest = Message<"latchkey.v1.ListApiKeysRequest"> & {
  * Use `create(ListApiKeysRequestSchema)` to create a new message.
  */
 export const ListApiKeysRequestSchema: GenMessage<ListApiKeysRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 28);
+  messageDesc(file_latchkey_v1_user_service, 29);
 
 /**
  * @generated from message latchkey.v1.ListApiKeysResponse
@@ -610,7 +666,7 @@ export type ListApiKeysResponse = Message<"latchkey.v1.ListApiKeysResponse"> & {
  * Use `create(ListApiKeysResponseSchema)` to create a new message.
  */
 export const ListApiKeysResponseSchema: GenMessage<ListApiKeysResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 29);
+  messageDesc(file_latchkey_v1_user_service, 30);
 
 /**
  * @generated from message latchkey.v1.RotateApiKeyRequest
@@ -634,7 +690,7 @@ export type RotateApiKeyRequest = Message<"latchkey.v1.RotateApiKeyRequest"> & {
  * Use `create(RotateApiKeyRequestSchema)` to create a new message.
  */
 export const RotateApiKeyRequestSchema: GenMessage<RotateApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 30);
+  messageDesc(file_latchkey_v1_user_service, 31);
 
 /**
  * @generated from message latchkey.v1.RotateApiKeyResponse
@@ -658,7 +714,7 @@ export type RotateApiKeyResponse = Message<"latchkey.v1.RotateApiKeyResponse"> &
  * Use `create(RotateApiKeyResponseSchema)` to create a new message.
  */
 export const RotateApiKeyResponseSchema: GenMessage<RotateApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 31);
+  messageDesc(file_latchkey_v1_user_service, 32);
 
 /**
  * @generated from message latchkey.v1.RevokeApiKeyRequest
@@ -675,7 +731,7 @@ export type RevokeApiKeyRequest = Message<"latchkey.v1.RevokeApiKeyRequest"> & {
  * Use `create(RevokeApiKeyRequestSchema)` to create a new message.
  */
 export const RevokeApiKeyRequestSchema: GenMessage<RevokeApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 32);
+  messageDesc(file_latchkey_v1_user_service, 33);
 
 /**
  * @generated from message latchkey.v1.RevokeApiKeyResponse
@@ -688,7 +744,7 @@ export type RevokeApiKeyResponse = Message<"latchkey.v1.RevokeApiKeyResponse"> &
  * Use `create(RevokeApiKeyResponseSchema)` to create a new message.
  */
 export const RevokeApiKeyResponseSchema: GenMessage<RevokeApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 33);
+  messageDesc(file_latchkey_v1_user_service, 34);
 
 /**
  * @generated from message latchkey.v1.ListSecurityEventsRequest
@@ -714,7 +770,7 @@ export type ListSecurityEventsRequest = Message<"latchkey.v1.ListSecurityEventsR
  * Use `create(ListSecurityEventsRequestSchema)` to create a new message.
  */
 export const ListSecurityEventsRequestSchema: GenMessage<ListSecurityEventsRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 34);
+  messageDesc(file_latchkey_v1_user_service, 35);
 
 /**
  * @generated from message latchkey.v1.ListSecurityEventsResponse
@@ -738,7 +794,7 @@ export type ListSecurityEventsResponse = Message<"latchkey.v1.ListSecurityEvents
  * Use `create(ListSecurityEventsResponseSchema)` to create a new message.
  */
 export const ListSecurityEventsResponseSchema: GenMessage<ListSecurityEventsResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 35);
+  messageDesc(file_latchkey_v1_user_service, 36);
 
 /**
  * @generated from service latchkey.v1.UserService
@@ -765,8 +821,9 @@ export const UserService: GenService<{
     output: typeof UpdateMeResponseSchema;
   },
   /**
-   * Deletes the caller's account: every session, key and factor of it dies at once, its address and user name are free again. Errors:
-   * STEP_UP_REQUIRED, ROLE_PROTECTED (the last super_admin).
+   * Deletes the caller's account: every session, key and factor of it dies at once, its address and user name are free again. A
+   * recent login is not enough: `proof`. Errors: INVALID_CREDENTIALS, MFA_CODE_INVALID, ACCOUNT_LOCKED, VALIDATION_FAILED, STEP_UP_REQUIRED,
+   * ROLE_PROTECTED (the last super_admin), RATE_LIMITED, OVERLOADED.
    *
    * @generated from rpc latchkey.v1.UserService.DeleteMe
    */
@@ -865,7 +922,8 @@ export const UserService: GenService<{
     output: typeof ConfirmTotpResponseSchema;
   },
   /**
-   * Turns the second factor off. Errors: MFA_NOT_ENABLED, STEP_UP_REQUIRED, RATE_LIMITED.
+   * Turns the second factor off. A recent login is not enough: `proof`. Errors: MFA_NOT_ENABLED, INVALID_CREDENTIALS, MFA_CODE_INVALID, ACCOUNT_LOCKED,
+   * VALIDATION_FAILED, STEP_UP_REQUIRED, RATE_LIMITED, OVERLOADED.
    *
    * @generated from rpc latchkey.v1.UserService.DisableTotp
    */
@@ -875,7 +933,8 @@ export const UserService: GenService<{
     output: typeof DisableTotpResponseSchema;
   },
   /**
-   * Replaces the backup codes. Errors: MFA_NOT_ENABLED, STEP_UP_REQUIRED, RATE_LIMITED.
+   * Replaces the backup codes. A recent login is not enough: `proof`. Errors: MFA_NOT_ENABLED, INVALID_CREDENTIALS, MFA_CODE_INVALID, ACCOUNT_LOCKED,
+   * VALIDATION_FAILED, STEP_UP_REQUIRED, RATE_LIMITED, OVERLOADED.
    *
    * @generated from rpc latchkey.v1.UserService.RegenerateBackupCodes
    */

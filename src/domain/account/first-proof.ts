@@ -1,6 +1,6 @@
 // The first proof of an address: whatever was made on the account before it, by whoever did not prove it, ends.
 
-import { ENTRY_PURPOSES } from '../action-token/action-token.ts';
+import { BEGUN_PURPOSES, ENTRY_PURPOSES } from '../action-token/action-token.ts';
 import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
@@ -34,10 +34,11 @@ export type FirstProof = {
 };
 
 /**
- * Ends the password, every session, token, API key, second factor, backup code, challenge, link and known device of the account, and what failed logins have locked, in a
- * transaction of the caller's that holds its row and marks its address as proved for the first time. For every way to prove an address. A
- * stranger who registered somebody else's address has nothing left, and its owner is not asked for the stranger's code (CWE-287,
- * Sudhodanan and Paverd, "Pre-hijacked accounts", USENIX Security 2022). Answers what the caller must announce after the commit. Errors: STORAGE_UNAVAILABLE.
+ * Ends the password, every session, token, API key, second factor, backup code, challenge, change of address and known device of the account,
+ * and what failed logins have locked, in a transaction of the caller's that holds its row and marks its address as proved for the first time.
+ * For every way to prove an address. A stranger who registered somebody else's address has nothing left, and its owner is not asked for the
+ * stranger's code (CWE-287; Sudhodanan and Paverd, "Pre-hijacked accounts", USENIX Security 2022). Answers what the caller must announce after
+ * the commit. Errors: STORAGE_UNAVAILABLE.
  */
 export async function endUnproved(
   deps: FirstProofDeps,
@@ -52,7 +53,9 @@ export async function endUnproved(
   await stores.totpFactors.remove(userId);
   await stores.knownDevices.forgetAll(userId);
   await forgetFailures(stores.lockouts, user);
-  const revoked = await endCredentialsAndKeys(deps, stores, { userId, purposes: ENTRY_PURPOSES, now });
+  // Whoever proves the address got the links that set a password, and nobody else.
+  const purposes = setsPassword ? ENTRY_PURPOSES : BEGUN_PURPOSES;
+  const revoked = await endCredentialsAndKeys(deps, stores, { userId, purposes, now });
   const keys = revoked.filter(({ form }) => form === 'session').length;
   await stores.audit.append(
     auditEvent(deps, {

@@ -33,6 +33,7 @@ export type AuditKind =
   | 'session.mfa_challenge'
   | 'session.verify_mfa'
   | 'session.login'
+  | 'session.reauthenticate'
   | 'session.logout'
   | 'session.logout_all'
   | 'session.revoke'

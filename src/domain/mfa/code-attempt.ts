@@ -63,8 +63,7 @@ export async function refuseWrong(
   const error = await deps.transact(async (stores) => {
     const { user, counter, event } = attempt;
     const lockedBefore = await countFailure(deps, stores, counter, user, event.origin);
-    const refusal =
-      lockedBefore === undefined ? wrong : accountLocked(lockedBefore, deps.clock.now());
+    const refusal = lockedBefore === undefined ? wrong : accountLocked(lockedBefore, deps.clock.now());
     await stores.audit.append(refusedEvent(deps, attempt, refusal));
     return refusal;
   });

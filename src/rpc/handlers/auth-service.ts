@@ -43,6 +43,8 @@ import type { PasswordResetHandlersDeps } from './password-reset.ts';
 import { passwordResetHandlers } from './password-reset.ts';
 import type { VerifyMfaHandlersDeps } from './verify-mfa.ts';
 import { verifyMfaHandlers } from './verify-mfa.ts';
+import type { ReauthenticationHandlersDeps } from './reauthentication.ts';
+import { reauthenticationHandlers } from './reauthentication.ts';
 import { validationHandlers } from './validate-token.ts';
 import type { WatchRevocationsHandlersDeps } from './watch-revocations.ts';
 import { watchRevocationsHandlers } from './watch-revocations.ts';
@@ -57,6 +59,7 @@ export type AuthServiceDeps = RegisterDeps &
   EmailVerificationHandlersDeps &
   ExchangeApiKeyHandlersDeps &
   PasswordResetHandlersDeps &
+  ReauthenticationHandlersDeps &
   WatchRevocationsHandlersDeps &
   VerifyMfaHandlersDeps & {
     readonly parseAddress: AddressParser;
@@ -75,6 +78,7 @@ export function authServiceHandlers(
     ...emailVerificationHandlers(deps),
     ...exchangeApiKeyHandlers(deps),
     ...passwordResetHandlers(deps),
+    ...reauthenticationHandlers(deps),
     ...verifyMfaHandlers(deps),
     ...watchRevocationsHandlers(deps),
 

@@ -34,7 +34,8 @@ export function emailVerificationHandlers(
     async verifyEmail(request, call) {
       const reader = new RequestReader();
       const token = reader.token('token', request.token);
-      const password = request.password === '' ? undefined : reader.password('password', request.password);
+      const password =
+        request.password === '' ? undefined : reader.currentPassword('password', request.password);
       reader.finish();
       const { origin, signal, principal } = call;
       // A token that was exchanged for an API key is no login.

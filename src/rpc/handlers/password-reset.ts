@@ -36,7 +36,7 @@ export function passwordResetHandlers(
       const input = {
         token: reader.token('token', request.token),
         newPassword: reader.newPassword('new_password', request.newPassword),
-          keepApiKeys: request.keepApiKeys,
+        keepApiKeys: request.keepApiKeys,
         origin: call.origin,
         signal: call.signal,
       };

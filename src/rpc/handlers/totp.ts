@@ -22,6 +22,7 @@ import type { Call } from '../call.ts';
 import { RequestReader } from '../decode.ts';
 import { qrPng, qrSvg } from '../qr-code.ts';
 import type { ServiceHandlers } from './handlers.ts';
+import { provenCaller } from './proofs.ts';
 
 export type TotpHandlersDeps = EnrollTotpDeps & ConfirmTotpDeps & DisableTotpDeps & RegenerateBackupCodesDeps;
 
@@ -54,13 +55,13 @@ export function totpHandlers(
       return create(ConfirmTotpResponseSchema, { backupCodes: [...backupCodes] });
     },
 
-    async disableTotp(_request, call) {
-      await disableTotp(deps, callerOf(call));
+    async disableTotp(request, call) {
+      await disableTotp(deps, provenCaller(request, call));
       return create(DisableTotpResponseSchema);
     },
 
-    async regenerateBackupCodes(_request, call) {
-      const backupCodes = await regenerateBackupCodes(deps, callerOf(call));
+    async regenerateBackupCodes(request, call) {
+      const backupCodes = await regenerateBackupCodes(deps, provenCaller(request, call));
       return create(RegenerateBackupCodesResponseSchema, { backupCodes: [...backupCodes] });
     },
   };
