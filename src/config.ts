@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { ConfigError, PREFIX } from './config/config-error.ts';
 import type { TlsMaterial } from './config/files.ts';
+import { lifetimeFaults } from './config/lifetimes.ts';
 import { readText, readTls } from './config/files.ts';
 import { limitTable, limitVariables } from './config/limits.ts';
 import {
@@ -170,9 +171,8 @@ function complete(values: Values): Config {
       `${PREFIX}REDIS_URL: makes sense only with ${PREFIX}DATABASE_URL; the embedded database serves one process`,
     );
   }
-  if (rest.REFRESH_TOKEN_TTL < rest.ACCESS_TOKEN_TTL) {
-    throw new ConfigError(`${PREFIX}REFRESH_TOKEN_TTL: must not be shorter than ${PREFIX}ACCESS_TOKEN_TTL`);
-  }
+  const contradictions = lifetimeFaults(rest);
+  if (contradictions.length > 0) throw new ConfigError(contradictions.join('\n'));
   // The same on every node, whatever its own ports: nodes with two issuers would refuse each other's tokens.
   const publicUrl = PUBLIC_URL ?? DEFAULT_PUBLIC_URL;
   return {

@@ -35,7 +35,7 @@ export function newsWords(letter: NewsLetter): LetterWords {
         before: [
           `the password of your account was changed from ${letter.ipAddress}.`,
           NOT_YOU,
-          'API keys go on working: look through those of your account, and revoke what you do not know.',
+          keysNews(letter),
         ],
       };
     case 'account_locked':
@@ -93,6 +93,16 @@ export function newsWords(letter: NewsLetter): LetterWords {
         ],
       };
   }
+}
+
+function keysNews({
+  hasEndedKeys,
+  isFirstProof,
+}: Extract<NewsLetter, { template: 'password_changed' }>): string {
+  if (isFirstProof === true)
+    return 'This was the first proof that the e-mail address is yours: every session, API key and second factor that was set up before has ended.';
+  if (hasEndedKeys === true) return 'Every API key of your account has ended too.';
+  return 'API keys go on working: look through those of your account, and revoke what you do not know.';
 }
 
 function onDevice(name: string): string {

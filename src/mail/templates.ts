@@ -60,6 +60,19 @@ function wordsOf(letter: ReadyLetter): LetterWords {
           'When it has expired, ask for another with this e-mail address.',
         ],
       };
+    case 'address_proved':
+      return {
+        subject: 'Your e-mail address is confirmed: choose a password',
+        name: personName(letter.fullName),
+        before: [
+          'your e-mail address is confirmed. The account may have been opened by somebody else before, so its old password, and every session, API key and second factor that was set up, has ended. Choose a password here:',
+        ],
+        link: { label: 'Choose a password', url: letter.link },
+        after: [
+          'The link is good for one hour, and once. A newer link ends this one.',
+          'When it has expired, ask for another with this e-mail address.',
+        ],
+      };
     case 'email_change':
       return {
         subject: 'Confirm your new e-mail address',

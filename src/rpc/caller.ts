@@ -3,6 +3,7 @@
 import type { GuardedAccess } from '../domain/access/access-rule.ts';
 import { requireAccess } from '../domain/access/access-rule.ts';
 import type { PresentedCredentials } from '../domain/access/authenticate.ts';
+import { RENEWED } from '../domain/access/authenticate.ts';
 import type { Principal } from '../domain/access/principal.ts';
 import type { AccessRefusals } from '../domain/audit/access-refusals.ts';
 import type { Clock } from '../domain/clock.ts';
@@ -89,7 +90,7 @@ export function authenticated(deps: Pick<CallerDeps, 'authenticate'>, call: Call
   };
   const refused = (error: unknown): never => {
     // One that did not count is left alone: another site could log people out otherwise.
-    if (cookies.length > 0 && isNoCredential(error)) call.clearCookie();
+    if (cookies.length > 0 && isNoCredential(error) && !isRenewed(error)) call.clearCookie();
     throw error;
   };
   try {
@@ -98,6 +99,11 @@ export function authenticated(deps: Pick<CallerDeps, 'authenticate'>, call: Call
   } catch (error) {
     return refused(error);
   }
+}
+
+// Calls on their way while a session is renewed: the answer of one must not drop the new cookie.
+function isRenewed(error: unknown): boolean {
+  return error instanceof DomainError && error.metadata === RENEWED.metadata;
 }
 
 function isNoCredential(error: unknown): boolean {

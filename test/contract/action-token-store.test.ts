@@ -73,6 +73,19 @@ describeOnEveryDatabase('ActionTokenStore', (open) => {
     expect(await db.stores.actionTokens.find('password_reset', token)).toBeDefined();
   });
 
+  it('keeps a used token as used: of 50 at once one uses it, and whoever ends them all ends it too', async () => {
+    const token = await insert({ purpose: 'email_verification' });
+    const { actionTokens } = db.stores;
+    const use = () => actionTokens.use('email_verification', token, NOW + 9);
+    expect((await actionTokens.find('email_verification', token))?.useTime).toBeUndefined();
+    const used = await Promise.all(Array.from({ length: 50 }, use));
+    expect(used.filter((one) => one !== undefined)).toMatchObject([{ useTime: NOW + 9 }]);
+    expect(await actionTokens.find('email_verification', token)).toMatchObject({ useTime: NOW + 9 });
+    expect(await actionTokens.use('email_change', token, NOW)).toBeUndefined();
+    await actionTokens.deleteAll(userId, ['email_verification']);
+    expect(await actionTokens.find('email_verification', token)).toBeUndefined();
+  });
+
   it('gives a token to one of 50 at once', async () => {
     const token = await insert();
     const got = await Promise.all(

@@ -136,7 +136,12 @@ describeOnEveryDatabase('prepareMail', (open) => {
       onChannelFailure: () => undefined,
     };
     const uses = Array.from({ length: 10 }, () =>
-      resetPassword(resetDeps, { token, newPassword: 'Vex7!quartz-Loom', origin: ORIGIN }).then(
+      resetPassword(resetDeps, {
+        token,
+        newPassword: 'Vex7!quartz-Loom',
+        keepApiKeys: true,
+        origin: ORIGIN,
+      }).then(
         () => 'ok',
         (error: unknown) => (error instanceof DomainError ? error.reason : error),
       ),

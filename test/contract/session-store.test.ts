@@ -4,7 +4,13 @@ import { beforeAll, expect, it } from 'vitest';
 
 import { newId } from '../../src/crypto/ids.ts';
 import type { Session } from '../../src/domain/session/session.ts';
-import type { EndOthers, Rotation, SessionPageQuery, Touch } from '../../src/domain/session/session-store.ts';
+import type {
+  EndOthers,
+  Renewal,
+  Rotation,
+  SessionPageQuery,
+  Touch,
+} from '../../src/domain/session/session-store.ts';
 import { describeOnEveryDatabase, type TestStores } from '../support/databases.ts';
 import { DAY_MS, MINUTE_MS, NOW, sampleSession, sampleUser } from '../support/samples.ts';
 import { anything } from '../support/matchers.ts';
@@ -62,7 +68,13 @@ describeOnEveryDatabase('SessionStore', (open) => {
     );
     expect(outcomes.filter((outcome) => outcome !== undefined)).toEqual([
       {
-        session: { scopes: session.scopes, amr: session.amr, authTime: session.authTime },
+        session: {
+          scopes: session.scopes,
+          amr: session.amr,
+          authTime: session.authTime,
+          expireTime: NOW + 8 * DAY_MS,
+          maxExpireTime: session.maxExpireTime,
+        },
         user: { id: session.userId, role: 'user', tokenVersion: 1 },
       },
     ]);
@@ -149,19 +161,76 @@ describeOnEveryDatabase('SessionStore', (open) => {
     }
   });
 
-  it('is revoked once, by its owner, while it lives', async () => {
+  it('is revoked once, by its owner, also when it has expired', async () => {
     const session = await insert();
     const expired = await insert({ expireTime: NOW });
     const { revoke } = db.stores.sessions;
     expect(await revoke(session.id, await insertUser(), NOW)).toBe(false);
     expect(await revoke(newId(), session.userId, NOW)).toBe(false);
-    expect(await revoke(expired.id, expired.userId, NOW)).toBe(false);
+    expect(await revoke(expired.id, expired.userId, NOW)).toBe(true);
     const outcomes = await Promise.all(
       Array.from({ length: 20 }, () => revoke(session.id, session.userId, NOW + 3)),
     );
     expect(outcomes.filter(Boolean)).toHaveLength(1);
     expect(await stored(session.id)).toMatchObject({ revokeTime: NOW + 3 });
-    expect(await stored(expired.id)).toMatchObject({ revokeTime: undefined });
+    expect(await stored(expired.id)).toMatchObject({ revokeTime: NOW });
+  });
+
+  const NEW_SALT = Buffer.alloc(18, 7);
+  const renew = (session: Session, change: Partial<Renewal> = {}) =>
+    db.transact(({ sessions }) =>
+      sessions.renew({
+        sessionId: session.id,
+        userId: session.userId,
+        epoch: session.epoch,
+        salt: NEW_SALT,
+        endsTokens: true,
+        proof: undefined,
+        now: NOW + 1_000,
+        expireTime: NOW + 8 * DAY_MS,
+        origin: { ipAddress: '198.51.100.7', userAgent: 'newer' },
+        ...change,
+      }),
+    );
+
+  it('is renewed in the epoch that its owner has by then, under another salt where the old tokens end', async () => {
+    const session = await insert();
+    await db.stores.users.raiseEpochs(session.userId, NOW);
+    const renewed = await renew(session);
+    expect(renewed).toMatchObject({
+      id: session.id,
+      epoch: 2,
+      generation: 2,
+      amr: session.amr,
+      authTime: session.authTime,
+      lastSeenTime: NOW + 1_000,
+      expireTime: NOW + 8 * DAY_MS,
+      ipAddress: '198.51.100.7',
+    });
+    expect(Buffer.from(renewed?.salt ?? [])).toEqual(NEW_SALT);
+    expect(await stored(session.id)).toEqual(renewed);
+    expect(await db.stores.sessions.rotate(rotation(session))).toBeUndefined();
+    expect(await db.stores.sessions.rotate(rotation(session, { generation: 2 }))).toBeUndefined();
+  });
+
+  it('keeps the salt of its tokens where they end as by a refresh, and notes what was proved; a cookie changes', async () => {
+    const session = await insert({ amr: ['pwd'] });
+    const proof = { authTime: NOW + 500, amr: ['pwd', 'otp', 'mfa'] };
+    const renewed = await renew(session, { endsTokens: false, proof });
+    expect(renewed).toMatchObject({ generation: 2, rotateTime: NOW + 1_000, ...proof });
+    expect(Buffer.from(renewed?.salt ?? [])).toEqual(Buffer.from(session.salt));
+    const cookie = await insert({ usesCookie: true });
+    expect(Buffer.from((await renew(cookie, { endsTokens: false }))?.salt ?? [])).toEqual(NEW_SALT);
+  });
+
+  it("is not renewed when it is not alive, another's, or of another epoch; never beyond its greatest age", async () => {
+    const session = await insert({ maxExpireTime: NOW + 2 * DAY_MS });
+    expect(await renew(session, { userId: await insertUser() })).toBeUndefined();
+    expect(await renew(session, { epoch: session.epoch + 1 })).toBeUndefined();
+    expect(await renew(session, { now: NOW + 2 * DAY_MS })).toBeUndefined();
+    expect(await renew(session)).toMatchObject({ expireTime: NOW + 2 * DAY_MS });
+    await db.stores.sessions.revoke(session.id, session.userId, NOW);
+    expect(await renew(session)).toBeUndefined();
   });
 
   const insertRevoked = async (change: Partial<Session> = {}) => {

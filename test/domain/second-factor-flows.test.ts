@@ -1,6 +1,7 @@
 // Holds enrolment, logins with codes, lockout and turning off over the embedded database.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { newId } from '../../src/crypto/ids.ts';
 import { disableTotp } from '../../src/domain/mfa/disable-totp.ts';
 import type { TypedFactor } from '../../src/domain/mfa/match-factor.ts';
 import { regenerateBackupCodes } from '../../src/domain/mfa/regenerate-backup-codes.ts';
@@ -12,7 +13,7 @@ import { refresh } from '../../src/domain/session/refresh.ts';
 import type { AccessTokenClaims } from '../../src/domain/token/access-token.ts';
 import { openEmbeddedStores, type TestStores } from '../support/databases.ts';
 import { anything, refusal } from '../support/matchers.ts';
-import { enrolledPerson, mfaWorld, person, type MfaWorld } from '../support/mfa-world.ts';
+import { enrolledPerson, mfaWorld, PASSWORD_PROOF, person, type MfaWorld } from '../support/mfa-world.ts';
 import { LOCKOUT_RULE, MINUTE_MS, NOW, ORIGIN } from '../support/samples.ts';
 import { STEP_MS, totpCode, wrongCode } from '../support/totp.ts';
 
@@ -114,7 +115,7 @@ describe('The second factor', () => {
       const owner = await person(world);
       const { sessionId } = await owner.logIn();
       const { secret } = await owner.enroll();
-      await logoutAll(world, { userId: owner.user.id, origin: ORIGIN });
+      await logoutAll(world, { userId: owner.user.id, revokeApiKeys: false, origin: ORIGIN });
       await expect(owner.confirm(sessionId, codeAt(secret))).rejects.toEqual(refusal('TOKEN_REVOKED'));
       expect(await world.users.findById(owner.user.id)).toMatchObject({ mfaEnabled: false });
       expect(await world.totpFactors.find(owner.user.id)).toMatchObject({ confirmTime: undefined });
@@ -399,7 +400,7 @@ describe('The second factor', () => {
     it('goes back to the password alone, and forgets secret, codes and challenges', async () => {
       const owner = await enrolledPerson(world);
       const { user, sessionId } = owner;
-      const input = { userId: user.id, origin: ORIGIN };
+      const input = { userId: user.id, sessionId, proof: PASSWORD_PROOF, origin: ORIGIN };
       const [mfaToken, other] = [
         await owner.challenge(),
         await owner.verify(await owner.challenge(), owner.code(1)),
@@ -426,7 +427,8 @@ describe('The second factor', () => {
   describe('new backup codes', () => {
     it('replace the old ones, used or not', async () => {
       const owner = await enrolledPerson(world);
-      const input = { userId: owner.user.id, origin: ORIGIN };
+      const { sessionId } = owner;
+      const input = { userId: owner.user.id, sessionId, proof: PASSWORD_PROOF, origin: ORIGIN };
       const [used = owner.wrong(), unused = owner.wrong()] = owner.backups;
       await owner.verify(await owner.challenge(), used);
       const fresh = await regenerateBackupCodes(world, input);
@@ -445,7 +447,8 @@ describe('The second factor', () => {
 
     it('are nothing without a second factor, nor with one that waits', async () => {
       const owner = await person(world);
-      const input = { userId: owner.user.id, origin: ORIGIN };
+      const sessionId = newId();
+      const input = { userId: owner.user.id, sessionId, proof: PASSWORD_PROOF, origin: ORIGIN };
       await expect(regenerateBackupCodes(world, input)).rejects.toEqual(refusal('MFA_NOT_ENABLED'));
       await owner.enroll();
       await expect(regenerateBackupCodes(world, input)).rejects.toEqual(refusal('MFA_NOT_ENABLED'));

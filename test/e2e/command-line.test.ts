@@ -154,7 +154,18 @@ describe('a variable', () => {
   it.each([
     [{ LATCHKEY_DATABASE_URL: 'postgres://localhost/x' }, 'LATCHKEY_MASTER_KEY: is required'],
     [{ LATCHKEY_REDIS_URL: 'redis://localhost' }, 'LATCHKEY_REDIS_URL: makes sense only with'],
-    [{ LATCHKEY_ACCESS_TOKEN_TTL: '1h', LATCHKEY_REFRESH_TOKEN_TTL: '30m' }, 'LATCHKEY_REFRESH_TOKEN_TTL: '],
+    [
+      { LATCHKEY_ACCESS_TOKEN_TTL: '1h', LATCHKEY_REFRESH_TOKEN_TTL: '30m' },
+      'LATCHKEY_ACCESS_TOKEN_TTL: must not be longer than LATCHKEY_REFRESH_TOKEN_TTL',
+    ],
+    [
+      { LATCHKEY_SESSION_MAX_AGE: '60s' },
+      'LATCHKEY_ACCESS_TOKEN_TTL: must not be longer than LATCHKEY_SESSION_MAX_AGE',
+    ],
+    [
+      { LATCHKEY_ACCESS_TOKEN_TTL: '30s', LATCHKEY_REFRESH_GRACE: '31s' },
+      'LATCHKEY_REFRESH_GRACE: must not be longer than LATCHKEY_ACCESS_TOKEN_TTL',
+    ],
   ])('is refused where it does not go with another: %j', (variables, fault) => {
     expect(faultOf(variables)).toContain(fault);
   });

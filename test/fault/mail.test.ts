@@ -280,7 +280,7 @@ describeWithServices('a node whose mail server hangs', () => {
       const token = tokenIn(letter);
       if (letter.subject === 'Set a new password')
         await node.auth().resetPassword({ token, newPassword: `${GOOD_PASSWORD}2` });
-      else await node.auth().verifyEmail({ token });
+      else await node.auth().verifyEmail({ token, password: GOOD_PASSWORD });
     }
   });
 });

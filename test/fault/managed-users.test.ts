@@ -7,6 +7,7 @@ import { openBrowser, PAGE_ORIGIN } from '../support/browser.ts';
 import { eventually, eventuallyPasses } from '../support/eventually.ts';
 import { nextLetter, tokenIn } from '../support/mailbox.ts';
 import { NEW_PASSWORD } from '../support/mailed-accounts.ts';
+import { byPassword } from '../support/proofs.ts';
 import { sampleSession, sampleUser, DAY_MS } from '../support/samples.ts';
 import type { TestService } from '../support/service.ts';
 import { bearer, GOOD_PASSWORD } from '../support/service.ts';
@@ -215,7 +216,7 @@ describeOnEveryBackend('administrators at once', (openNodes, backend) => {
         act: (node: TestService, self: Held, rival: Held) => end(node, rival.user.id, optionsOf(self)),
       }),
     ),
-    { name: 'DeleteMe', act: (node, self) => node.user().deleteMe({}, optionsOf(self)) },
+    { name: 'DeleteMe', act: (node, self) => node.user().deleteMe(byPassword(), optionsOf(self)) },
   ];
 
   it.each(
@@ -223,11 +224,12 @@ describeOnEveryBackend('administrators at once', (openNodes, backend) => {
       AGAINST_EACH_OTHER.map((two) => ({ name: `${one.name} and ${two.name}`, one, two })),
     ),
   )('of the last two super_admins one remains: $name', async ({ one, two }) => {
+    const passwordHash = await first.app.passwordHasher.hash(GOOD_PASSWORD);
     const endings: string[] = [];
     for (let round = 0; round < rounds; round += 1) {
       const [left, right] = [
-        await open(first, { role: 'super_admin' }),
-        await open(first, { role: 'super_admin' }),
+        await open(first, { role: 'super_admin', passwordHash }),
+        await open(first, { role: 'super_admin', passwordHash }),
       ];
       // Those of the rounds before, and of the first start.
       await first.app.database.tables

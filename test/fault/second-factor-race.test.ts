@@ -6,7 +6,14 @@ import { regenerateBackupCodes } from '../../src/domain/mfa/regenerate-backup-co
 import { refresh } from '../../src/domain/session/refresh.ts';
 import { describeOnEveryDatabase, type TestStores } from '../support/databases.ts';
 import { refusal } from '../support/matchers.ts';
-import { enrolledPerson, mfaWorld, person, tally, type MfaWorld } from '../support/mfa-world.ts';
+import {
+  enrolledPerson,
+  mfaWorld,
+  PASSWORD_PROOF,
+  person,
+  tally,
+  type MfaWorld,
+} from '../support/mfa-world.ts';
 import { LOCKOUT_RULE, NOW, ORIGIN } from '../support/samples.ts';
 import { STEP_MS, totpCode } from '../support/totp.ts';
 
@@ -142,7 +149,12 @@ describeOnEveryDatabase('The second factor', (open) => {
       const userId = owner.user.id;
       const [verified] = await Promise.allSettled([
         owner.verify(mfaToken, owner.code(1)),
-        disableTotp(world, { userId, origin: ORIGIN }),
+        disableTotp(world, {
+          userId,
+          sessionId: owner.sessionId,
+          proof: PASSWORD_PROOF,
+          origin: ORIGIN,
+        }),
       ]);
       if (verified.status === 'rejected')
         expect(['TOKEN_INVALID', 'MFA_CODE_INVALID']).toContain(
@@ -157,7 +169,14 @@ describeOnEveryDatabase('The second factor', (open) => {
   it('leaves ten backup codes after any number of regenerations at once', async () => {
     const owner = await enrolledPerson(world);
     const sets = await Promise.all(
-      times(() => regenerateBackupCodes(world, { userId: owner.user.id, origin: ORIGIN })),
+      times(() =>
+        regenerateBackupCodes(world, {
+          userId: owner.user.id,
+          sessionId: owner.sessionId,
+          proof: PASSWORD_PROOF,
+          origin: ORIGIN,
+        }),
+      ),
     );
     const states = await Promise.all(
       sets.map(async (codes) => {

@@ -6,6 +6,7 @@ import { revocation } from '../../src/domain/revocation/revocation.ts';
 import type { Browser } from '../support/browser.ts';
 import { openBrowser, PAGE_ORIGIN, signInByCookie } from '../support/browser.ts';
 import { eventually } from '../support/eventually.ts';
+import { byPassword } from '../support/proofs.ts';
 import type { TestService } from '../support/service.ts';
 import { GOOD_PASSWORD, signUp } from '../support/service.ts';
 import { totpCode } from '../support/totp.ts';
@@ -26,7 +27,7 @@ const ENDINGS: readonly Ending[] = [
     name: 'its id',
     end: async ({ browser, sessionId }) => browser.user.revokeSession({ sessionId }),
   },
-  { name: 'the end of the account', end: async ({ browser }) => browser.user.deleteMe({}) },
+  { name: 'the end of the account', end: async ({ browser }) => browser.user.deleteMe(byPassword()) },
   {
     name: 'its cookie',
     end: async ({ browser }) => browser.auth.revokeToken({ token: browser.cookie ?? '' }),

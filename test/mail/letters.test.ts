@@ -24,6 +24,7 @@ const lettersOf = (name: string, device: string, agent: string, address: string)
   password_reset: { template: 'password_reset', fullName: name, ipAddress, link },
   invitation: { template: 'invitation', fullName: name, link },
   forced_password_reset: { template: 'forced_password_reset', fullName: name, link },
+  address_proved: { template: 'address_proved', fullName: name, link },
   email_change: { template: 'email_change', ipAddress, link },
   email_change_taken: { template: 'email_change_taken', ipAddress },
   email_changed: { template: 'email_changed', fullName: name, newEmail: address, ipAddress },

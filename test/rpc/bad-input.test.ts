@@ -113,10 +113,13 @@ async function offences(
 const isToken = (_method: DescMethod, { name }: RequestField) => /(?:^|\.|_)token$/.test(name);
 /** A password that may be older than the rules for new ones: no text is wrong but for its length. */
 const isOldPassword = ({ name: method }: DescMethod, { name }: RequestField) =>
-  (method === 'Login' && name === 'password') || name === 'current_password';
+  (['Login', 'VerifyEmail', 'Reauthenticate'].includes(method) && name === 'password') ||
+  name === 'proof.password' ||
+  name === 'current_password';
 /** A password that proves who calls, or is asked about: whatever cannot be one is wrong, and no more. */
 const isProof = ({ name: method }: DescMethod, { name }: RequestField) =>
-  (['Login', 'CheckPassword'].includes(method) && name === 'password') ||
+  (['Login', 'CheckPassword', 'VerifyEmail', 'Reauthenticate'].includes(method) && name === 'password') ||
+  name === 'proof.password' ||
   name === 'current_password' ||
   // The token is looked at first, and the sample's is none.
   (method === 'ResetPassword' && name === 'new_password');

@@ -56,28 +56,46 @@ const lettersTo = async (address: string) =>
   );
 
 describe.each(PROTOCOLS)('over %s', (protocol) => {
-  it('sets the password; every other session is dead, the calling one goes on', async () => {
+  it('sets the password; every session is dead, but the calling one by the tokens of the answer', async () => {
     const [user, auth] = [service.user(protocol), service.auth(protocol)];
     const name = newName();
     const other = await signUp(service, name);
     const own = await signIn(service, name);
-    await change(user, own.accessToken);
-    expect(await refusalOf(user.getMe({}, bearer(other.accessToken)))).toMatchObject({
-      reason: 'TOKEN_REVOKED',
+    const { tokens: next } = await change(user, own.accessToken);
+    for (const { accessToken } of [other, own])
+      expect(await refusalOf(user.getMe({}, bearer(accessToken)))).toMatchObject({ reason: 'TOKEN_REVOKED' });
+    expect(await refusalOf(auth.refreshToken({ refreshToken: own.refreshToken }))).toMatchObject({
+      reason: 'TOKEN_INVALID',
     });
     expect(await refusalOf(auth.refreshToken({ refreshToken: other.refreshToken }))).toMatchObject({
       reason: 'TOKEN_REVOKED',
     });
-    expect((await user.getMe({}, bearer(own.accessToken))).user?.username).toBe(name);
-    const { sessions } = await user.listSessions({}, bearer(own.accessToken));
+    if (next === undefined) throw new Error('no tokens');
+    expect((await user.getMe({}, bearer(next.accessToken))).user?.username).toBe(name);
+    const { sessions } = await user.listSessions({}, bearer(next.accessToken));
     expect(sessions.map(({ id, current }) => [id, current])).toEqual([[own.sessionId, true]]);
-    const { tokens } = await auth.refreshToken({ refreshToken: own.refreshToken });
+    const { tokens } = await auth.refreshToken({ refreshToken: next.refreshToken });
     expect((await user.getMe({}, bearer(tokens?.accessToken ?? ''))).user?.username).toBe(name);
     expect(await refusalOf(auth.login({ identifier: name, password: GOOD_PASSWORD }))).toMatchObject({
       reason: 'INVALID_CREDENTIALS',
     });
     const { outcome } = await auth.login({ identifier: name, password: NEW_PASSWORD });
     expect(outcome.case).toBe('tokens');
+  });
+
+  it('leaves API keys alone, and ends them where asked', async () => {
+    const user = service.user(protocol);
+    const { accessToken } = await signUp(service, newName());
+    const key = async (token: string) =>
+      (await user.createApiKey({ displayName: 'job', scopes: ['account:read'] }, bearer(token))).secret;
+    const secret = await key(accessToken);
+    const works = (text: string) =>
+      service.auth(protocol).exchangeApiKey({}, { headers: { 'x-api-key': text } });
+    const { tokens } = await change(user, accessToken);
+    await works(secret);
+    const passwords = { currentPassword: NEW_PASSWORD, newPassword: GOOD_PASSWORD, revokeApiKeys: true };
+    await user.changePassword(passwords, bearer(tokens?.accessToken ?? ''));
+    expect((await refusalOf(works(secret))).reason).toBe('TOKEN_REVOKED');
   });
 
   it('refuses a wrong current password, and a new one that cannot be', async () => {

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FakeClock } from '../support/fake-clock.ts';
 import { eventually } from '../support/eventually.ts';
+import { byPassword } from '../support/proofs.ts';
 import { endingOf, refusalOf } from '../support/rpc-calls.ts';
 import { sampleUser } from '../support/samples.ts';
 import {
@@ -64,7 +65,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
       return responses.map(({ active }) => active);
     };
     expect(await activeNow()).toEqual([true, true, true]);
-    await user.deleteMe({}, bearer(own.accessToken));
+    await user.deleteMe(byPassword(), bearer(own.accessToken));
     expect(await activeNow()).toEqual([false, false, false]);
     for (const { accessToken, refreshToken } of [own, other]) {
       for (const call of [user.getMe, user.updateMe, user.exportMe, user.deleteMe, user.listSessions])
@@ -88,7 +89,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     const { user: fresh } = await user.getMe({}, bearer(again.accessToken));
     expect(fresh).toMatchObject({ username: name });
     expect(fresh?.id).not.toBe(id);
-    await user.deleteMe({}, bearer(again.accessToken));
+    await user.deleteMe(byPassword(), bearer(again.accessToken));
     await signUp(service, name);
   });
 
@@ -96,14 +97,17 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     const { accessToken } = await signUp(service, newName());
     clock.advance(5 * 60_000 + 6_000);
     await eventually(() => service.app.revocationIndex.isFresh());
-    expect(await refusalOf(service.user(protocol).deleteMe({}, bearer(accessToken)))).toMatchObject({
-      reason: 'STEP_UP_REQUIRED',
-    });
+    expect(await refusalOf(service.user(protocol).deleteMe(byPassword(), bearer(accessToken)))).toMatchObject(
+      {
+        reason: 'STEP_UP_REQUIRED',
+      },
+    );
   });
 
   it('leaves the last super_admin', async () => {
-    const credential = bearer(await superAdmin('root@example.com', service.secrets?.adminPassword));
-    expect(await refusalOf(service.user(protocol).deleteMe({}, credential))).toMatchObject({
+    const password = service.secrets?.adminPassword;
+    const credential = bearer(await superAdmin('root@example.com', password));
+    expect(await refusalOf(service.user(protocol).deleteMe(byPassword(password), credential))).toMatchObject({
       code: 'FailedPrecondition',
       reason: 'ROLE_PROTECTED',
     });
@@ -119,7 +123,9 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     const suspended = sampleUser({ role: 'super_admin', createTime: clock.now() });
     await service.app.users.insert(suspended);
     await tables().updateTable('users').set({ status: 'suspended' }).where('id', '=', suspended.id).execute();
-    expect(await endingOf(service.user(protocol).deleteMe({}, credential))).toContain('ROLE_PROTECTED');
+    expect(await endingOf(service.user(protocol).deleteMe(byPassword(password), credential))).toContain(
+      'ROLE_PROTECTED',
+    );
   });
 });
 
@@ -136,10 +142,12 @@ it('one of many super_admins who all go at once stays', async () => {
   );
   for (const admin of admins) await service.app.users.insert(admin);
   const tokens = await Promise.all(admins.map(({ email }) => superAdmin(email.text)));
-  tokens.push(await superAdmin('root@example.com', service.secrets?.adminPassword));
-  const endings = await Promise.all(
-    tokens.map((token) => endingOf(service.user().deleteMe({}, bearer(token)))),
-  );
+  const root = service.secrets?.adminPassword;
+  const rootToken = await superAdmin('root@example.com', root);
+  const endings = await Promise.all([
+    ...tokens.map((token) => endingOf(service.user().deleteMe(byPassword(), bearer(token)))),
+    endingOf(service.user().deleteMe(byPassword(root), bearer(rootToken))),
+  ]);
   expect(endings.toSorted()).toEqual([
     'FailedPrecondition ROLE_PROTECTED latchkey',
     ...Array.from({ length: 10 }, () => 'OK'),
@@ -149,7 +157,9 @@ it('one of many super_admins who all go at once stays', async () => {
 it('of fifty calls at once one deletes, and one letter goes out', async () => {
   const name = newName();
   const { accessToken } = await signUp(service, name);
-  const calls = Array.from({ length: 50 }, () => endingOf(service.user().deleteMe({}, bearer(accessToken))));
+  const calls = Array.from({ length: 50 }, () =>
+    endingOf(service.user().deleteMe(byPassword(), bearer(accessToken))),
+  );
   const endings = await Promise.all(calls);
   expect(endings.filter((ending) => ending === 'OK')).toHaveLength(1);
   for (const ending of endings) {

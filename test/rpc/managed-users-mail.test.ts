@@ -240,7 +240,7 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
 
     it('changes an address: unverified, links dead, the old one told', async () => {
       const owner = await member(service, `moving-${protocol}`);
-      await service.auth().verifyEmail({ token: await mailed.verifyTokenFor(owner.email) });
+      await service.auth().verifyEmail({ token: await mailed.verifyTokenFor(owner.email) }, owner.options);
       const asked = await mailed.resetTokenFor(owner.email);
       const address = `moved-${protocol}@Example.org`;
       const { user } = await update(owner.id, { email: address, fullName: 'ignored' }, ['email']);

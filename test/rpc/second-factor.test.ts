@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { MfaFactor } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { textOfPng, textOfSvg } from '../support/qr-pictures.ts';
+import { byPassword } from '../support/proofs.ts';
 import { refusalOf } from '../support/rpc-calls.ts';
 import { MINUTE_MS } from '../support/samples.ts';
 import {
@@ -98,13 +99,13 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
         reason: 'MFA_CODE_INVALID',
       });
 
-    const again = await user.regenerateBackupCodes({}, caller);
+    const again = await user.regenerateBackupCodes(byPassword(), caller);
     expect(again.backupCodes).toHaveLength(10);
     const old = auth.verifyMfa({ mfaToken: third, factor: backup(backupCodes[1] ?? '') });
     expect(await refusalOf(old)).toMatchObject({ reason: 'MFA_CODE_INVALID' });
     await auth.verifyMfa({ mfaToken: third, factor: backup(again.backupCodes[9] ?? '') });
 
-    await user.disableTotp({}, caller);
+    await user.disableTotp(byPassword(), caller);
     expect((await user.getMe({}, caller)).user).toMatchObject({ mfaEnabled: false });
     expect((await signIn(service, name)).accessToken).not.toBe('');
   });
@@ -187,8 +188,8 @@ it('a login more than five minutes old must be made again', async () => {
   const calls = [
     user.enrollTotp({}, caller),
     user.confirmTotp({ code: '123456' }, caller),
-    user.disableTotp({}, caller),
-    user.regenerateBackupCodes({}, caller),
+    user.disableTotp(byPassword(), caller),
+    user.regenerateBackupCodes(byPassword(), caller),
   ];
   for (const refusal of await Promise.all(calls.map(refusalOf)))
     expect(refusal).toMatchObject({ code: 'Unauthenticated', reason: 'STEP_UP_REQUIRED' });
@@ -198,8 +199,8 @@ it('calls out of their order are refused by reason', async () => {
   const { accessToken } = await newcomer();
   const [user, caller] = [service.user(), bearer(accessToken)];
   const off = { code: 'FailedPrecondition', reason: 'MFA_NOT_ENABLED' };
-  expect(await refusalOf(user.disableTotp({}, caller))).toMatchObject(off);
-  expect(await refusalOf(user.regenerateBackupCodes({}, caller))).toMatchObject(off);
+  expect(await refusalOf(user.disableTotp(byPassword(), caller))).toMatchObject(off);
+  expect(await refusalOf(user.regenerateBackupCodes(byPassword(), caller))).toMatchObject(off);
   const notPending = { code: 'FailedPrecondition', reason: 'MFA_NOT_PENDING' };
   expect(await refusalOf(user.confirmTotp({ code: '123456' }, caller))).toMatchObject(notPending);
   await enrolTotp(service, accessToken);
@@ -218,8 +219,8 @@ it('the password alone yields nothing that any call takes', async () => {
       user.getMe({}, { headers }),
       user.listSessions({}, { headers }),
       user.enrollTotp({}, { headers }),
-      user.disableTotp({}, { headers }),
-      user.regenerateBackupCodes({}, { headers }),
+      user.disableTotp(byPassword(), { headers }),
+      user.regenerateBackupCodes(byPassword(), { headers }),
       auth.logoutAll({}, { headers }),
     ];
     for (const refusal of await Promise.all(calls.map(refusalOf))) expect(refusal).toMatchObject(invalid);

@@ -9,6 +9,7 @@ import { SESSION_COOKIE_PREFIX } from '../../src/domain/session/session-cookie.t
 import type { Browser } from '../support/browser.ts';
 import { BROWSER_PROTOCOLS, openBrowser, PAGE_ORIGIN, signInByCookie } from '../support/browser.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { byPassword } from '../support/proofs.ts';
 import { refusalOf } from '../support/rpc-calls.ts';
 import { DAY_MS, MINUTE_MS } from '../support/samples.ts';
 import { bearer, GOOD_PASSWORD, signUp, startTestService, type TestService } from '../support/service.ts';
@@ -214,8 +215,11 @@ describe.each(BROWSER_PROTOCOLS)('over %s', (protocol) => {
       service.secrets?.gatewayApiKey ?? '',
       // Genuine by their MAC, and of no session's row.
       others.write({ sessionId: service.app.newId(), salt }),
-      others.write({ sessionId, salt: service.app.randomBytes(18) }),
     ];
+    // As a renewed session's cookie before the present one: no credential either, but the present one may be in the browser by now.
+    browser.cookie = others.write({ sessionId, salt: service.app.randomBytes(18) });
+    expect(await reasonOf(getMe(browser))).toBe('TOKEN_INVALID');
+    expect(browser.cookie).toBeDefined();
     for (const value of bad) {
       browser.cookie = value;
       expect([value, await reasonOf(getMe(browser))]).toEqual([value, 'TOKEN_INVALID']);
@@ -249,7 +253,7 @@ describe.each(BROWSER_PROTOCOLS)('over %s', (protocol) => {
 
   it.each([
     ['logoutAll', (browser: Browser) => browser.auth.logoutAll({})],
-    ['deleteMe', (browser: Browser) => browser.user.deleteMe({})],
+    ['deleteMe', (browser: Browser) => browser.user.deleteMe(byPassword())],
   ])('%s takes the cookie away with the session', async (_name, end) => {
     const { browser, cookie } = await page(protocol);
     await end(browser);
@@ -355,6 +359,23 @@ describe('a cookie session', () => {
     await getMe(browser);
   });
 
+  it('gets another cookie by a new password; the old one is good no more, and takes the new one from no browser', async () => {
+    const { name, browser, cookie: old } = await page();
+    await browser.user.changePassword({
+      currentPassword: GOOD_PASSWORD,
+      newPassword: 'Quartz-Loom-77-Vortex?',
+    });
+    expect(browser.cookie).toMatch(/^lksc_/);
+    expect(browser.cookie).not.toBe(old);
+    const late = openBrowser(service);
+    late.cookie = old;
+    expect(await reasonOf(getMe(late))).toBe('TOKEN_INVALID');
+    expect(late.setCookies).toEqual([]);
+    expect((await getMe(browser)).user?.username).toBe(name);
+    const { sessions } = await browser.user.listSessions({});
+    expect(sessions.map(({ current }) => current)).toEqual([true]);
+  });
+
   it('dies when another turns the second factor on, however long it was idle', async () => {
     const { name, browser } = await page();
     const idle = openBrowser(service);
@@ -377,7 +398,7 @@ describe('a cookie session', () => {
     await service.user().revokeSession({ sessionId: tokens.sessionId }, bearer(accessToken));
     expect(await reasonOf(getMe(browser))).toBe('TOKEN_REVOKED');
     const second = await page();
-    await second.browser.user.deleteMe({});
+    await second.browser.user.deleteMe(byPassword());
     second.browser.cookie = second.cookie;
     expect(await reasonOf(getMe(second.browser))).toBe('TOKEN_REVOKED');
   });

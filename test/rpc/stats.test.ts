@@ -12,6 +12,7 @@ import { keepStats } from '../../src/jobs/stats-keeper.ts';
 import { eventually } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { member, type Member } from '../support/members.ts';
+import { byPassword } from '../support/proofs.ts';
 import { endingOf, refusalOf } from '../support/rpc-calls.ts';
 import { DAY_MS, MINUTE_MS } from '../support/samples.ts';
 import {
@@ -139,7 +140,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     const moderator = await member(service, `moderator-${protocol}`, 'moderator');
     await enrolTotp(service, moderator.accessToken);
     const gone = await signUp(service, `gone-${protocol}`);
-    await service.user(protocol).deleteMe({}, bearer(gone.accessToken));
+    await service.user(protocol).deleteMe(byPassword(), bearer(gone.accessToken));
     await signUp(service, `verified-${protocol}`);
     await sql`update users set email_verified = true, status = 'suspended' where username_key = ${`verified-${protocol}`}`.execute(
       service.app.database.tables,

@@ -41,6 +41,10 @@ export function mailedAccounts(service: TestService, clock: FakeClock) {
     async setEmail(id: string, email: string) {
       await tables.updateTable('users').set({ email, email_key: email }).where('id', '=', id).execute();
     },
+    /** Says that the address was proved, long ago. */
+    async setVerified(id: string) {
+      await tables.updateTable('users').set({ email_verified: true }).where('id', '=', id).execute();
+    },
     eventsOf: (accountId: string, kind: string) =>
       tables
         .selectFrom('audit_events')

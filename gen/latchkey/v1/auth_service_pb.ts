@@ -21,7 +21,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file latchkey/v1/auth_service.proto.
  */
 export const file_latchkey_v1_auth_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5sYXRjaGtleS92MS9hdXRoX3NlcnZpY2UucHJvdG8SC2xhdGNoa2V5LnYxIlcKD1JlZ2lzdGVyUmVxdWVzdBINCgVlbWFpbBgBIAEoCRIQCgh1c2VybmFtZRgCIAEoCRIQCghwYXNzd29yZBgDIAEoCRIRCglmdWxsX25hbWUYBCABKAkiMwoQUmVnaXN0ZXJSZXNwb25zZRIfCgR1c2VyGAEgASgLMhEubGF0Y2hrZXkudjEuVXNlciKDAQoMTG9naW5SZXF1ZXN0EhIKCmlkZW50aWZpZXIYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSDgoGc2NvcGVzGAMgAygJEhMKC2RldmljZV9uYW1lGAQgASgJEhIKCnVzZV9jb29raWUYBSABKAgSFAoMZGV2aWNlX3Rva2VuGAYgASgJIo0BCg1Mb2dpblJlc3BvbnNlEicKBnRva2VucxgBIAEoCzIVLmxhdGNoa2V5LnYxLlRva2VuU2V0SAASMgoNbWZhX2NoYWxsZW5nZRgCIAEoCzIZLmxhdGNoa2V5LnYxLk1mYUNoYWxsZW5nZUgAEhQKDGRldmljZV90b2tlbhgDIAEoCUIJCgdvdXRjb21lInkKDE1mYUNoYWxsZW5nZRIRCgltZmFfdG9rZW4YASABKAkSJwoHZmFjdG9ycxgCIAMoDjIWLmxhdGNoa2V5LnYxLk1mYUZhY3RvchItCgpleHBpcmVzX2luGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uInEKEFZlcmlmeU1mYVJlcXVlc3QSEQoJbWZhX3Rva2VuGAEgASgJEhMKCXRvdHBfY29kZRgCIAEoCUgAEhUKC2JhY2t1cF9jb2RlGAMgASgJSAASFAoMZGV2aWNlX3Rva2VuGAQgASgJQggKBmZhY3RvciJQChFWZXJpZnlNZmFSZXNwb25zZRIlCgZ0b2tlbnMYASABKAsyFS5sYXRjaGtleS52MS5Ub2tlblNldBIUCgxkZXZpY2VfdG9rZW4YAiABKAkiPAoTUmVmcmVzaFRva2VuUmVxdWVzdBIVCg1yZWZyZXNoX3Rva2VuGAEgASgJEg4KBnNjb3BlcxgCIAMoCSI9ChRSZWZyZXNoVG9rZW5SZXNwb25zZRIlCgZ0b2tlbnMYASABKAsyFS5sYXRjaGtleS52MS5Ub2tlblNldCIPCg1Mb2dvdXRSZXF1ZXN0IhAKDkxvZ291dFJlc3BvbnNlIhIKEExvZ291dEFsbFJlcXVlc3QiEwoRTG9nb3V0QWxsUmVzcG9uc2UiUAoUVmFsaWRhdGVUb2tlblJlcXVlc3QSDQoFdG9rZW4YASABKAkSEAoIYXVkaWVuY2UYAiABKAkSFwoPcmVxdWlyZWRfc2NvcGVzGAMgAygJIv4BChVWYWxpZGF0ZVRva2VuUmVzcG9uc2USDgoGYWN0aXZlGAEgASgIEjQKD2luYWN0aXZlX3JlYXNvbhgCIAEoDjIbLmxhdGNoa2V5LnYxLkluYWN0aXZlUmVhc29uEikKCXByaW5jaXBhbBgDIAEoCzIWLmxhdGNoa2V5LnYxLlByaW5jaXBhbBIWCg5taXNzaW5nX3Njb3BlcxgEIAMoCRIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgljYWNoZV90dGwYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iUQoaQmF0Y2hWYWxpZGF0ZVRva2Vuc1JlcXVlc3QSMwoIcmVxdWVzdHMYASADKAsyIS5sYXRjaGtleS52MS5WYWxpZGF0ZVRva2VuUmVxdWVzdCJUChtCYXRjaFZhbGlkYXRlVG9rZW5zUmVzcG9uc2USNQoJcmVzcG9uc2VzGAEgAygLMiIubGF0Y2hrZXkudjEuVmFsaWRhdGVUb2tlblJlc3BvbnNlIikKF1dhdGNoUmV2b2NhdGlvbnNSZXF1ZXN0Eg4KBmN1cnNvchgBIAEoCSLCAQoYV2F0Y2hSZXZvY2F0aW9uc1Jlc3BvbnNlEjMKCHNuYXBzaG90GAEgASgLMh8ubGF0Y2hrZXkudjEuUmV2b2NhdGlvblNuYXBzaG90SAASLwoGZXZlbnRzGAIgASgLMh0ubGF0Y2hrZXkudjEuUmV2b2NhdGlvbkV2ZW50c0gAEjUKCWhlYXJ0YmVhdBgDIAEoCzIgLmxhdGNoa2V5LnYxLlJldm9jYXRpb25IZWFydGJlYXRIAEIJCgdtZXNzYWdlImAKElJldm9jYXRpb25TbmFwc2hvdBIsCgtyZXZvY2F0aW9ucxgBIAMoCzIXLmxhdGNoa2V5LnYxLlJldm9jYXRpb24SDAoEbGFzdBgCIAEoCBIOCgZjdXJzb3IYAyABKAkiUAoQUmV2b2NhdGlvbkV2ZW50cxIsCgtyZXZvY2F0aW9ucxgBIAMoCzIXLmxhdGNoa2V5LnYxLlJldm9jYXRpb24SDgoGY3Vyc29yGAIgASgJIncKE1Jldm9jYXRpb25IZWFydGJlYXQSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoDYWdlGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg4KBmN1cnNvchgDIAEoCSIjChJSZXZva2VUb2tlblJlcXVlc3QSDQoFdG9rZW4YASABKAkiFQoTUmV2b2tlVG9rZW5SZXNwb25zZSIQCg5HZXRKd2tzUmVxdWVzdCJ5Cg9HZXRKd2tzUmVzcG9uc2USEQoJandrc19qc29uGAEgASgJEiUKBGtleXMYAiADKAsyFy5sYXRjaGtleS52MS5Kc29uV2ViS2V5EiwKCWNhY2hlX3R0bBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKqAQoKSnNvbldlYktleRILCgNraWQYASABKAkSCwoDa3R5GAIgASgJEgsKA2FsZxgDIAEoCRILCgN1c2UYBCABKAkSCwoDY3J2GAUgASgJEgkKAXgYBiABKAkSCQoBeRgHIAEoCRIJCgFuGAggASgJEgkKAWUYCSABKAkSLwoLZXhwaXJlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiwKG1JlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBINCgVlbWFpbBgBIAEoCSIeChxSZXF1ZXN0UGFzc3dvcmRSZXNldFJlc3BvbnNlIjsKFFJlc2V0UGFzc3dvcmRSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEhQKDG5ld19wYXNzd29yZBgCIAEoCSIXChVSZXNldFBhc3N3b3JkUmVzcG9uc2UiLQocU2VuZEVtYWlsVmVyaWZpY2F0aW9uUmVxdWVzdBINCgVlbWFpbBgBIAEoCSIfCh1TZW5kRW1haWxWZXJpZmljYXRpb25SZXNwb25zZSIjChJWZXJpZnlFbWFpbFJlcXVlc3QSDQoFdG9rZW4YASABKAkiFQoTVmVyaWZ5RW1haWxSZXNwb25zZSJcChRDaGVja1Bhc3N3b3JkUmVxdWVzdBIQCghwYXNzd29yZBgBIAEoCRINCgVlbWFpbBgCIAEoCRIQCgh1c2VybmFtZRgDIAEoCRIRCglmdWxsX25hbWUYBCABKAkiUQoVQ2hlY2tQYXNzd29yZFJlc3BvbnNlEhIKCmFjY2VwdGFibGUYASABKAgSEgoKdmlvbGF0aW9ucxgCIAMoCRIQCghicmVhY2hlZBgDIAEoCCInChVFeGNoYW5nZUFwaUtleVJlcXVlc3QSDgoGc2NvcGVzGAEgAygJIoEBChZFeGNoYW5nZUFwaUtleVJlc3BvbnNlEhQKDGFjY2Vzc190b2tlbhgBIAEoCRISCgp0b2tlbl90eXBlGAIgASgJEi0KCmV4cGlyZXNfaW4YAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDgoGc2NvcGVzGAQgAygJKlgKCU1mYUZhY3RvchIaChZNRkFfRkFDVE9SX1VOU1BFQ0lGSUVEEAASEwoPTUZBX0ZBQ1RPUl9UT1RQEAESGgoWTUZBX0ZBQ1RPUl9CQUNLVVBfQ09ERRACMqENCgtBdXRoU2VydmljZRJRCghSZWdpc3RlchIcLmxhdGNoa2V5LnYxLlJlZ2lzdGVyUmVxdWVzdBodLmxhdGNoa2V5LnYxLlJlZ2lzdGVyUmVzcG9uc2UiCMrzGAQIATABEkgKBUxvZ2luEhkubGF0Y2hrZXkudjEuTG9naW5SZXF1ZXN0GhoubGF0Y2hrZXkudjEuTG9naW5SZXNwb25zZSIIyvMYBAgBMAISVAoJVmVyaWZ5TWZhEh0ubGF0Y2hrZXkudjEuVmVyaWZ5TWZhUmVxdWVzdBoeLmxhdGNoa2V5LnYxLlZlcmlmeU1mYVJlc3BvbnNlIgjK8xgECAEwAxJdCgxSZWZyZXNoVG9rZW4SIC5sYXRjaGtleS52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0GiEubGF0Y2hrZXkudjEuUmVmcmVzaFRva2VuUmVzcG9uc2UiCMrzGAQIATAIEk0KBkxvZ291dBIaLmxhdGNoa2V5LnYxLkxvZ291dFJlcXVlc3QaGy5sYXRjaGtleS52MS5Mb2dvdXRSZXNwb25zZSIKyvMYBhoCAQNAARJWCglMb2dvdXRBbGwSHS5sYXRjaGtleS52MS5Mb2dvdXRBbGxSZXF1ZXN0Gh4ubGF0Y2hrZXkudjEuTG9nb3V0QWxsUmVzcG9uc2UiCsrzGAYaAgEDQAEScQoNVmFsaWRhdGVUb2tlbhIhLmxhdGNoa2V5LnYxLlZhbGlkYXRlVG9rZW5SZXF1ZXN0GiIubGF0Y2hrZXkudjEuVmFsaWRhdGVUb2tlblJlc3BvbnNlIhnK8xgVGgICASIPdG9rZW5zOnZhbGlkYXRlEoMBChNCYXRjaFZhbGlkYXRlVG9rZW5zEicubGF0Y2hrZXkudjEuQmF0Y2hWYWxpZGF0ZVRva2Vuc1JlcXVlc3QaKC5sYXRjaGtleS52MS5CYXRjaFZhbGlkYXRlVG9rZW5zUmVzcG9uc2UiGcrzGBUaAgIBIg90b2tlbnM6dmFsaWRhdGUSfAoQV2F0Y2hSZXZvY2F0aW9ucxIkLmxhdGNoa2V5LnYxLldhdGNoUmV2b2NhdGlvbnNSZXF1ZXN0GiUubGF0Y2hrZXkudjEuV2F0Y2hSZXZvY2F0aW9uc1Jlc3BvbnNlIhnK8xgVGgICASIPdG9rZW5zOnZhbGlkYXRlMAESWgoLUmV2b2tlVG9rZW4SHy5sYXRjaGtleS52MS5SZXZva2VUb2tlblJlcXVlc3QaIC5sYXRjaGtleS52MS5SZXZva2VUb2tlblJlc3BvbnNlIgjK8xgECAEwCRJ1ChRSZXF1ZXN0UGFzc3dvcmRSZXNldBIoLmxhdGNoa2V5LnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBopLmxhdGNoa2V5LnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiCMrzGAQIATAEEmAKDVJlc2V0UGFzc3dvcmQSIS5sYXRjaGtleS52MS5SZXNldFBhc3N3b3JkUmVxdWVzdBoiLmxhdGNoa2V5LnYxLlJlc2V0UGFzc3dvcmRSZXNwb25zZSIIyvMYBAgBMAUSeAoVU2VuZEVtYWlsVmVyaWZpY2F0aW9uEikubGF0Y2hrZXkudjEuU2VuZEVtYWlsVmVyaWZpY2F0aW9uUmVxdWVzdBoqLmxhdGNoa2V5LnYxLlNlbmRFbWFpbFZlcmlmaWNhdGlvblJlc3BvbnNlIgjK8xgECAEwBBJaCgtWZXJpZnlFbWFpbBIfLmxhdGNoa2V5LnYxLlZlcmlmeUVtYWlsUmVxdWVzdBogLmxhdGNoa2V5LnYxLlZlcmlmeUVtYWlsUmVzcG9uc2UiCMrzGAQIATAFEmAKDUNoZWNrUGFzc3dvcmQSIS5sYXRjaGtleS52MS5DaGVja1Bhc3N3b3JkUmVxdWVzdBoiLmxhdGNoa2V5LnYxLkNoZWNrUGFzc3dvcmRSZXNwb25zZSIIyvMYBAgBMAUSZAoORXhjaGFuZ2VBcGlLZXkSIi5sYXRjaGtleS52MS5FeGNoYW5nZUFwaUtleVJlcXVlc3QaIy5sYXRjaGtleS52MS5FeGNoYW5nZUFwaUtleVJlc3BvbnNlIgnK8xgFGgECMAcSTwoHR2V0SndrcxIbLmxhdGNoa2V5LnYxLkdldEp3a3NSZXF1ZXN0GhwubGF0Y2hrZXkudjEuR2V0Sndrc1Jlc3BvbnNlIgmQAgHK8xgCCAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_latchkey_v1_access, file_latchkey_v1_revocation, file_latchkey_v1_token, file_latchkey_v1_user]);
+  fileDesc("Ch5sYXRjaGtleS92MS9hdXRoX3NlcnZpY2UucHJvdG8SC2xhdGNoa2V5LnYxIlcKD1JlZ2lzdGVyUmVxdWVzdBINCgVlbWFpbBgBIAEoCRIQCgh1c2VybmFtZRgCIAEoCRIQCghwYXNzd29yZBgDIAEoCRIRCglmdWxsX25hbWUYBCABKAkiMwoQUmVnaXN0ZXJSZXNwb25zZRIfCgR1c2VyGAEgASgLMhEubGF0Y2hrZXkudjEuVXNlciKDAQoMTG9naW5SZXF1ZXN0EhIKCmlkZW50aWZpZXIYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSDgoGc2NvcGVzGAMgAygJEhMKC2RldmljZV9uYW1lGAQgASgJEhIKCnVzZV9jb29raWUYBSABKAgSFAoMZGV2aWNlX3Rva2VuGAYgASgJIo0BCg1Mb2dpblJlc3BvbnNlEicKBnRva2VucxgBIAEoCzIVLmxhdGNoa2V5LnYxLlRva2VuU2V0SAASMgoNbWZhX2NoYWxsZW5nZRgCIAEoCzIZLmxhdGNoa2V5LnYxLk1mYUNoYWxsZW5nZUgAEhQKDGRldmljZV90b2tlbhgDIAEoCUIJCgdvdXRjb21lInkKDE1mYUNoYWxsZW5nZRIRCgltZmFfdG9rZW4YASABKAkSJwoHZmFjdG9ycxgCIAMoDjIWLmxhdGNoa2V5LnYxLk1mYUZhY3RvchItCgpleHBpcmVzX2luGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uInEKEFZlcmlmeU1mYVJlcXVlc3QSEQoJbWZhX3Rva2VuGAEgASgJEhMKCXRvdHBfY29kZRgCIAEoCUgAEhUKC2JhY2t1cF9jb2RlGAMgASgJSAASFAoMZGV2aWNlX3Rva2VuGAQgASgJQggKBmZhY3RvciJQChFWZXJpZnlNZmFSZXNwb25zZRIlCgZ0b2tlbnMYASABKAsyFS5sYXRjaGtleS52MS5Ub2tlblNldBIUCgxkZXZpY2VfdG9rZW4YAiABKAkieAoVUmVhdXRoZW50aWNhdGVSZXF1ZXN0EhIKCHBhc3N3b3JkGAEgASgJSAASEwoJdG90cF9jb2RlGAIgASgJSAESFQoLYmFja3VwX2NvZGUYAyABKAlIAUIOCgxmaXJzdF9mYWN0b3JCDwoNc2Vjb25kX2ZhY3RvciI/ChZSZWF1dGhlbnRpY2F0ZVJlc3BvbnNlEiUKBnRva2VucxgBIAEoCzIVLmxhdGNoa2V5LnYxLlRva2VuU2V0IjwKE1JlZnJlc2hUb2tlblJlcXVlc3QSFQoNcmVmcmVzaF90b2tlbhgBIAEoCRIOCgZzY29wZXMYAiADKAkiPQoUUmVmcmVzaFRva2VuUmVzcG9uc2USJQoGdG9rZW5zGAEgASgLMhUubGF0Y2hrZXkudjEuVG9rZW5TZXQiDwoNTG9nb3V0UmVxdWVzdCIQCg5Mb2dvdXRSZXNwb25zZSIrChBMb2dvdXRBbGxSZXF1ZXN0EhcKD3Jldm9rZV9hcGlfa2V5cxgBIAEoCCITChFMb2dvdXRBbGxSZXNwb25zZSJQChRWYWxpZGF0ZVRva2VuUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIQCghhdWRpZW5jZRgCIAEoCRIXCg9yZXF1aXJlZF9zY29wZXMYAyADKAki/gEKFVZhbGlkYXRlVG9rZW5SZXNwb25zZRIOCgZhY3RpdmUYASABKAgSNAoPaW5hY3RpdmVfcmVhc29uGAIgASgOMhsubGF0Y2hrZXkudjEuSW5hY3RpdmVSZWFzb24SKQoJcHJpbmNpcGFsGAMgASgLMhYubGF0Y2hrZXkudjEuUHJpbmNpcGFsEhYKDm1pc3Npbmdfc2NvcGVzGAQgAygJEi4KCmV4cGlyZXNfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCWNhY2hlX3R0bBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJRChpCYXRjaFZhbGlkYXRlVG9rZW5zUmVxdWVzdBIzCghyZXF1ZXN0cxgBIAMoCzIhLmxhdGNoa2V5LnYxLlZhbGlkYXRlVG9rZW5SZXF1ZXN0IlQKG0JhdGNoVmFsaWRhdGVUb2tlbnNSZXNwb25zZRI1CglyZXNwb25zZXMYASADKAsyIi5sYXRjaGtleS52MS5WYWxpZGF0ZVRva2VuUmVzcG9uc2UiKQoXV2F0Y2hSZXZvY2F0aW9uc1JlcXVlc3QSDgoGY3Vyc29yGAEgASgJIsIBChhXYXRjaFJldm9jYXRpb25zUmVzcG9uc2USMwoIc25hcHNob3QYASABKAsyHy5sYXRjaGtleS52MS5SZXZvY2F0aW9uU25hcHNob3RIABIvCgZldmVudHMYAiABKAsyHS5sYXRjaGtleS52MS5SZXZvY2F0aW9uRXZlbnRzSAASNQoJaGVhcnRiZWF0GAMgASgLMiAubGF0Y2hrZXkudjEuUmV2b2NhdGlvbkhlYXJ0YmVhdEgAQgkKB21lc3NhZ2UiYAoSUmV2b2NhdGlvblNuYXBzaG90EiwKC3Jldm9jYXRpb25zGAEgAygLMhcubGF0Y2hrZXkudjEuUmV2b2NhdGlvbhIMCgRsYXN0GAIgASgIEg4KBmN1cnNvchgDIAEoCSJQChBSZXZvY2F0aW9uRXZlbnRzEiwKC3Jldm9jYXRpb25zGAEgAygLMhcubGF0Y2hrZXkudjEuUmV2b2NhdGlvbhIOCgZjdXJzb3IYAiABKAkidwoTUmV2b2NhdGlvbkhlYXJ0YmVhdBIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgNhZ2UYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDgoGY3Vyc29yGAMgASgJIiMKElJldm9rZVRva2VuUmVxdWVzdBINCgV0b2tlbhgBIAEoCSIVChNSZXZva2VUb2tlblJlc3BvbnNlIhAKDkdldEp3a3NSZXF1ZXN0InkKD0dldEp3a3NSZXNwb25zZRIRCglqd2tzX2pzb24YASABKAkSJQoEa2V5cxgCIAMoCzIXLmxhdGNoa2V5LnYxLkpzb25XZWJLZXkSLAoJY2FjaGVfdHRsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIqoBCgpKc29uV2ViS2V5EgsKA2tpZBgBIAEoCRILCgNrdHkYAiABKAkSCwoDYWxnGAMgASgJEgsKA3VzZRgEIAEoCRILCgNjcnYYBSABKAkSCQoBeBgGIAEoCRIJCgF5GAcgASgJEgkKAW4YCCABKAkSCQoBZRgJIAEoCRIvCgtleHBpcmVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiLAobUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXF1ZXN0Eg0KBWVtYWlsGAEgASgJIh4KHFJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiUgoUUmVzZXRQYXNzd29yZFJlcXVlc3QSDQoFdG9rZW4YASABKAkSFAoMbmV3X3Bhc3N3b3JkGAIgASgJEhUKDWtlZXBfYXBpX2tleXMYAyABKAgiFwoVUmVzZXRQYXNzd29yZFJlc3BvbnNlIi0KHFNlbmRFbWFpbFZlcmlmaWNhdGlvblJlcXVlc3QSDQoFZW1haWwYASABKAkiHwodU2VuZEVtYWlsVmVyaWZpY2F0aW9uUmVzcG9uc2UiNQoSVmVyaWZ5RW1haWxSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEhAKCHBhc3N3b3JkGAIgASgJIjAKE1ZlcmlmeUVtYWlsUmVzcG9uc2USGQoRbXVzdF9zZXRfcGFzc3dvcmQYASABKAgiXAoUQ2hlY2tQYXNzd29yZFJlcXVlc3QSEAoIcGFzc3dvcmQYASABKAkSDQoFZW1haWwYAiABKAkSEAoIdXNlcm5hbWUYAyABKAkSEQoJZnVsbF9uYW1lGAQgASgJIlEKFUNoZWNrUGFzc3dvcmRSZXNwb25zZRISCgphY2NlcHRhYmxlGAEgASgIEhIKCnZpb2xhdGlvbnMYAiADKAkSEAoIYnJlYWNoZWQYAyABKAgiJwoVRXhjaGFuZ2VBcGlLZXlSZXF1ZXN0Eg4KBnNjb3BlcxgBIAMoCSKBAQoWRXhjaGFuZ2VBcGlLZXlSZXNwb25zZRIUCgxhY2Nlc3NfdG9rZW4YASABKAkSEgoKdG9rZW5fdHlwZRgCIAEoCRItCgpleHBpcmVzX2luGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg4KBnNjb3BlcxgEIAMoCSpYCglNZmFGYWN0b3ISGgoWTUZBX0ZBQ1RPUl9VTlNQRUNJRklFRBAAEhMKD01GQV9GQUNUT1JfVE9UUBABEhoKFk1GQV9GQUNUT1JfQkFDS1VQX0NPREUQAjKKDgoLQXV0aFNlcnZpY2USUQoIUmVnaXN0ZXISHC5sYXRjaGtleS52MS5SZWdpc3RlclJlcXVlc3QaHS5sYXRjaGtleS52MS5SZWdpc3RlclJlc3BvbnNlIgjK8xgECAEwARJICgVMb2dpbhIZLmxhdGNoa2V5LnYxLkxvZ2luUmVxdWVzdBoaLmxhdGNoa2V5LnYxLkxvZ2luUmVzcG9uc2UiCMrzGAQIATACElQKCVZlcmlmeU1mYRIdLmxhdGNoa2V5LnYxLlZlcmlmeU1mYVJlcXVlc3QaHi5sYXRjaGtleS52MS5WZXJpZnlNZmFSZXNwb25zZSIIyvMYBAgBMAMSXQoMUmVmcmVzaFRva2VuEiAubGF0Y2hrZXkudjEuUmVmcmVzaFRva2VuUmVxdWVzdBohLmxhdGNoa2V5LnYxLlJlZnJlc2hUb2tlblJlc3BvbnNlIgjK8xgECAEwCBJnCg5SZWF1dGhlbnRpY2F0ZRIiLmxhdGNoa2V5LnYxLlJlYXV0aGVudGljYXRlUmVxdWVzdBojLmxhdGNoa2V5LnYxLlJlYXV0aGVudGljYXRlUmVzcG9uc2UiDMrzGAgaAgEDMAZAARJNCgZMb2dvdXQSGi5sYXRjaGtleS52MS5Mb2dvdXRSZXF1ZXN0GhsubGF0Y2hrZXkudjEuTG9nb3V0UmVzcG9uc2UiCsrzGAYaAgEDQAESVgoJTG9nb3V0QWxsEh0ubGF0Y2hrZXkudjEuTG9nb3V0QWxsUmVxdWVzdBoeLmxhdGNoa2V5LnYxLkxvZ291dEFsbFJlc3BvbnNlIgrK8xgGGgIBA0ABEnEKDVZhbGlkYXRlVG9rZW4SIS5sYXRjaGtleS52MS5WYWxpZGF0ZVRva2VuUmVxdWVzdBoiLmxhdGNoa2V5LnYxLlZhbGlkYXRlVG9rZW5SZXNwb25zZSIZyvMYFRoCAgEiD3Rva2Vuczp2YWxpZGF0ZRKDAQoTQmF0Y2hWYWxpZGF0ZVRva2VucxInLmxhdGNoa2V5LnYxLkJhdGNoVmFsaWRhdGVUb2tlbnNSZXF1ZXN0GigubGF0Y2hrZXkudjEuQmF0Y2hWYWxpZGF0ZVRva2Vuc1Jlc3BvbnNlIhnK8xgVGgICASIPdG9rZW5zOnZhbGlkYXRlEnwKEFdhdGNoUmV2b2NhdGlvbnMSJC5sYXRjaGtleS52MS5XYXRjaFJldm9jYXRpb25zUmVxdWVzdBolLmxhdGNoa2V5LnYxLldhdGNoUmV2b2NhdGlvbnNSZXNwb25zZSIZyvMYFRoCAgEiD3Rva2Vuczp2YWxpZGF0ZTABEloKC1Jldm9rZVRva2VuEh8ubGF0Y2hrZXkudjEuUmV2b2tlVG9rZW5SZXF1ZXN0GiAubGF0Y2hrZXkudjEuUmV2b2tlVG9rZW5SZXNwb25zZSIIyvMYBAgBMAkSdQoUUmVxdWVzdFBhc3N3b3JkUmVzZXQSKC5sYXRjaGtleS52MS5SZXF1ZXN0UGFzc3dvcmRSZXNldFJlcXVlc3QaKS5sYXRjaGtleS52MS5SZXF1ZXN0UGFzc3dvcmRSZXNldFJlc3BvbnNlIgjK8xgECAEwBBJgCg1SZXNldFBhc3N3b3JkEiEubGF0Y2hrZXkudjEuUmVzZXRQYXNzd29yZFJlcXVlc3QaIi5sYXRjaGtleS52MS5SZXNldFBhc3N3b3JkUmVzcG9uc2UiCMrzGAQIATAFEngKFVNlbmRFbWFpbFZlcmlmaWNhdGlvbhIpLmxhdGNoa2V5LnYxLlNlbmRFbWFpbFZlcmlmaWNhdGlvblJlcXVlc3QaKi5sYXRjaGtleS52MS5TZW5kRW1haWxWZXJpZmljYXRpb25SZXNwb25zZSIIyvMYBAgBMAQSWgoLVmVyaWZ5RW1haWwSHy5sYXRjaGtleS52MS5WZXJpZnlFbWFpbFJlcXVlc3QaIC5sYXRjaGtleS52MS5WZXJpZnlFbWFpbFJlc3BvbnNlIgjK8xgEEAEwBRJgCg1DaGVja1Bhc3N3b3JkEiEubGF0Y2hrZXkudjEuQ2hlY2tQYXNzd29yZFJlcXVlc3QaIi5sYXRjaGtleS52MS5DaGVja1Bhc3N3b3JkUmVzcG9uc2UiCMrzGAQIATAFEmQKDkV4Y2hhbmdlQXBpS2V5EiIubGF0Y2hrZXkudjEuRXhjaGFuZ2VBcGlLZXlSZXF1ZXN0GiMubGF0Y2hrZXkudjEuRXhjaGFuZ2VBcGlLZXlSZXNwb25zZSIJyvMYBRoBAjAHEk8KB0dldEp3a3MSGy5sYXRjaGtleS52MS5HZXRKd2tzUmVxdWVzdBocLmxhdGNoa2V5LnYxLkdldEp3a3NSZXNwb25zZSIJkAIByvMYAggBYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_latchkey_v1_access, file_latchkey_v1_revocation, file_latchkey_v1_token, file_latchkey_v1_user]);
 
 /**
  * @generated from message latchkey.v1.RegisterRequest
@@ -273,6 +273,67 @@ export const VerifyMfaResponseSchema: GenMessage<VerifyMfaResponse> = /*@__PURE_
   messageDesc(file_latchkey_v1_auth_service, 6);
 
 /**
+ * @generated from message latchkey.v1.ReauthenticateRequest
+ */
+export type ReauthenticateRequest = Message<"latchkey.v1.ReauthenticateRequest"> & {
+  /**
+   * @generated from oneof latchkey.v1.ReauthenticateRequest.first_factor
+   */
+  firstFactor: {
+    /**
+     * @generated from field: string password = 1;
+     */
+    value: string;
+    case: "password";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Needed by an account that has one.
+   *
+   * @generated from oneof latchkey.v1.ReauthenticateRequest.second_factor
+   */
+  secondFactor: {
+    /**
+     * @generated from field: string totp_code = 2;
+     */
+    value: string;
+    case: "totpCode";
+  } | {
+    /**
+     * @generated from field: string backup_code = 3;
+     */
+    value: string;
+    case: "backupCode";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message latchkey.v1.ReauthenticateRequest.
+ * Use `create(ReauthenticateRequestSchema)` to create a new message.
+ */
+export const ReauthenticateRequestSchema: GenMessage<ReauthenticateRequest> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_auth_service, 7);
+
+/**
+ * @generated from message latchkey.v1.ReauthenticateResponse
+ */
+export type ReauthenticateResponse = Message<"latchkey.v1.ReauthenticateResponse"> & {
+  /**
+   * For a cookie session session_id, scopes and expires_in alone: the new cookie is set by the answer.
+   *
+   * @generated from field: latchkey.v1.TokenSet tokens = 1;
+   */
+  tokens?: TokenSet | undefined;
+};
+
+/**
+ * Describes the message latchkey.v1.ReauthenticateResponse.
+ * Use `create(ReauthenticateResponseSchema)` to create a new message.
+ */
+export const ReauthenticateResponseSchema: GenMessage<ReauthenticateResponse> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_auth_service, 8);
+
+/**
  * @generated from message latchkey.v1.RefreshTokenRequest
  */
 export type RefreshTokenRequest = Message<"latchkey.v1.RefreshTokenRequest"> & {
@@ -294,7 +355,7 @@ export type RefreshTokenRequest = Message<"latchkey.v1.RefreshTokenRequest"> & {
  * Use `create(RefreshTokenRequestSchema)` to create a new message.
  */
 export const RefreshTokenRequestSchema: GenMessage<RefreshTokenRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 7);
+  messageDesc(file_latchkey_v1_auth_service, 9);
 
 /**
  * @generated from message latchkey.v1.RefreshTokenResponse
@@ -311,7 +372,7 @@ export type RefreshTokenResponse = Message<"latchkey.v1.RefreshTokenResponse"> &
  * Use `create(RefreshTokenResponseSchema)` to create a new message.
  */
 export const RefreshTokenResponseSchema: GenMessage<RefreshTokenResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 8);
+  messageDesc(file_latchkey_v1_auth_service, 10);
 
 /**
  * @generated from message latchkey.v1.LogoutRequest
@@ -324,7 +385,7 @@ export type LogoutRequest = Message<"latchkey.v1.LogoutRequest"> & {
  * Use `create(LogoutRequestSchema)` to create a new message.
  */
 export const LogoutRequestSchema: GenMessage<LogoutRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 9);
+  messageDesc(file_latchkey_v1_auth_service, 11);
 
 /**
  * @generated from message latchkey.v1.LogoutResponse
@@ -337,12 +398,18 @@ export type LogoutResponse = Message<"latchkey.v1.LogoutResponse"> & {
  * Use `create(LogoutResponseSchema)` to create a new message.
  */
 export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 10);
+  messageDesc(file_latchkey_v1_auth_service, 12);
 
 /**
  * @generated from message latchkey.v1.LogoutAllRequest
  */
 export type LogoutAllRequest = Message<"latchkey.v1.LogoutAllRequest"> & {
+  /**
+   * Ends every API key of the caller too.
+   *
+   * @generated from field: bool revoke_api_keys = 1;
+   */
+  revokeApiKeys: boolean;
 };
 
 /**
@@ -350,7 +417,7 @@ export type LogoutAllRequest = Message<"latchkey.v1.LogoutAllRequest"> & {
  * Use `create(LogoutAllRequestSchema)` to create a new message.
  */
 export const LogoutAllRequestSchema: GenMessage<LogoutAllRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 11);
+  messageDesc(file_latchkey_v1_auth_service, 13);
 
 /**
  * @generated from message latchkey.v1.LogoutAllResponse
@@ -363,7 +430,7 @@ export type LogoutAllResponse = Message<"latchkey.v1.LogoutAllResponse"> & {
  * Use `create(LogoutAllResponseSchema)` to create a new message.
  */
 export const LogoutAllResponseSchema: GenMessage<LogoutAllResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 12);
+  messageDesc(file_latchkey_v1_auth_service, 14);
 
 /**
  * @generated from message latchkey.v1.ValidateTokenRequest
@@ -398,7 +465,7 @@ export type ValidateTokenRequest = Message<"latchkey.v1.ValidateTokenRequest"> &
  * Use `create(ValidateTokenRequestSchema)` to create a new message.
  */
 export const ValidateTokenRequestSchema: GenMessage<ValidateTokenRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 13);
+  messageDesc(file_latchkey_v1_auth_service, 15);
 
 /**
  * @generated from message latchkey.v1.ValidateTokenResponse
@@ -446,7 +513,7 @@ export type ValidateTokenResponse = Message<"latchkey.v1.ValidateTokenResponse">
  * Use `create(ValidateTokenResponseSchema)` to create a new message.
  */
 export const ValidateTokenResponseSchema: GenMessage<ValidateTokenResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 14);
+  messageDesc(file_latchkey_v1_auth_service, 16);
 
 /**
  * @generated from message latchkey.v1.BatchValidateTokensRequest
@@ -465,7 +532,7 @@ export type BatchValidateTokensRequest = Message<"latchkey.v1.BatchValidateToken
  * Use `create(BatchValidateTokensRequestSchema)` to create a new message.
  */
 export const BatchValidateTokensRequestSchema: GenMessage<BatchValidateTokensRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 15);
+  messageDesc(file_latchkey_v1_auth_service, 17);
 
 /**
  * @generated from message latchkey.v1.BatchValidateTokensResponse
@@ -482,7 +549,7 @@ export type BatchValidateTokensResponse = Message<"latchkey.v1.BatchValidateToke
  * Use `create(BatchValidateTokensResponseSchema)` to create a new message.
  */
 export const BatchValidateTokensResponseSchema: GenMessage<BatchValidateTokensResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 16);
+  messageDesc(file_latchkey_v1_auth_service, 18);
 
 /**
  * @generated from message latchkey.v1.WatchRevocationsRequest
@@ -501,7 +568,7 @@ export type WatchRevocationsRequest = Message<"latchkey.v1.WatchRevocationsReque
  * Use `create(WatchRevocationsRequestSchema)` to create a new message.
  */
 export const WatchRevocationsRequestSchema: GenMessage<WatchRevocationsRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 17);
+  messageDesc(file_latchkey_v1_auth_service, 19);
 
 /**
  * @generated from message latchkey.v1.WatchRevocationsResponse
@@ -536,7 +603,7 @@ export type WatchRevocationsResponse = Message<"latchkey.v1.WatchRevocationsResp
  * Use `create(WatchRevocationsResponseSchema)` to create a new message.
  */
 export const WatchRevocationsResponseSchema: GenMessage<WatchRevocationsResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 18);
+  messageDesc(file_latchkey_v1_auth_service, 20);
 
 /**
  * Everything that is live, in as many messages as it takes.
@@ -569,7 +636,7 @@ export type RevocationSnapshot = Message<"latchkey.v1.RevocationSnapshot"> & {
  * Use `create(RevocationSnapshotSchema)` to create a new message.
  */
 export const RevocationSnapshotSchema: GenMessage<RevocationSnapshot> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 19);
+  messageDesc(file_latchkey_v1_auth_service, 21);
 
 /**
  * @generated from message latchkey.v1.RevocationEvents
@@ -593,7 +660,7 @@ export type RevocationEvents = Message<"latchkey.v1.RevocationEvents"> & {
  * Use `create(RevocationEventsSchema)` to create a new message.
  */
 export const RevocationEventsSchema: GenMessage<RevocationEvents> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 20);
+  messageDesc(file_latchkey_v1_auth_service, 22);
 
 /**
  * Says that nothing is being held back: whatever this server knew of at `time` stands before it in the stream.
@@ -626,7 +693,7 @@ export type RevocationHeartbeat = Message<"latchkey.v1.RevocationHeartbeat"> & {
  * Use `create(RevocationHeartbeatSchema)` to create a new message.
  */
 export const RevocationHeartbeatSchema: GenMessage<RevocationHeartbeat> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 21);
+  messageDesc(file_latchkey_v1_auth_service, 23);
 
 /**
  * @generated from message latchkey.v1.RevokeTokenRequest
@@ -643,7 +710,7 @@ export type RevokeTokenRequest = Message<"latchkey.v1.RevokeTokenRequest"> & {
  * Use `create(RevokeTokenRequestSchema)` to create a new message.
  */
 export const RevokeTokenRequestSchema: GenMessage<RevokeTokenRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 22);
+  messageDesc(file_latchkey_v1_auth_service, 24);
 
 /**
  * @generated from message latchkey.v1.RevokeTokenResponse
@@ -656,7 +723,7 @@ export type RevokeTokenResponse = Message<"latchkey.v1.RevokeTokenResponse"> & {
  * Use `create(RevokeTokenResponseSchema)` to create a new message.
  */
 export const RevokeTokenResponseSchema: GenMessage<RevokeTokenResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 23);
+  messageDesc(file_latchkey_v1_auth_service, 25);
 
 /**
  * @generated from message latchkey.v1.GetJwksRequest
@@ -669,7 +736,7 @@ export type GetJwksRequest = Message<"latchkey.v1.GetJwksRequest"> & {
  * Use `create(GetJwksRequestSchema)` to create a new message.
  */
 export const GetJwksRequestSchema: GenMessage<GetJwksRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 24);
+  messageDesc(file_latchkey_v1_auth_service, 26);
 
 /**
  * @generated from message latchkey.v1.GetJwksResponse
@@ -700,7 +767,7 @@ export type GetJwksResponse = Message<"latchkey.v1.GetJwksResponse"> & {
  * Use `create(GetJwksResponseSchema)` to create a new message.
  */
 export const GetJwksResponseSchema: GenMessage<GetJwksResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 25);
+  messageDesc(file_latchkey_v1_auth_service, 27);
 
 /**
  * The public half of a signing key. Which members are set depends on `kty`.
@@ -770,7 +837,7 @@ export type JsonWebKey = Message<"latchkey.v1.JsonWebKey"> & {
  * Use `create(JsonWebKeySchema)` to create a new message.
  */
 export const JsonWebKeySchema: GenMessage<JsonWebKey> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 26);
+  messageDesc(file_latchkey_v1_auth_service, 28);
 
 /**
  * @generated from message latchkey.v1.RequestPasswordResetRequest
@@ -787,7 +854,7 @@ export type RequestPasswordResetRequest = Message<"latchkey.v1.RequestPasswordRe
  * Use `create(RequestPasswordResetRequestSchema)` to create a new message.
  */
 export const RequestPasswordResetRequestSchema: GenMessage<RequestPasswordResetRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 27);
+  messageDesc(file_latchkey_v1_auth_service, 29);
 
 /**
  * @generated from message latchkey.v1.RequestPasswordResetResponse
@@ -800,7 +867,7 @@ export type RequestPasswordResetResponse = Message<"latchkey.v1.RequestPasswordR
  * Use `create(RequestPasswordResetResponseSchema)` to create a new message.
  */
 export const RequestPasswordResetResponseSchema: GenMessage<RequestPasswordResetResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 28);
+  messageDesc(file_latchkey_v1_auth_service, 30);
 
 /**
  * @generated from message latchkey.v1.ResetPasswordRequest
@@ -817,6 +884,13 @@ export type ResetPasswordRequest = Message<"latchkey.v1.ResetPasswordRequest"> &
    * @generated from field: string new_password = 2;
    */
   newPassword: string;
+
+  /**
+   * API keys end with the sessions unless this is set. Where the address had not been proved before they end in any case.
+   *
+   * @generated from field: bool keep_api_keys = 3;
+   */
+  keepApiKeys: boolean;
 };
 
 /**
@@ -824,7 +898,7 @@ export type ResetPasswordRequest = Message<"latchkey.v1.ResetPasswordRequest"> &
  * Use `create(ResetPasswordRequestSchema)` to create a new message.
  */
 export const ResetPasswordRequestSchema: GenMessage<ResetPasswordRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 29);
+  messageDesc(file_latchkey_v1_auth_service, 31);
 
 /**
  * @generated from message latchkey.v1.ResetPasswordResponse
@@ -837,7 +911,7 @@ export type ResetPasswordResponse = Message<"latchkey.v1.ResetPasswordResponse">
  * Use `create(ResetPasswordResponseSchema)` to create a new message.
  */
 export const ResetPasswordResponseSchema: GenMessage<ResetPasswordResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 30);
+  messageDesc(file_latchkey_v1_auth_service, 32);
 
 /**
  * @generated from message latchkey.v1.SendEmailVerificationRequest
@@ -854,7 +928,7 @@ export type SendEmailVerificationRequest = Message<"latchkey.v1.SendEmailVerific
  * Use `create(SendEmailVerificationRequestSchema)` to create a new message.
  */
 export const SendEmailVerificationRequestSchema: GenMessage<SendEmailVerificationRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 31);
+  messageDesc(file_latchkey_v1_auth_service, 33);
 
 /**
  * @generated from message latchkey.v1.SendEmailVerificationResponse
@@ -867,7 +941,7 @@ export type SendEmailVerificationResponse = Message<"latchkey.v1.SendEmailVerifi
  * Use `create(SendEmailVerificationResponseSchema)` to create a new message.
  */
 export const SendEmailVerificationResponseSchema: GenMessage<SendEmailVerificationResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 32);
+  messageDesc(file_latchkey_v1_auth_service, 34);
 
 /**
  * @generated from message latchkey.v1.VerifyEmailRequest
@@ -879,6 +953,13 @@ export type VerifyEmailRequest = Message<"latchkey.v1.VerifyEmailRequest"> & {
    * @generated from field: string token = 1;
    */
   token: string;
+
+  /**
+   * The password that the account was registered with: shown, everything on the account stays. Not needed by a call that is logged in to it.
+   *
+   * @generated from field: string password = 2;
+   */
+  password: string;
 };
 
 /**
@@ -886,12 +967,18 @@ export type VerifyEmailRequest = Message<"latchkey.v1.VerifyEmailRequest"> & {
  * Use `create(VerifyEmailRequestSchema)` to create a new message.
  */
 export const VerifyEmailRequestSchema: GenMessage<VerifyEmailRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 33);
+  messageDesc(file_latchkey_v1_auth_service, 35);
 
 /**
  * @generated from message latchkey.v1.VerifyEmailResponse
  */
 export type VerifyEmailResponse = Message<"latchkey.v1.VerifyEmailResponse"> & {
+  /**
+   * The account has no password now; a link that sets one is in the mail.
+   *
+   * @generated from field: bool must_set_password = 1;
+   */
+  mustSetPassword: boolean;
 };
 
 /**
@@ -899,7 +986,7 @@ export type VerifyEmailResponse = Message<"latchkey.v1.VerifyEmailResponse"> & {
  * Use `create(VerifyEmailResponseSchema)` to create a new message.
  */
 export const VerifyEmailResponseSchema: GenMessage<VerifyEmailResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 34);
+  messageDesc(file_latchkey_v1_auth_service, 36);
 
 /**
  * @generated from message latchkey.v1.CheckPasswordRequest
@@ -933,7 +1020,7 @@ export type CheckPasswordRequest = Message<"latchkey.v1.CheckPasswordRequest"> &
  * Use `create(CheckPasswordRequestSchema)` to create a new message.
  */
 export const CheckPasswordRequestSchema: GenMessage<CheckPasswordRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 35);
+  messageDesc(file_latchkey_v1_auth_service, 37);
 
 /**
  * @generated from message latchkey.v1.CheckPasswordResponse
@@ -966,7 +1053,7 @@ export type CheckPasswordResponse = Message<"latchkey.v1.CheckPasswordResponse">
  * Use `create(CheckPasswordResponseSchema)` to create a new message.
  */
 export const CheckPasswordResponseSchema: GenMessage<CheckPasswordResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 36);
+  messageDesc(file_latchkey_v1_auth_service, 38);
 
 /**
  * @generated from message latchkey.v1.ExchangeApiKeyRequest
@@ -985,7 +1072,7 @@ export type ExchangeApiKeyRequest = Message<"latchkey.v1.ExchangeApiKeyRequest">
  * Use `create(ExchangeApiKeyRequestSchema)` to create a new message.
  */
 export const ExchangeApiKeyRequestSchema: GenMessage<ExchangeApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 37);
+  messageDesc(file_latchkey_v1_auth_service, 39);
 
 /**
  * @generated from message latchkey.v1.ExchangeApiKeyResponse
@@ -1021,7 +1108,7 @@ export type ExchangeApiKeyResponse = Message<"latchkey.v1.ExchangeApiKeyResponse
  * Use `create(ExchangeApiKeyResponseSchema)` to create a new message.
  */
 export const ExchangeApiKeyResponseSchema: GenMessage<ExchangeApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_auth_service, 38);
+  messageDesc(file_latchkey_v1_auth_service, 40);
 
 /**
  * @generated from enum latchkey.v1.MfaFactor
@@ -1107,6 +1194,20 @@ export const AuthService: GenService<{
     output: typeof RefreshTokenResponseSchema;
   },
   /**
+   * Proves again who is calling, and raises the time of login (`auth_time`) of the calling session: what asked for a recent login goes through then. The session
+   * stays the same. Its refresh token is spent as by RefreshToken, and its cookie is replaced: go on by those of the answer. An account with a second factor
+   * shows both. Errors: INVALID_CREDENTIALS, MFA_CODE_INVALID, ACCOUNT_LOCKED, MFA_NOT_ENABLED (a code for an account without a second factor),
+   * CREDENTIAL_NOT_ALLOWED (an API key, and a token that was exchanged for one), TOKEN_REVOKED, VALIDATION_FAILED (also of `second_factor`, when it is missing), RATE_LIMITED,
+   * OVERLOADED.
+   *
+   * @generated from rpc latchkey.v1.AuthService.Reauthenticate
+   */
+  reauthenticate: {
+    methodKind: "unary";
+    input: typeof ReauthenticateRequestSchema;
+    output: typeof ReauthenticateResponseSchema;
+  },
+  /**
    * Ends the session of the calling credential, at once and on every node, and takes its cookie away. An API key and a token that was exchanged for one have no
    * session (CREDENTIAL_NOT_ALLOWED): RevokeToken ends it. With an access token that has expired, RevokeToken with the
    * refresh token does the same.
@@ -1120,7 +1221,7 @@ export const AuthService: GenService<{
   },
   /**
    * Ends every session of the caller, at once and on every node, and what one of them may have begun: a change of address, a login that
-   * waits for its second factor. API keys live on: RevokeApiKey ends them. Errors: CREDENTIAL_NOT_ALLOWED (an API key, and a token
+   * waits for its second factor. API keys live on unless `revoke_api_keys`. Errors: CREDENTIAL_NOT_ALLOWED (an API key, and a token
    * that was exchanged for one).
    *
    * @generated from rpc latchkey.v1.AuthService.LogoutAll
@@ -1190,8 +1291,8 @@ export const AuthService: GenService<{
     output: typeof RequestPasswordResetResponseSchema;
   },
   /**
-   * Sets a new password by the token from the mail, good once and for an hour, or by that of an invitation, good for a week. Ends every session, and
-   * logs nobody in: the second factor is still asked.
+   * Sets a new password by the token from the mail, good once and for an hour, or by that of an invitation, good for a week. Ends every session
+   * and, unless `keep_api_keys`, every API key; clears the lockout; logs nobody in: the second factor is still asked.
    * Errors: TOKEN_INVALID, TOKEN_EXPIRED, PASSWORD_POLICY, PASSWORD_BREACHED, VALIDATION_FAILED, RATE_LIMITED, OVERLOADED.
    *
    * @generated from rpc latchkey.v1.AuthService.ResetPassword
@@ -1213,8 +1314,10 @@ export const AuthService: GenService<{
     output: typeof SendEmailVerificationResponseSchema;
   },
   /**
-   * Proves an address by the token from the mail, good once and for a day. Errors: TOKEN_INVALID, TOKEN_EXPIRED, VALIDATION_FAILED,
-   * RATE_LIMITED.
+   * Proves an address by the token from the mail, good for a day; a second use changes nothing and succeeds. The mail proves the mailbox, and not
+   * who registered: unless the call shows the account's password, or is logged in to the account, the first proof ends whatever was made on it
+   * before, its password, sessions, API keys and second factor, and mails a link that sets a password. Errors: TOKEN_INVALID, TOKEN_EXPIRED,
+   * INVALID_CREDENTIALS and ACCOUNT_LOCKED (of the password; the token stays good), VALIDATION_FAILED, RATE_LIMITED, OVERLOADED.
    *
    * @generated from rpc latchkey.v1.AuthService.VerifyEmail
    */

@@ -16,6 +16,8 @@ import type { SecurityEvent } from "./security_event_pb.ts";
 import { file_latchkey_v1_security_event } from "./security_event_pb.ts";
 import type { Session } from "./session_pb.ts";
 import { file_latchkey_v1_session } from "./session_pb.ts";
+import type { TokenSet } from "./token_pb.ts";
+import { file_latchkey_v1_token } from "./token_pb.ts";
 import type { User } from "./user_pb.ts";
 import { file_latchkey_v1_user } from "./user_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -24,7 +26,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file latchkey/v1/user_service.proto.
  */
 export const file_latchkey_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5sYXRjaGtleS92MS91c2VyX3NlcnZpY2UucHJvdG8SC2xhdGNoa2V5LnYxIg4KDEdldE1lUmVxdWVzdCIwCg1HZXRNZVJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5sYXRjaGtleS52MS5Vc2VyIjwKE0xpc3RTZXNzaW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiVwoUTGlzdFNlc3Npb25zUmVzcG9uc2USJgoIc2Vzc2lvbnMYASADKAsyFC5sYXRjaGtleS52MS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIqChRSZXZva2VTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIhcKFVJldm9rZVNlc3Npb25SZXNwb25zZSJjCg9VcGRhdGVNZVJlcXVlc3QSHwoEdXNlchgBIAEoCzIRLmxhdGNoa2V5LnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEFVwZGF0ZU1lUmVzcG9uc2USHwoEdXNlchgBIAEoCzIRLmxhdGNoa2V5LnYxLlVzZXIiEQoPRGVsZXRlTWVSZXF1ZXN0IhIKEERlbGV0ZU1lUmVzcG9uc2UiEQoPRXhwb3J0TWVSZXF1ZXN0IicKEEV4cG9ydE1lUmVzcG9uc2USEwoLZXhwb3J0X2pzb24YASABKAkiRwoVQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0EhgKEGN1cnJlbnRfcGFzc3dvcmQYASABKAkSFAoMbmV3X3Bhc3N3b3JkGAIgASgJIhgKFkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiLAoXU3RhcnRFbWFpbENoYW5nZVJlcXVlc3QSEQoJbmV3X2VtYWlsGAEgASgJIhoKGFN0YXJ0RW1haWxDaGFuZ2VSZXNwb25zZSIqChlDb25maXJtRW1haWxDaGFuZ2VSZXF1ZXN0Eg0KBXRva2VuGAEgASgJIj0KGkNvbmZpcm1FbWFpbENoYW5nZVJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5sYXRjaGtleS52MS5Vc2VyIhMKEUVucm9sbFRvdHBSZXF1ZXN0IlkKEkVucm9sbFRvdHBSZXNwb25zZRIOCgZzZWNyZXQYASABKAkSEwoLb3RwYXV0aF91cmkYAiABKAkSDgoGcXJfcG5nGAMgASgMEg4KBnFyX3N2ZxgEIAEoCSIiChJDb25maXJtVG90cFJlcXVlc3QSDAoEY29kZRgBIAEoCSIrChNDb25maXJtVG90cFJlc3BvbnNlEhQKDGJhY2t1cF9jb2RlcxgBIAMoCSIUChJEaXNhYmxlVG90cFJlcXVlc3QiFQoTRGlzYWJsZVRvdHBSZXNwb25zZSIeChxSZWdlbmVyYXRlQmFja3VwQ29kZXNSZXF1ZXN0IjUKHVJlZ2VuZXJhdGVCYWNrdXBDb2Rlc1Jlc3BvbnNlEhQKDGJhY2t1cF9jb2RlcxgBIAMoCSKDAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIUCgxkaXNwbGF5X25hbWUYASABKAkSDgoGc2NvcGVzGAIgAygJEi8KC2V4cGlyZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1hbGxvd2VkX2NpZHJzGAQgAygJIkwKFENyZWF0ZUFwaUtleVJlc3BvbnNlEiQKB2FwaV9rZXkYASABKAsyEy5sYXRjaGtleS52MS5BcGlLZXkSDgoGc2VjcmV0GAIgASgJIjsKEkxpc3RBcGlLZXlzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJVChNMaXN0QXBpS2V5c1Jlc3BvbnNlEiUKCGFwaV9rZXlzGAEgAygLMhMubGF0Y2hrZXkudjEuQXBpS2V5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJVChNSb3RhdGVBcGlLZXlSZXF1ZXN0EhIKCmFwaV9rZXlfaWQYASABKAkSKgoHb3ZlcmxhcBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJMChRSb3RhdGVBcGlLZXlSZXNwb25zZRIkCgdhcGlfa2V5GAEgASgLMhMubGF0Y2hrZXkudjEuQXBpS2V5Eg4KBnNlY3JldBgCIAEoCSJsChNVcGRhdGVBcGlLZXlSZXF1ZXN0EiQKB2FwaV9rZXkYASABKAsyEy5sYXRjaGtleS52MS5BcGlLZXkSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjwKFFVwZGF0ZUFwaUtleVJlc3BvbnNlEiQKB2FwaV9rZXkYASABKAsyEy5sYXRjaGtleS52MS5BcGlLZXkiKQoTUmV2b2tlQXBpS2V5UmVxdWVzdBISCgphcGlfa2V5X2lkGAEgASgJIhYKFFJldm9rZUFwaUtleVJlc3BvbnNlIkIKGUxpc3RTZWN1cml0eUV2ZW50c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiYQoaTGlzdFNlY3VyaXR5RXZlbnRzUmVzcG9uc2USKgoGZXZlbnRzGAEgAygLMhoubGF0Y2hrZXkudjEuU2VjdXJpdHlFdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkyqBEKC1VzZXJTZXJ2aWNlElgKBUdldE1lEhkubGF0Y2hrZXkudjEuR2V0TWVSZXF1ZXN0GhoubGF0Y2hrZXkudjEuR2V0TWVSZXNwb25zZSIYyvMYFBoCAQMiDGFjY291bnQ6cmVhZDgBEmIKCFVwZGF0ZU1lEhwubGF0Y2hrZXkudjEuVXBkYXRlTWVSZXF1ZXN0Gh0ubGF0Y2hrZXkudjEuVXBkYXRlTWVSZXNwb25zZSIZyvMYFRoCAQMiDWFjY291bnQ6d3JpdGU4ARJnCghEZWxldGVNZRIcLmxhdGNoa2V5LnYxLkRlbGV0ZU1lUmVxdWVzdBodLmxhdGNoa2V5LnYxLkRlbGV0ZU1lUmVzcG9uc2UiHsrzGBoaAgEDIg1hY2NvdW50OndyaXRlKgMIrAI4ARJhCghFeHBvcnRNZRIcLmxhdGNoa2V5LnYxLkV4cG9ydE1lUmVxdWVzdBodLmxhdGNoa2V5LnYxLkV4cG9ydE1lUmVzcG9uc2UiGMrzGBQaAgEDIgxhY2NvdW50OnJlYWQ4ARJ7Cg5DaGFuZ2VQYXNzd29yZBIiLmxhdGNoa2V5LnYxLkNoYW5nZVBhc3N3b3JkUmVxdWVzdBojLmxhdGNoa2V5LnYxLkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiIMrzGBwaAgEDIg1hY2NvdW50OndyaXRlKgMIrAIwBjgBEoEBChBTdGFydEVtYWlsQ2hhbmdlEiQubGF0Y2hrZXkudjEuU3RhcnRFbWFpbENoYW5nZVJlcXVlc3QaJS5sYXRjaGtleS52MS5TdGFydEVtYWlsQ2hhbmdlUmVzcG9uc2UiIMrzGBwaAgEDIg1hY2NvdW50OndyaXRlKgMIrAIwBDgBEoQBChJDb25maXJtRW1haWxDaGFuZ2USJi5sYXRjaGtleS52MS5Db25maXJtRW1haWxDaGFuZ2VSZXF1ZXN0GicubGF0Y2hrZXkudjEuQ29uZmlybUVtYWlsQ2hhbmdlUmVzcG9uc2UiHcrzGBkaAgEDIg1hY2NvdW50OndyaXRlMAU4AUABEm0KDExpc3RTZXNzaW9ucxIgLmxhdGNoa2V5LnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaIS5sYXRjaGtleS52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIYyvMYFBoCAQMiDGFjY291bnQ6cmVhZDgBEnEKDVJldm9rZVNlc3Npb24SIS5sYXRjaGtleS52MS5SZXZva2VTZXNzaW9uUmVxdWVzdBoiLmxhdGNoa2V5LnYxLlJldm9rZVNlc3Npb25SZXNwb25zZSIZyvMYFRoCAQMiDWFjY291bnQ6d3JpdGU4ARJvCgpFbnJvbGxUb3RwEh4ubGF0Y2hrZXkudjEuRW5yb2xsVG90cFJlcXVlc3QaHy5sYXRjaGtleS52MS5FbnJvbGxUb3RwUmVzcG9uc2UiIMrzGBwaAgEDIg1hY2NvdW50OndyaXRlKgMIrAIwBjgBEnIKC0NvbmZpcm1Ub3RwEh8ubGF0Y2hrZXkudjEuQ29uZmlybVRvdHBSZXF1ZXN0GiAubGF0Y2hrZXkudjEuQ29uZmlybVRvdHBSZXNwb25zZSIgyvMYHBoCAQMiDWFjY291bnQ6d3JpdGUqAwisAjADOAEScgoLRGlzYWJsZVRvdHASHy5sYXRjaGtleS52MS5EaXNhYmxlVG90cFJlcXVlc3QaIC5sYXRjaGtleS52MS5EaXNhYmxlVG90cFJlc3BvbnNlIiDK8xgcGgIBAyINYWNjb3VudDp3cml0ZSoDCKwCMAY4ARKQAQoVUmVnZW5lcmF0ZUJhY2t1cENvZGVzEikubGF0Y2hrZXkudjEuUmVnZW5lcmF0ZUJhY2t1cENvZGVzUmVxdWVzdBoqLmxhdGNoa2V5LnYxLlJlZ2VuZXJhdGVCYWNrdXBDb2Rlc1Jlc3BvbnNlIiDK8xgcGgIBAyINYWNjb3VudDp3cml0ZSoDCKwCMAY4ARJ1CgxDcmVhdGVBcGlLZXkSIC5sYXRjaGtleS52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0GiEubGF0Y2hrZXkudjEuQ3JlYXRlQXBpS2V5UmVzcG9uc2UiIMrzGBwaAgEDIg1hY2NvdW50OndyaXRlKgMIrAIwBjgBEmoKC0xpc3RBcGlLZXlzEh8ubGF0Y2hrZXkudjEuTGlzdEFwaUtleXNSZXF1ZXN0GiAubGF0Y2hrZXkudjEuTGlzdEFwaUtleXNSZXNwb25zZSIYyvMYFBoCAQMiDGFjY291bnQ6cmVhZDgBEnUKDFJvdGF0ZUFwaUtleRIgLmxhdGNoa2V5LnYxLlJvdGF0ZUFwaUtleVJlcXVlc3QaIS5sYXRjaGtleS52MS5Sb3RhdGVBcGlLZXlSZXNwb25zZSIgyvMYHBoCAQMiDWFjY291bnQ6d3JpdGUqAwisAjAGOAESbgoMVXBkYXRlQXBpS2V5EiAubGF0Y2hrZXkudjEuVXBkYXRlQXBpS2V5UmVxdWVzdBohLmxhdGNoa2V5LnYxLlVwZGF0ZUFwaUtleVJlc3BvbnNlIhnK8xgVGgIBAyINYWNjb3VudDp3cml0ZTgBEm4KDFJldm9rZUFwaUtleRIgLmxhdGNoa2V5LnYxLlJldm9rZUFwaUtleVJlcXVlc3QaIS5sYXRjaGtleS52MS5SZXZva2VBcGlLZXlSZXNwb25zZSIZyvMYFRoCAQMiDWFjY291bnQ6d3JpdGU4ARJ/ChJMaXN0U2VjdXJpdHlFdmVudHMSJi5sYXRjaGtleS52MS5MaXN0U2VjdXJpdHlFdmVudHNSZXF1ZXN0GicubGF0Y2hrZXkudjEuTGlzdFNlY3VyaXR5RXZlbnRzUmVzcG9uc2UiGMrzGBQaAgEDIgxhY2NvdW50OnJlYWQ4AWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_latchkey_v1_access, file_latchkey_v1_api_key, file_latchkey_v1_security_event, file_latchkey_v1_session, file_latchkey_v1_user]);
+  fileDesc("Ch5sYXRjaGtleS92MS91c2VyX3NlcnZpY2UucHJvdG8SC2xhdGNoa2V5LnYxIg4KDEdldE1lUmVxdWVzdCIwCg1HZXRNZVJlc3BvbnNlEh8KBHVzZXIYASABKAsyES5sYXRjaGtleS52MS5Vc2VyIjwKE0xpc3RTZXNzaW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiVwoUTGlzdFNlc3Npb25zUmVzcG9uc2USJgoIc2Vzc2lvbnMYASADKAsyFC5sYXRjaGtleS52MS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIqChRSZXZva2VTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIhcKFVJldm9rZVNlc3Npb25SZXNwb25zZSJjCg9VcGRhdGVNZVJlcXVlc3QSHwoEdXNlchgBIAEoCzIRLmxhdGNoa2V5LnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjMKEFVwZGF0ZU1lUmVzcG9uc2USHwoEdXNlchgBIAEoCzIRLmxhdGNoa2V5LnYxLlVzZXIiVgoLUGVyc29uUHJvb2YSEgoIcGFzc3dvcmQYASABKAlIABITCgl0b3RwX2NvZGUYAiABKAlIABIVCgtiYWNrdXBfY29kZRgDIAEoCUgAQgcKBXByb29mIjoKD0RlbGV0ZU1lUmVxdWVzdBInCgVwcm9vZhgBIAEoCzIYLmxhdGNoa2V5LnYxLlBlcnNvblByb29mIhIKEERlbGV0ZU1lUmVzcG9uc2UiEQoPRXhwb3J0TWVSZXF1ZXN0IicKEEV4cG9ydE1lUmVzcG9uc2USEwoLZXhwb3J0X2pzb24YASABKAkiYAoVQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0EhgKEGN1cnJlbnRfcGFzc3dvcmQYASABKAkSFAoMbmV3X3Bhc3N3b3JkGAIgASgJEhcKD3Jldm9rZV9hcGlfa2V5cxgDIAEoCCI/ChZDaGFuZ2VQYXNzd29yZFJlc3BvbnNlEiUKBnRva2VucxgBIAEoCzIVLmxhdGNoa2V5LnYxLlRva2VuU2V0IiwKF1N0YXJ0RW1haWxDaGFuZ2VSZXF1ZXN0EhEKCW5ld19lbWFpbBgBIAEoCSIaChhTdGFydEVtYWlsQ2hhbmdlUmVzcG9uc2UiKgoZQ29uZmlybUVtYWlsQ2hhbmdlUmVxdWVzdBINCgV0b2tlbhgBIAEoCSI9ChpDb25maXJtRW1haWxDaGFuZ2VSZXNwb25zZRIfCgR1c2VyGAEgASgLMhEubGF0Y2hrZXkudjEuVXNlciITChFFbnJvbGxUb3RwUmVxdWVzdCJZChJFbnJvbGxUb3RwUmVzcG9uc2USDgoGc2VjcmV0GAEgASgJEhMKC290cGF1dGhfdXJpGAIgASgJEg4KBnFyX3BuZxgDIAEoDBIOCgZxcl9zdmcYBCABKAkiIgoSQ29uZmlybVRvdHBSZXF1ZXN0EgwKBGNvZGUYASABKAkiKwoTQ29uZmlybVRvdHBSZXNwb25zZRIUCgxiYWNrdXBfY29kZXMYASADKAkiPQoSRGlzYWJsZVRvdHBSZXF1ZXN0EicKBXByb29mGAEgASgLMhgubGF0Y2hrZXkudjEuUGVyc29uUHJvb2YiFQoTRGlzYWJsZVRvdHBSZXNwb25zZSJHChxSZWdlbmVyYXRlQmFja3VwQ29kZXNSZXF1ZXN0EicKBXByb29mGAEgASgLMhgubGF0Y2hrZXkudjEuUGVyc29uUHJvb2YiNQodUmVnZW5lcmF0ZUJhY2t1cENvZGVzUmVzcG9uc2USFAoMYmFja3VwX2NvZGVzGAEgAygJIoMBChNDcmVhdGVBcGlLZXlSZXF1ZXN0EhQKDGRpc3BsYXlfbmFtZRgBIAEoCRIOCgZzY29wZXMYAiADKAkSLwoLZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDWFsbG93ZWRfY2lkcnMYBCADKAkiTAoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USJAoHYXBpX2tleRgBIAEoCzITLmxhdGNoa2V5LnYxLkFwaUtleRIOCgZzZWNyZXQYAiABKAkiOwoSTGlzdEFwaUtleXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlUKE0xpc3RBcGlLZXlzUmVzcG9uc2USJQoIYXBpX2tleXMYASADKAsyEy5sYXRjaGtleS52MS5BcGlLZXkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlUKE1JvdGF0ZUFwaUtleVJlcXVlc3QSEgoKYXBpX2tleV9pZBgBIAEoCRIqCgdvdmVybGFwGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkwKFFJvdGF0ZUFwaUtleVJlc3BvbnNlEiQKB2FwaV9rZXkYASABKAsyEy5sYXRjaGtleS52MS5BcGlLZXkSDgoGc2VjcmV0GAIgASgJImwKE1VwZGF0ZUFwaUtleVJlcXVlc3QSJAoHYXBpX2tleRgBIAEoCzITLmxhdGNoa2V5LnYxLkFwaUtleRIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siPAoUVXBkYXRlQXBpS2V5UmVzcG9uc2USJAoHYXBpX2tleRgBIAEoCzITLmxhdGNoa2V5LnYxLkFwaUtleSIpChNSZXZva2VBcGlLZXlSZXF1ZXN0EhIKCmFwaV9rZXlfaWQYASABKAkiFgoUUmV2b2tlQXBpS2V5UmVzcG9uc2UiQgoZTGlzdFNlY3VyaXR5RXZlbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJhChpMaXN0U2VjdXJpdHlFdmVudHNSZXNwb25zZRIqCgZldmVudHMYASADKAsyGi5sYXRjaGtleS52MS5TZWN1cml0eUV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCTKqEQoLVXNlclNlcnZpY2USWAoFR2V0TWUSGS5sYXRjaGtleS52MS5HZXRNZVJlcXVlc3QaGi5sYXRjaGtleS52MS5HZXRNZVJlc3BvbnNlIhjK8xgUGgIBAyIMYWNjb3VudDpyZWFkOAESYgoIVXBkYXRlTWUSHC5sYXRjaGtleS52MS5VcGRhdGVNZVJlcXVlc3QaHS5sYXRjaGtleS52MS5VcGRhdGVNZVJlc3BvbnNlIhnK8xgVGgIBAyINYWNjb3VudDp3cml0ZTgBEmkKCERlbGV0ZU1lEhwubGF0Y2hrZXkudjEuRGVsZXRlTWVSZXF1ZXN0Gh0ubGF0Y2hrZXkudjEuRGVsZXRlTWVSZXNwb25zZSIgyvMYHBoCAQMiDWFjY291bnQ6d3JpdGUqAwisAjAGOAESYQoIRXhwb3J0TWUSHC5sYXRjaGtleS52MS5FeHBvcnRNZVJlcXVlc3QaHS5sYXRjaGtleS52MS5FeHBvcnRNZVJlc3BvbnNlIhjK8xgUGgIBAyIMYWNjb3VudDpyZWFkOAESewoOQ2hhbmdlUGFzc3dvcmQSIi5sYXRjaGtleS52MS5DaGFuZ2VQYXNzd29yZFJlcXVlc3QaIy5sYXRjaGtleS52MS5DaGFuZ2VQYXNzd29yZFJlc3BvbnNlIiDK8xgcGgIBAyINYWNjb3VudDp3cml0ZSoDCKwCMAY4ARKBAQoQU3RhcnRFbWFpbENoYW5nZRIkLmxhdGNoa2V5LnYxLlN0YXJ0RW1haWxDaGFuZ2VSZXF1ZXN0GiUubGF0Y2hrZXkudjEuU3RhcnRFbWFpbENoYW5nZVJlc3BvbnNlIiDK8xgcGgIBAyINYWNjb3VudDp3cml0ZSoDCKwCMAQ4ARKEAQoSQ29uZmlybUVtYWlsQ2hhbmdlEiYubGF0Y2hrZXkudjEuQ29uZmlybUVtYWlsQ2hhbmdlUmVxdWVzdBonLmxhdGNoa2V5LnYxLkNvbmZpcm1FbWFpbENoYW5nZVJlc3BvbnNlIh3K8xgZGgIBAyINYWNjb3VudDp3cml0ZTAFOAFAARJtCgxMaXN0U2Vzc2lvbnMSIC5sYXRjaGtleS52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0GiEubGF0Y2hrZXkudjEuTGlzdFNlc3Npb25zUmVzcG9uc2UiGMrzGBQaAgEDIgxhY2NvdW50OnJlYWQ4ARJxCg1SZXZva2VTZXNzaW9uEiEubGF0Y2hrZXkudjEuUmV2b2tlU2Vzc2lvblJlcXVlc3QaIi5sYXRjaGtleS52MS5SZXZva2VTZXNzaW9uUmVzcG9uc2UiGcrzGBUaAgEDIg1hY2NvdW50OndyaXRlOAESbwoKRW5yb2xsVG90cBIeLmxhdGNoa2V5LnYxLkVucm9sbFRvdHBSZXF1ZXN0Gh8ubGF0Y2hrZXkudjEuRW5yb2xsVG90cFJlc3BvbnNlIiDK8xgcGgIBAyINYWNjb3VudDp3cml0ZSoDCKwCMAY4ARJyCgtDb25maXJtVG90cBIfLmxhdGNoa2V5LnYxLkNvbmZpcm1Ub3RwUmVxdWVzdBogLmxhdGNoa2V5LnYxLkNvbmZpcm1Ub3RwUmVzcG9uc2UiIMrzGBwaAgEDIg1hY2NvdW50OndyaXRlKgMIrAIwAzgBEnIKC0Rpc2FibGVUb3RwEh8ubGF0Y2hrZXkudjEuRGlzYWJsZVRvdHBSZXF1ZXN0GiAubGF0Y2hrZXkudjEuRGlzYWJsZVRvdHBSZXNwb25zZSIgyvMYHBoCAQMiDWFjY291bnQ6d3JpdGUqAwisAjAGOAESkAEKFVJlZ2VuZXJhdGVCYWNrdXBDb2RlcxIpLmxhdGNoa2V5LnYxLlJlZ2VuZXJhdGVCYWNrdXBDb2Rlc1JlcXVlc3QaKi5sYXRjaGtleS52MS5SZWdlbmVyYXRlQmFja3VwQ29kZXNSZXNwb25zZSIgyvMYHBoCAQMiDWFjY291bnQ6d3JpdGUqAwisAjAGOAESdQoMQ3JlYXRlQXBpS2V5EiAubGF0Y2hrZXkudjEuQ3JlYXRlQXBpS2V5UmVxdWVzdBohLmxhdGNoa2V5LnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlIiDK8xgcGgIBAyINYWNjb3VudDp3cml0ZSoDCKwCMAY4ARJqCgtMaXN0QXBpS2V5cxIfLmxhdGNoa2V5LnYxLkxpc3RBcGlLZXlzUmVxdWVzdBogLmxhdGNoa2V5LnYxLkxpc3RBcGlLZXlzUmVzcG9uc2UiGMrzGBQaAgEDIgxhY2NvdW50OnJlYWQ4ARJ1CgxSb3RhdGVBcGlLZXkSIC5sYXRjaGtleS52MS5Sb3RhdGVBcGlLZXlSZXF1ZXN0GiEubGF0Y2hrZXkudjEuUm90YXRlQXBpS2V5UmVzcG9uc2UiIMrzGBwaAgEDIg1hY2NvdW50OndyaXRlKgMIrAIwBjgBEm4KDFVwZGF0ZUFwaUtleRIgLmxhdGNoa2V5LnYxLlVwZGF0ZUFwaUtleVJlcXVlc3QaIS5sYXRjaGtleS52MS5VcGRhdGVBcGlLZXlSZXNwb25zZSIZyvMYFRoCAQMiDWFjY291bnQ6d3JpdGU4ARJuCgxSZXZva2VBcGlLZXkSIC5sYXRjaGtleS52MS5SZXZva2VBcGlLZXlSZXF1ZXN0GiEubGF0Y2hrZXkudjEuUmV2b2tlQXBpS2V5UmVzcG9uc2UiGcrzGBUaAgEDIg1hY2NvdW50OndyaXRlOAESfwoSTGlzdFNlY3VyaXR5RXZlbnRzEiYubGF0Y2hrZXkudjEuTGlzdFNlY3VyaXR5RXZlbnRzUmVxdWVzdBonLmxhdGNoa2V5LnYxLkxpc3RTZWN1cml0eUV2ZW50c1Jlc3BvbnNlIhjK8xgUGgIBAyIMYWNjb3VudDpyZWFkOAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_latchkey_v1_access, file_latchkey_v1_api_key, file_latchkey_v1_security_event, file_latchkey_v1_session, file_latchkey_v1_token, file_latchkey_v1_user]);
 
 /**
  * @generated from message latchkey.v1.GetMeRequest
@@ -179,9 +181,53 @@ export const UpdateMeResponseSchema: GenMessage<UpdateMeResponse> = /*@__PURE__*
   messageDesc(file_latchkey_v1_user_service, 7);
 
 /**
+ * What proves that the caller is the person, and not somebody who has taken the session: one of them. Wrong ones count toward the lockout, codes are good
+ * once.
+ *
+ * @generated from message latchkey.v1.PersonProof
+ */
+export type PersonProof = Message<"latchkey.v1.PersonProof"> & {
+  /**
+   * @generated from oneof latchkey.v1.PersonProof.proof
+   */
+  proof: {
+    /**
+     * @generated from field: string password = 1;
+     */
+    value: string;
+    case: "password";
+  } | {
+    /**
+     * @generated from field: string totp_code = 2;
+     */
+    value: string;
+    case: "totpCode";
+  } | {
+    /**
+     * @generated from field: string backup_code = 3;
+     */
+    value: string;
+    case: "backupCode";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message latchkey.v1.PersonProof.
+ * Use `create(PersonProofSchema)` to create a new message.
+ */
+export const PersonProofSchema: GenMessage<PersonProof> = /*@__PURE__*/
+  messageDesc(file_latchkey_v1_user_service, 8);
+
+/**
  * @generated from message latchkey.v1.DeleteMeRequest
  */
 export type DeleteMeRequest = Message<"latchkey.v1.DeleteMeRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: latchkey.v1.PersonProof proof = 1;
+   */
+  proof?: PersonProof | undefined;
 };
 
 /**
@@ -189,7 +235,7 @@ export type DeleteMeRequest = Message<"latchkey.v1.DeleteMeRequest"> & {
  * Use `create(DeleteMeRequestSchema)` to create a new message.
  */
 export const DeleteMeRequestSchema: GenMessage<DeleteMeRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 8);
+  messageDesc(file_latchkey_v1_user_service, 9);
 
 /**
  * @generated from message latchkey.v1.DeleteMeResponse
@@ -202,7 +248,7 @@ export type DeleteMeResponse = Message<"latchkey.v1.DeleteMeResponse"> & {
  * Use `create(DeleteMeResponseSchema)` to create a new message.
  */
 export const DeleteMeResponseSchema: GenMessage<DeleteMeResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 9);
+  messageDesc(file_latchkey_v1_user_service, 10);
 
 /**
  * @generated from message latchkey.v1.ExportMeRequest
@@ -215,7 +261,7 @@ export type ExportMeRequest = Message<"latchkey.v1.ExportMeRequest"> & {
  * Use `create(ExportMeRequestSchema)` to create a new message.
  */
 export const ExportMeRequestSchema: GenMessage<ExportMeRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 10);
+  messageDesc(file_latchkey_v1_user_service, 11);
 
 /**
  * @generated from message latchkey.v1.ExportMeResponse
@@ -234,7 +280,7 @@ export type ExportMeResponse = Message<"latchkey.v1.ExportMeResponse"> & {
  * Use `create(ExportMeResponseSchema)` to create a new message.
  */
 export const ExportMeResponseSchema: GenMessage<ExportMeResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 11);
+  messageDesc(file_latchkey_v1_user_service, 12);
 
 /**
  * @generated from message latchkey.v1.ChangePasswordRequest
@@ -251,6 +297,13 @@ export type ChangePasswordRequest = Message<"latchkey.v1.ChangePasswordRequest">
    * @generated from field: string new_password = 2;
    */
   newPassword: string;
+
+  /**
+   * Ends every API key of the caller too.
+   *
+   * @generated from field: bool revoke_api_keys = 3;
+   */
+  revokeApiKeys: boolean;
 };
 
 /**
@@ -258,12 +311,19 @@ export type ChangePasswordRequest = Message<"latchkey.v1.ChangePasswordRequest">
  * Use `create(ChangePasswordRequestSchema)` to create a new message.
  */
 export const ChangePasswordRequestSchema: GenMessage<ChangePasswordRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 12);
+  messageDesc(file_latchkey_v1_user_service, 13);
 
 /**
  * @generated from message latchkey.v1.ChangePasswordResponse
  */
 export type ChangePasswordResponse = Message<"latchkey.v1.ChangePasswordResponse"> & {
+  /**
+   * In place of those of the calling session, which are good no more. For a cookie session session_id, scopes and expires_in alone: the new
+   * cookie is set by the answer.
+   *
+   * @generated from field: latchkey.v1.TokenSet tokens = 1;
+   */
+  tokens?: TokenSet | undefined;
 };
 
 /**
@@ -271,7 +331,7 @@ export type ChangePasswordResponse = Message<"latchkey.v1.ChangePasswordResponse
  * Use `create(ChangePasswordResponseSchema)` to create a new message.
  */
 export const ChangePasswordResponseSchema: GenMessage<ChangePasswordResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 13);
+  messageDesc(file_latchkey_v1_user_service, 14);
 
 /**
  * @generated from message latchkey.v1.StartEmailChangeRequest
@@ -288,7 +348,7 @@ export type StartEmailChangeRequest = Message<"latchkey.v1.StartEmailChangeReque
  * Use `create(StartEmailChangeRequestSchema)` to create a new message.
  */
 export const StartEmailChangeRequestSchema: GenMessage<StartEmailChangeRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 14);
+  messageDesc(file_latchkey_v1_user_service, 15);
 
 /**
  * @generated from message latchkey.v1.StartEmailChangeResponse
@@ -301,7 +361,7 @@ export type StartEmailChangeResponse = Message<"latchkey.v1.StartEmailChangeResp
  * Use `create(StartEmailChangeResponseSchema)` to create a new message.
  */
 export const StartEmailChangeResponseSchema: GenMessage<StartEmailChangeResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 15);
+  messageDesc(file_latchkey_v1_user_service, 16);
 
 /**
  * @generated from message latchkey.v1.ConfirmEmailChangeRequest
@@ -320,7 +380,7 @@ export type ConfirmEmailChangeRequest = Message<"latchkey.v1.ConfirmEmailChangeR
  * Use `create(ConfirmEmailChangeRequestSchema)` to create a new message.
  */
 export const ConfirmEmailChangeRequestSchema: GenMessage<ConfirmEmailChangeRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 16);
+  messageDesc(file_latchkey_v1_user_service, 17);
 
 /**
  * @generated from message latchkey.v1.ConfirmEmailChangeResponse
@@ -337,7 +397,7 @@ export type ConfirmEmailChangeResponse = Message<"latchkey.v1.ConfirmEmailChange
  * Use `create(ConfirmEmailChangeResponseSchema)` to create a new message.
  */
 export const ConfirmEmailChangeResponseSchema: GenMessage<ConfirmEmailChangeResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 17);
+  messageDesc(file_latchkey_v1_user_service, 18);
 
 /**
  * @generated from message latchkey.v1.EnrollTotpRequest
@@ -350,7 +410,7 @@ export type EnrollTotpRequest = Message<"latchkey.v1.EnrollTotpRequest"> & {
  * Use `create(EnrollTotpRequestSchema)` to create a new message.
  */
 export const EnrollTotpRequestSchema: GenMessage<EnrollTotpRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 18);
+  messageDesc(file_latchkey_v1_user_service, 19);
 
 /**
  * @generated from message latchkey.v1.EnrollTotpResponse
@@ -386,7 +446,7 @@ export type EnrollTotpResponse = Message<"latchkey.v1.EnrollTotpResponse"> & {
  * Use `create(EnrollTotpResponseSchema)` to create a new message.
  */
 export const EnrollTotpResponseSchema: GenMessage<EnrollTotpResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 19);
+  messageDesc(file_latchkey_v1_user_service, 20);
 
 /**
  * @generated from message latchkey.v1.ConfirmTotpRequest
@@ -403,7 +463,7 @@ export type ConfirmTotpRequest = Message<"latchkey.v1.ConfirmTotpRequest"> & {
  * Use `create(ConfirmTotpRequestSchema)` to create a new message.
  */
 export const ConfirmTotpRequestSchema: GenMessage<ConfirmTotpRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 20);
+  messageDesc(file_latchkey_v1_user_service, 21);
 
 /**
  * @generated from message latchkey.v1.ConfirmTotpResponse
@@ -422,12 +482,18 @@ export type ConfirmTotpResponse = Message<"latchkey.v1.ConfirmTotpResponse"> & {
  * Use `create(ConfirmTotpResponseSchema)` to create a new message.
  */
 export const ConfirmTotpResponseSchema: GenMessage<ConfirmTotpResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 21);
+  messageDesc(file_latchkey_v1_user_service, 22);
 
 /**
  * @generated from message latchkey.v1.DisableTotpRequest
  */
 export type DisableTotpRequest = Message<"latchkey.v1.DisableTotpRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: latchkey.v1.PersonProof proof = 1;
+   */
+  proof?: PersonProof | undefined;
 };
 
 /**
@@ -435,7 +501,7 @@ export type DisableTotpRequest = Message<"latchkey.v1.DisableTotpRequest"> & {
  * Use `create(DisableTotpRequestSchema)` to create a new message.
  */
 export const DisableTotpRequestSchema: GenMessage<DisableTotpRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 22);
+  messageDesc(file_latchkey_v1_user_service, 23);
 
 /**
  * @generated from message latchkey.v1.DisableTotpResponse
@@ -448,12 +514,18 @@ export type DisableTotpResponse = Message<"latchkey.v1.DisableTotpResponse"> & {
  * Use `create(DisableTotpResponseSchema)` to create a new message.
  */
 export const DisableTotpResponseSchema: GenMessage<DisableTotpResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 23);
+  messageDesc(file_latchkey_v1_user_service, 24);
 
 /**
  * @generated from message latchkey.v1.RegenerateBackupCodesRequest
  */
 export type RegenerateBackupCodesRequest = Message<"latchkey.v1.RegenerateBackupCodesRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: latchkey.v1.PersonProof proof = 1;
+   */
+  proof?: PersonProof | undefined;
 };
 
 /**
@@ -461,7 +533,7 @@ export type RegenerateBackupCodesRequest = Message<"latchkey.v1.RegenerateBackup
  * Use `create(RegenerateBackupCodesRequestSchema)` to create a new message.
  */
 export const RegenerateBackupCodesRequestSchema: GenMessage<RegenerateBackupCodesRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 24);
+  messageDesc(file_latchkey_v1_user_service, 25);
 
 /**
  * @generated from message latchkey.v1.RegenerateBackupCodesResponse
@@ -480,7 +552,7 @@ export type RegenerateBackupCodesResponse = Message<"latchkey.v1.RegenerateBacku
  * Use `create(RegenerateBackupCodesResponseSchema)` to create a new message.
  */
 export const RegenerateBackupCodesResponseSchema: GenMessage<RegenerateBackupCodesResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 25);
+  messageDesc(file_latchkey_v1_user_service, 26);
 
 /**
  * @generated from message latchkey.v1.CreateApiKeyRequest
@@ -521,7 +593,7 @@ export type CreateApiKeyRequest = Message<"latchkey.v1.CreateApiKeyRequest"> & {
  * Use `create(CreateApiKeyRequestSchema)` to create a new message.
  */
 export const CreateApiKeyRequestSchema: GenMessage<CreateApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 26);
+  messageDesc(file_latchkey_v1_user_service, 27);
 
 /**
  * @generated from message latchkey.v1.CreateApiKeyResponse
@@ -545,7 +617,7 @@ export type CreateApiKeyResponse = Message<"latchkey.v1.CreateApiKeyResponse"> &
  * Use `create(CreateApiKeyResponseSchema)` to create a new message.
  */
 export const CreateApiKeyResponseSchema: GenMessage<CreateApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 27);
+  messageDesc(file_latchkey_v1_user_service, 28);
 
 /**
  * @generated from message latchkey.v1.ListApiKeysRequest
@@ -571,7 +643,7 @@ export type ListApiKeysRequest = Message<"latchkey.v1.ListApiKeysRequest"> & {
  * Use `create(ListApiKeysRequestSchema)` to create a new message.
  */
 export const ListApiKeysRequestSchema: GenMessage<ListApiKeysRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 28);
+  messageDesc(file_latchkey_v1_user_service, 29);
 
 /**
  * @generated from message latchkey.v1.ListApiKeysResponse
@@ -595,7 +667,7 @@ export type ListApiKeysResponse = Message<"latchkey.v1.ListApiKeysResponse"> & {
  * Use `create(ListApiKeysResponseSchema)` to create a new message.
  */
 export const ListApiKeysResponseSchema: GenMessage<ListApiKeysResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 29);
+  messageDesc(file_latchkey_v1_user_service, 30);
 
 /**
  * @generated from message latchkey.v1.RotateApiKeyRequest
@@ -619,7 +691,7 @@ export type RotateApiKeyRequest = Message<"latchkey.v1.RotateApiKeyRequest"> & {
  * Use `create(RotateApiKeyRequestSchema)` to create a new message.
  */
 export const RotateApiKeyRequestSchema: GenMessage<RotateApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 30);
+  messageDesc(file_latchkey_v1_user_service, 31);
 
 /**
  * @generated from message latchkey.v1.RotateApiKeyResponse
@@ -643,7 +715,7 @@ export type RotateApiKeyResponse = Message<"latchkey.v1.RotateApiKeyResponse"> &
  * Use `create(RotateApiKeyResponseSchema)` to create a new message.
  */
 export const RotateApiKeyResponseSchema: GenMessage<RotateApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 31);
+  messageDesc(file_latchkey_v1_user_service, 32);
 
 /**
  * @generated from message latchkey.v1.UpdateApiKeyRequest
@@ -669,7 +741,7 @@ export type UpdateApiKeyRequest = Message<"latchkey.v1.UpdateApiKeyRequest"> & {
  * Use `create(UpdateApiKeyRequestSchema)` to create a new message.
  */
 export const UpdateApiKeyRequestSchema: GenMessage<UpdateApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 32);
+  messageDesc(file_latchkey_v1_user_service, 33);
 
 /**
  * @generated from message latchkey.v1.UpdateApiKeyResponse
@@ -686,7 +758,7 @@ export type UpdateApiKeyResponse = Message<"latchkey.v1.UpdateApiKeyResponse"> &
  * Use `create(UpdateApiKeyResponseSchema)` to create a new message.
  */
 export const UpdateApiKeyResponseSchema: GenMessage<UpdateApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 33);
+  messageDesc(file_latchkey_v1_user_service, 34);
 
 /**
  * @generated from message latchkey.v1.RevokeApiKeyRequest
@@ -703,7 +775,7 @@ export type RevokeApiKeyRequest = Message<"latchkey.v1.RevokeApiKeyRequest"> & {
  * Use `create(RevokeApiKeyRequestSchema)` to create a new message.
  */
 export const RevokeApiKeyRequestSchema: GenMessage<RevokeApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 34);
+  messageDesc(file_latchkey_v1_user_service, 35);
 
 /**
  * @generated from message latchkey.v1.RevokeApiKeyResponse
@@ -716,7 +788,7 @@ export type RevokeApiKeyResponse = Message<"latchkey.v1.RevokeApiKeyResponse"> &
  * Use `create(RevokeApiKeyResponseSchema)` to create a new message.
  */
 export const RevokeApiKeyResponseSchema: GenMessage<RevokeApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 35);
+  messageDesc(file_latchkey_v1_user_service, 36);
 
 /**
  * @generated from message latchkey.v1.ListSecurityEventsRequest
@@ -742,7 +814,7 @@ export type ListSecurityEventsRequest = Message<"latchkey.v1.ListSecurityEventsR
  * Use `create(ListSecurityEventsRequestSchema)` to create a new message.
  */
 export const ListSecurityEventsRequestSchema: GenMessage<ListSecurityEventsRequest> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 36);
+  messageDesc(file_latchkey_v1_user_service, 37);
 
 /**
  * @generated from message latchkey.v1.ListSecurityEventsResponse
@@ -766,7 +838,7 @@ export type ListSecurityEventsResponse = Message<"latchkey.v1.ListSecurityEvents
  * Use `create(ListSecurityEventsResponseSchema)` to create a new message.
  */
 export const ListSecurityEventsResponseSchema: GenMessage<ListSecurityEventsResponse> = /*@__PURE__*/
-  messageDesc(file_latchkey_v1_user_service, 37);
+  messageDesc(file_latchkey_v1_user_service, 38);
 
 /**
  * @generated from service latchkey.v1.UserService
@@ -793,8 +865,9 @@ export const UserService: GenService<{
     output: typeof UpdateMeResponseSchema;
   },
   /**
-   * Deletes the caller's account: every session, key and factor of it dies at once, its address and user name are free again. Errors:
-   * STEP_UP_REQUIRED, ROLE_PROTECTED (the last super_admin).
+   * Deletes the caller's account: every session, key and factor of it dies at once, its address and user name are free again. A
+   * recent login is not enough: `proof`. Errors: INVALID_CREDENTIALS, MFA_CODE_INVALID, ACCOUNT_LOCKED, VALIDATION_FAILED, STEP_UP_REQUIRED,
+   * ROLE_PROTECTED (the last super_admin), RATE_LIMITED, OVERLOADED.
    *
    * @generated from rpc latchkey.v1.UserService.DeleteMe
    */
@@ -814,7 +887,8 @@ export const UserService: GenService<{
     output: typeof ExportMeResponseSchema;
   },
   /**
-   * Sets a new password. Every other session, every reset link and every pending challenge dies; the calling session goes on. Errors:
+   * Sets a new password. Every session, every reset link, every pending challenge and every token exchanged for an API key ends; the calling
+   * session alone goes on, by the tokens of the answer, or by the cookie that the answer sets. Errors:
    * INVALID_CREDENTIALS (the current password is wrong), ACCOUNT_LOCKED, PASSWORD_POLICY, PASSWORD_BREACHED, STEP_UP_REQUIRED, RATE_LIMITED,
    * OVERLOADED.
    *
@@ -859,7 +933,8 @@ export const UserService: GenService<{
     output: typeof ListSessionsResponseSchema;
   },
   /**
-   * Ends one of the caller's sessions, at once and on every node. Errors: SESSION_NOT_FOUND, also for another's session.
+   * Ends one of the caller's sessions, at once and on every node. Errors: SESSION_NOT_FOUND, also for another's session and for one
+   * that was revoked before.
    *
    * @generated from rpc latchkey.v1.UserService.RevokeSession
    */
@@ -891,7 +966,8 @@ export const UserService: GenService<{
     output: typeof ConfirmTotpResponseSchema;
   },
   /**
-   * Turns the second factor off. Errors: MFA_NOT_ENABLED, STEP_UP_REQUIRED, RATE_LIMITED.
+   * Turns the second factor off. A recent login is not enough: `proof`. Errors: MFA_NOT_ENABLED, INVALID_CREDENTIALS, MFA_CODE_INVALID, ACCOUNT_LOCKED,
+   * VALIDATION_FAILED, STEP_UP_REQUIRED, RATE_LIMITED, OVERLOADED.
    *
    * @generated from rpc latchkey.v1.UserService.DisableTotp
    */
@@ -901,7 +977,8 @@ export const UserService: GenService<{
     output: typeof DisableTotpResponseSchema;
   },
   /**
-   * Replaces the backup codes. Errors: MFA_NOT_ENABLED, STEP_UP_REQUIRED, RATE_LIMITED.
+   * Replaces the backup codes. A recent login is not enough: `proof`. Errors: MFA_NOT_ENABLED, INVALID_CREDENTIALS, MFA_CODE_INVALID, ACCOUNT_LOCKED,
+   * VALIDATION_FAILED, STEP_UP_REQUIRED, RATE_LIMITED, OVERLOADED.
    *
    * @generated from rpc latchkey.v1.UserService.RegenerateBackupCodes
    */

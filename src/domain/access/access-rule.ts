@@ -39,7 +39,7 @@ export function requireAccess(rule: GuardedAccess, principal: Principal, now: nu
   const seconds = String(Math.floor(rule.maxAuthAgeMs / 1000));
   throw new DomainError(
     'STEP_UP_REQUIRED',
-    `Log in again: this call wants a login at most ${seconds} s old.`,
+    `Call Reauthenticate, or log in again: this call wants a login at most ${seconds} s old.`,
     {
       metadata: { max_auth_age_seconds: seconds },
     },

@@ -2,7 +2,7 @@
 
 import { API_KEY_PREFIX } from '../api-key/api-key.ts';
 import { DomainError } from '../errors.ts';
-import type { ErrorReason } from '../errors.ts';
+import type { ErrorDetail, ErrorReason } from '../errors.ts';
 import type { MaybePromise } from '../maybe-promise.ts';
 import { after } from '../maybe-promise.ts';
 import { assessSessionCookie } from '../token/assess-session-cookie.ts';
@@ -32,7 +32,7 @@ const BEARER = /^Bearer +([\x21-\x7E]+)$/i;
 export function authenticate(deps: AssessDeps, presented: PresentedCredentials): MaybePromise<Principal> {
   return after(assess(deps, presented), (verdict) => {
     if (verdict.active) return verdict.principal;
-    throw refusal(verdict.reason);
+    throw refusal(verdict.reason, verdict.isRenewed === true ? RENEWED : {});
   });
 }
 
@@ -73,7 +73,10 @@ const REFUSALS: Readonly<Record<InactiveReason, readonly [ErrorReason, string]>>
   revoked: ['TOKEN_REVOKED', 'The credential has been revoked.'],
 };
 
-function refusal(reason: InactiveReason): DomainError {
+/** What a refusal says of a cookie whose session goes on by another one: the browser may hold that already, and must not be told to drop it. */
+export const RENEWED: ErrorDetail = { metadata: { cookie: 'renewed' } };
+
+function refusal(reason: InactiveReason, detail: ErrorDetail = {}): DomainError {
   const [errorReason, message] = REFUSALS[reason];
-  return new DomainError(errorReason, message);
+  return new DomainError(errorReason, message, detail);
 }

@@ -59,7 +59,7 @@ export async function startEmailChange(
 
 type ConfirmStores = {
   readonly emails: Pick<EmailStore, 'holdById' | 'replace'>;
-  readonly actionTokens: Pick<ActionTokenStore, 'consume' | 'deleteAll'>;
+  readonly actionTokens: Pick<ActionTokenStore, 'use' | 'deleteAll'>;
   readonly audit: AuditLog;
   readonly outbox: Outbox;
 };
@@ -74,7 +74,8 @@ export type ConfirmEmailChangeInput = {
 
 /**
  * Gives the account its new address, and ends the links that went to the old one, which is told. Only the account that asked may confirm:
- * whoever reads a mistyped address's mail must not take the account over. Errors: TOKEN_INVALID, TOKEN_EXPIRED, EMAIL_TAKEN when another
+ * whoever reads a mistyped address's mail must not take the account over. A second use of the token changes nothing and succeeds while the
+ * account has this address. Errors: TOKEN_INVALID, TOKEN_EXPIRED, EMAIL_TAKEN when another
  * account got the address meanwhile, STORAGE_UNAVAILABLE.
  */
 export async function confirmEmailChange(
@@ -88,7 +89,8 @@ export async function confirmEmailChange(
     const now = deps.clock.now();
     const user = await stores.emails.holdById(userId);
     if (user?.status !== 'active') throw tokenInvalid();
-    if ((await stores.actionTokens.consume('email_change', token)) === undefined) throw tokenInvalid();
+    if ((await stores.actionTokens.use('email_change', token, now)) === undefined)
+      return changedBefore(user, email.key);
     if ((await stores.emails.replace(userId, email, now)) === 'taken') return undefined;
     await stores.actionTokens.deleteAll(userId, MAILED_PURPOSES);
     const account = { accountId: userId, actorId: userId, targetId: userId };
@@ -106,6 +108,11 @@ export async function confirmEmailChange(
     return { ...user, email: email.text, emailVerified: true, updateTime: now };
   });
   return changed ?? refuseToken(deps, token, context, emailTaken());
+}
+
+function changedBefore(user: User, key: string): User {
+  if (emailKey(user.email) === key) return user;
+  throw tokenInvalid();
 }
 
 function emailTaken(): DomainError {

@@ -1,8 +1,7 @@
 // ChangePassword: a new password for who knows the old one.
 
-import type { ActionTokenStore } from '../action-token/action-token.ts';
 import { ENTRY_PURPOSES } from '../action-token/action-token.ts';
-import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
+import type { AuditEvent, AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
@@ -14,22 +13,28 @@ import type { Outbox } from '../mail/outbox.ts';
 import type { AnnounceDeps } from '../revocation/announce.ts';
 import { announce } from '../revocation/announce.ts';
 import type { Revocation } from '../revocation/revocation.ts';
-import type { EndOtherSessionsDeps } from '../session/end-other-sessions.ts';
-import { endOtherSessions } from '../session/end-other-sessions.ts';
+import type { EndCredentialsDeps, EndKeysStores } from '../session/end-credentials.ts';
+import { endCredentials, endCredentialsAndKeys, keysEnded } from '../session/end-credentials.ts';
+import type { HandOut, HandOutDeps } from '../session/hand-out.ts';
+import { handOut } from '../session/hand-out.ts';
+import type { RenewSessionDeps } from '../session/renew-session.ts';
+import { renewSession } from '../session/renew-session.ts';
 import type { SessionStore } from '../session/session-store.ts';
+import type { Session } from '../session/session.ts';
 import type { Transact } from '../transactions.ts';
 import type { AcceptablePasswordDeps } from './acceptable-password.ts';
 import { requireAcceptablePassword } from './acceptable-password.ts';
 import type { CredentialStore } from './credential-store.ts';
+import { getUser } from './get-user.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 import type { UserStore } from './user-store.ts';
-import type { UserWithPassword } from './user.ts';
+import type { User, UserWithPassword } from './user.ts';
 
-type ChangeStores = {
+type ChangeStores = EndKeysStores & {
+  readonly users: Pick<UserStore, 'raiseEpochs' | 'findById'>;
   readonly credentials: Pick<CredentialStore, 'replacePasswordHash'>;
-  readonly sessions: Pick<SessionStore, 'endOthers'>;
+  readonly sessions: Pick<SessionStore, 'renew'>;
   readonly lockouts: Pick<LockoutStore, 'count' | 'findLocks'>;
-  readonly actionTokens: Pick<ActionTokenStore, 'deleteAll'>;
   readonly audit: AuditLog;
   readonly outbox: Outbox;
 };
@@ -37,7 +42,9 @@ type ChangeStores = {
 export type ChangePasswordDeps = LockoutDeps &
   AnnounceDeps &
   AcceptablePasswordDeps &
-  EndOtherSessionsDeps & {
+  EndCredentialsDeps &
+  RenewSessionDeps &
+  HandOutDeps & {
     readonly users: Pick<UserStore, 'findWithPassword'>;
     readonly lockouts: Pick<LockoutStore, 'findLocks'>;
     readonly passwordHasher: Pick<PasswordHasher, 'hash' | 'verify'>;
@@ -50,18 +57,20 @@ export type ChangePasswordInput = {
   readonly sessionId: string;
   readonly currentPassword: string;
   readonly newPassword: string;
+  readonly revokeApiKeys: boolean;
   readonly origin: CallOrigin;
   /** Aborts when the caller is gone. */
   readonly signal?: AbortSignal;
 };
 
 /**
- * Sets a new password. Every other session is dead when this resolves, its access and its refresh tokens, and so is every reset link, pending
- * challenge and change of address; the tokens of the calling session go on. Errors: INVALID_CREDENTIALS, ACCOUNT_LOCKED, PASSWORD_POLICY,
+ * Sets a new password. Every session is dead when this resolves, its tokens and its cookie, and so is every reset link, pending challenge, change
+ * of address, and token that was exchanged for an API key; the keys themselves too where asked. The calling session alone goes on, by the
+ * tokens or the cookie that this answers. Errors: INVALID_CREDENTIALS, ACCOUNT_LOCKED, PASSWORD_POLICY,
  * PASSWORD_BREACHED, CONFLICT (another call changed the password meanwhile), TOKEN_REVOKED (ended the calling session), USER_NOT_FOUND,
  * OVERLOADED, STORAGE_UNAVAILABLE.
  */
-export async function changePassword(deps: ChangePasswordDeps, input: ChangePasswordInput): Promise<void> {
+export async function changePassword(deps: ChangePasswordDeps, input: ChangePasswordInput): Promise<HandOut> {
   const user = await deps.users.findWithPassword(input.userId);
   if (user === undefined) throw new DomainError('USER_NOT_FOUND', 'The account does not exist any more.');
   const checkedHash = await checkCurrentPassword(deps, input, user);
@@ -69,8 +78,9 @@ export async function changePassword(deps: ChangePasswordDeps, input: ChangePass
   const others = isSame ? [{ field: 'new_password', description: 'must not be the current password' }] : [];
   await requireAcceptablePassword(deps, 'new_password', input.newPassword, user, others);
   const newHash = await deps.passwordHasher.hash(input.newPassword, input.signal);
-  const revoked = await deps.transact((stores) => replace(deps, stores, input, checkedHash, newHash));
-  await announce(deps, revoked);
+  const changed = await deps.transact((stores) => replace(deps, stores, input, checkedHash, newHash));
+  await announce(deps, changed.ended);
+  return handOut(deps, changed.user, changed.session);
 }
 
 async function checkCurrentPassword(
@@ -97,15 +107,17 @@ async function checkCurrentPassword(
   });
 }
 
+type Changed = { readonly ended: readonly Revocation[]; readonly session: Session; readonly user: User };
+
 async function replace(
   deps: ChangePasswordDeps,
   stores: ChangeStores,
   input: ChangePasswordInput,
   checkedHash: string,
   newHash: string,
-): Promise<readonly Revocation[]> {
+): Promise<Changed> {
   const now = deps.clock.now();
-  const { userId, sessionId, origin } = input;
+  const { userId, sessionId, revokeApiKeys, origin } = input;
   const user = await stores.credentials.replacePasswordHash({ userId, checkedHash, newHash, now });
   if (user === undefined)
     throw new DomainError('CONFLICT', 'The password was changed meanwhile. Try again.', {
@@ -114,23 +126,25 @@ async function replace(
   // Looked at and not cleared: else whoever knows the password could guess other proofs in this session without end.
   const end = await lockedUntil(stores.lockouts, sessionCounter(sessionId), now);
   if (end !== undefined) throw accountLocked(end, now);
-  // First the challenges, then the sessions: one that a challenge is opening now is seen, or never opened.
-  await stores.actionTokens.deleteAll(userId, ENTRY_PURPOSES);
-  const revoked = await endOtherSessions(deps, stores, { userId, sessionId, amr: [], now });
-  await stores.audit.append(changeEvent(deps, input, { outcome: 'success' }));
+  const ending = revokeApiKeys ? endCredentialsAndKeys : endCredentials;
+  const ended = await ending(deps, stores, { userId, purposes: ENTRY_PURPOSES, now });
+  const renewal = { user, sessionId, endsTokens: true, proof: undefined, now, origin };
+  const session = await renewSession(deps, stores, renewal);
+  await stores.audit.append(changeEvent(deps, input, { outcome: 'success', ...keysEnded(revokeApiKeys) }));
   const letter = {
     template: 'password_changed',
     fullName: user.fullName,
     ipAddress: origin.ipAddress,
+    hasEndedKeys: revokeApiKeys,
   } as const;
   await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
-  return revoked;
+  return { ended, session, user: await getUser(stores, userId) };
 }
 
 function changeEvent(
   deps: Stamp,
   { userId, origin }: ChangePasswordInput,
-  ending: { readonly outcome: 'success' | 'refused'; readonly reason?: string },
+  ending: Pick<AuditEvent, 'outcome' | 'reason' | 'details'>,
 ) {
   const who = { accountId: userId, actorId: userId, targetId: userId };
   return auditEvent(deps, { kind: 'account.password_change', ...ending, ...who, origin });

@@ -7,6 +7,8 @@ import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
 import type { Outbox } from '../mail/outbox.ts';
+import type { ProvenInput, ProvePersonDeps, SettleStores } from '../mfa/prove-person.ts';
+import { actAsPerson, personAttempt } from '../mfa/prove-person.ts';
 import type { AnnounceDeps } from '../revocation/announce.ts';
 import { announce } from '../revocation/announce.ts';
 import type { Revocation } from '../revocation/revocation.ts';
@@ -26,30 +28,36 @@ export type EraseStores = EndKeysStores & {
   readonly outbox: Outbox;
 };
 
-type DeleteStores = EraseStores & {
-  readonly users: Pick<UserStore, 'findById' | 'raiseEpochs'>;
-  readonly emails: Pick<EmailStore, 'holdById'>;
-  readonly accountDeletions: AccountDeletionStore;
-};
+type DeleteStores = SettleStores &
+  EraseStores & {
+    readonly users: Pick<UserStore, 'findById' | 'raiseEpochs'>;
+    readonly emails: Pick<EmailStore, 'holdById'>;
+    readonly accountDeletions: AccountDeletionStore;
+  };
 
 export type EraseDeps = Stamp & EndCredentialsDeps;
 
-export type DeleteAccountDeps = EraseDeps & AnnounceDeps & { readonly transact: Transact<DeleteStores> };
-
-export type DeleteAccountInput = { readonly userId: string; readonly origin: CallOrigin };
+export type DeleteAccountDeps = EraseDeps &
+  AnnounceDeps &
+  ProvePersonDeps & {
+    readonly users: Pick<UserStore, 'findWithPassword'>;
+    readonly transact: Transact<DeleteStores>;
+  };
 
 /**
- * Deletes the account of the caller: every credential of it is dead when this resolves, its address and user name are free, its owner is told.
- * What was audited stays. Errors: ROLE_PROTECTED (the last active super_admin), USER_NOT_FOUND, CONFLICT, STORAGE_UNAVAILABLE.
+ * Deletes the account of the caller, who proves to be the person: every credential of it is dead when this resolves, its address and user name are free, its owner is told.
+ * What was audited stays. Errors: ROLE_PROTECTED (the last active super_admin), USER_NOT_FOUND, CONFLICT, those of `actAsPerson`.
  */
-export async function deleteAccount(deps: DeleteAccountDeps, input: DeleteAccountInput): Promise<void> {
+export async function deleteAccount(deps: DeleteAccountDeps, input: ProvenInput): Promise<void> {
   const { userId, origin } = input;
-  const ending = await deps.transact(async (stores) => {
+  const attempt = await personAttempt(deps, input, 'account.delete');
+  const ending = await actAsPerson(deps, attempt, input, async (stores: DeleteStores, settle) => {
     const { role } = await getUser(stores, userId);
     if (role === SUPREME_ROLE && (await stores.accountDeletions.countOthersWithRole(userId, role)) === 0)
       return refuse(deps, stores, input);
     const user = await stores.emails.holdById(userId);
     if (user?.status !== 'active' || user.role !== role) throw changedMeanwhile();
+    await settle(deps.clock.now());
     return eraseAccount(deps, stores, { user, actorId: userId, origin });
   });
   if (ending instanceof DomainError) throw ending;
@@ -63,7 +71,7 @@ function changedMeanwhile(): DomainError {
 async function refuse(
   deps: Stamp,
   stores: DeleteStores,
-  { userId, origin }: DeleteAccountInput,
+  { userId, origin }: ProvenInput,
 ): Promise<DomainError> {
   const error = new DomainError(
     'ROLE_PROTECTED',

@@ -11,8 +11,11 @@ export type EmailStore = {
   holdByKey(key: string): Promise<User | undefined>;
   /** The account whose address has this key, as it is now. */
   findByKey(key: string): Promise<User | undefined>;
-  /** Notes that the address with this key is proved; false when it is not the account's, or the account is not active. */
-  markVerified(userId: string, key: string, now: number): Promise<boolean>;
+  /**
+   * Notes that the address with this key is proved, for the first time or again, and holds the account until the transaction ends; undefined
+   * when it is not the account's, or the account is not active.
+   */
+  markVerified(userId: string, key: string, now: number): Promise<'first' | 'again' | undefined>;
   /** Gives the account another address, which is proved; 'taken' when another account has it: then nothing is written and the transaction goes on. */
   replace(userId: string, email: EmailAddress, now: number): Promise<'replaced' | 'taken'>;
 };

@@ -11,20 +11,21 @@ import { forgetFailures } from '../lockout/lockout.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { AnnounceDeps } from '../revocation/announce.ts';
 import { announce } from '../revocation/announce.ts';
-import type { Revocation } from '../revocation/revocation.ts';
-import type { EndCredentialsDeps, EndCredentialsStores } from '../session/end-credentials.ts';
-import { endCredentials } from '../session/end-credentials.ts';
+import type { EndCredentialsDeps, EndCredentialsInput } from '../session/end-credentials.ts';
+import { endCredentials, endCredentialsAndKeys, keysEnded } from '../session/end-credentials.ts';
 import type { Transact } from '../transactions.ts';
 import type { AcceptablePasswordDeps } from './acceptable-password.ts';
 import { requireAcceptablePassword } from './acceptable-password.ts';
 import type { CredentialStore } from './credential-store.ts';
 import type { EmailStore } from './email-store.ts';
+import type { FirstProofStores } from './first-proof.ts';
+import { endUnproved } from './first-proof.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 import type { UserStore } from './user-store.ts';
 import type { User } from './user.ts';
 
-type ResetStores = EndCredentialsStores & {
-  readonly credentials: Pick<CredentialStore, 'setPasswordHash'>;
+type ResetStores = FirstProofStores & {
+  readonly credentials: Pick<CredentialStore, 'setPasswordHash' | 'removePassword' | 'forgetSuperseded'>;
   readonly emails: Pick<EmailStore, 'markVerified'>;
   readonly actionTokens: Pick<ActionTokenStore, 'consume' | 'deleteAll'>;
   readonly lockouts: Pick<LockoutStore, 'forget'>;
@@ -44,6 +45,8 @@ export type ResetPasswordDeps = PresentTokenDeps &
 export type ResetPasswordInput = {
   readonly token: string;
   readonly newPassword: string;
+  /** API keys end with the sessions unless this is set. */
+  readonly keepApiKeys: boolean;
   readonly origin: CallOrigin;
   /** Aborts when the caller is gone. */
   readonly signal?: AbortSignal;
@@ -57,9 +60,11 @@ const KINDS: Readonly<Record<SetsPassword, AuditKind>> = {
 };
 
 /**
- * Sets the password by a link that was asked for, or by an invitation, and ends every session, link and challenge of the account. A refused password does not use the token up; of any number
- * of calls at once, one succeeds. Clears the lockout, for the mailbox was proved; how many reset links one mailbox gets bounds what codes can be
- * guessed by that. The second factor is not touched. Errors: TOKEN_INVALID (also for an account that is not active), TOKEN_EXPIRED, PASSWORD_POLICY, OVERLOADED, STORAGE_UNAVAILABLE.
+ * Sets the password by a link that was asked for, or by an invitation, and ends every session, link and challenge of the account, and its API
+ * keys unless they are kept. The first proof of the address ends whatever else was made before it, second factor and keys in any case
+ * (`endUnproved`); a later one does not touch the second factor. A refused password does not use the token up; of any number of calls at once, one
+ * succeeds. Clears the lockout, for the mailbox was proved; how many reset links one mailbox gets bounds what codes can be guessed by that.
+ * Errors: TOKEN_INVALID (also for an account that is not active), TOKEN_EXPIRED, PASSWORD_POLICY, OVERLOADED, STORAGE_UNAVAILABLE.
  */
 export async function resetPassword(deps: ResetPasswordDeps, input: ResetPasswordInput): Promise<void> {
   const purpose = purposeOf(deps, input.token);
@@ -77,9 +82,16 @@ export async function resetPassword(deps: ResetPasswordDeps, input: ResetPasswor
     if (used === undefined) throw tokenInvalid();
     // What was mailed proves the address that it was mailed to, and no other.
     const provedKey = payloadText(used, 'emailKey');
-    if (provedKey !== undefined) await stores.emails.markVerified(user.id, provedKey, now);
+    const proof =
+      provedKey === undefined ? undefined : await stores.emails.markVerified(user.id, provedKey, now);
     await forgetFailures(stores.lockouts, user);
-    return endEverything(deps, stores, user, context, now);
+    const isFirst = proof === 'first';
+    const hasEndedKeys = isFirst || !input.keepApiKeys;
+    const ended = isFirst
+      ? await endUnproved(deps, stores, { user, setsPassword: true, origin: input.origin })
+      : await (hasEndedKeys ? endCredentialsAndKeys : endCredentials)(deps, stores, ending(user, now));
+    await tell(deps, stores, user, { ...context, hasEndedKeys, isFirst }, now);
+    return ended;
   });
   await announce(deps, revoked);
 }
@@ -92,21 +104,34 @@ function purposeOf(
   return actionTokenCodec.read('invitation', text) === undefined ? 'password_reset' : 'invitation';
 }
 
-async function endEverything(
+function ending({ id: userId }: User, now: number): EndCredentialsInput {
+  return { userId, purposes: ENTRY_PURPOSES, now };
+}
+
+type Told = {
+  readonly kind: AuditKind;
+  readonly origin: CallOrigin;
+  readonly hasEndedKeys: boolean;
+  readonly isFirst: boolean;
+};
+
+async function tell(
   deps: ResetPasswordDeps,
   stores: ResetStores,
-  user: User,
-  { kind, origin }: { readonly kind: AuditKind; readonly origin: CallOrigin },
+  { id, fullName, email: to }: User,
+  { kind, origin, hasEndedKeys, isFirst }: Told,
   now: number,
-): Promise<readonly Revocation[]> {
-  const ended = await endCredentials(deps, stores, { userId: user.id, purposes: ENTRY_PURPOSES, now });
-  const account = { accountId: user.id, targetId: user.id };
-  await stores.audit.append(auditEvent(deps, { kind, outcome: 'success', origin, ...account }));
+): Promise<void> {
+  const account = { accountId: id, targetId: id };
+  await stores.audit.append(
+    auditEvent(deps, { kind, outcome: 'success', origin, ...account, ...keysEnded(hasEndedKeys) }),
+  );
   const letter = {
     template: 'password_changed',
-    fullName: user.fullName,
+    fullName,
     ipAddress: origin.ipAddress,
+    hasEndedKeys,
+    isFirstProof: isFirst,
   } as const;
-  await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
-  return ended;
+  await stores.outbox.enqueue({ id: deps.newId(), to, letter, createTime: now });
 }

@@ -37,6 +37,8 @@ export type ActionToken = {
   readonly payload: Readonly<Record<string, unknown>>;
   readonly createTime: number;
   readonly expireTime: number;
+  /** When it was used, if its second use is to be told from a forged token; undefined before, and for purposes that keep no used token. */
+  readonly useTime?: number | undefined;
 };
 
 /** What a well-formed token says of itself; proves nothing yet. */
@@ -57,6 +59,8 @@ export type ActionTokenStore = {
   find(purpose: ActionPurpose, presented: PresentedActionToken): Promise<ActionToken | undefined>;
   /** As `find`, and takes it away: of any number of calls at once, one gets it. */
   consume(purpose: ActionPurpose, presented: PresentedActionToken): Promise<ActionToken | undefined>;
-  /** Ends all tokens of these purposes that the user has. */
+  /** As `consume`, and keeps it as used, for `find` to tell: of any number of calls at once, one gets it. */
+  use(purpose: ActionPurpose, presented: PresentedActionToken, now: number): Promise<ActionToken | undefined>;
+  /** Ends all tokens of these purposes that the user has, used ones too. */
   deleteAll(userId: string, purposes: readonly ActionPurpose[]): Promise<void>;
 };

@@ -6,7 +6,7 @@ import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import type { AccessTokenSigner, TokenPolicy } from '../token/access-token.ts';
-import { CLOCK_SKEW_MS } from '../token/access-token.ts';
+import { endWithin } from '../token/access-token.ts';
 
 export type ExchangeApiKeyDeps = Stamp & {
   readonly accessTokenSigner: AccessTokenSigner;
@@ -42,9 +42,7 @@ export async function exchangeApiKey(
   { key, scopes: requested, origin }: ExchangeApiKeyInput,
 ): Promise<ExchangedToken> {
   const now = deps.clock.now();
-  // With the tolerance for other clocks, the token is dead when the key is.
-  const keyEnd = Math.max(now, (key.expiresAt ?? Infinity) - CLOCK_SKEW_MS);
-  const expiresAt = Math.min(now + lifeOf(deps, key), keyEnd);
+  const expiresAt = endWithin(now, lifeOf(deps, key), key.expiresAt ?? Infinity);
   const scopes = requested.length === 0 ? key.scopes : intersectScopes(requested, new Set(key.scopes));
   const accessToken = await deps.accessTokenSigner.sign({
     tokenId: deps.newId(),

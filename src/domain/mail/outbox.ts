@@ -15,6 +15,8 @@ export type LinkLetter =
   | { readonly template: 'invitation'; readonly userId: string }
   /** Carries a link that sets a new password in the place of one that an administrator has taken away. */
   | { readonly template: 'forced_password_reset'; readonly userId: string }
+  /** Carries a link that sets a password in the place of one that ended when the address was proved. */
+  | { readonly template: 'address_proved'; readonly userId: string }
   /** Goes to the new address and carries a link; to an address that is taken goes a word to its owner instead. */
   | {
       readonly template: 'email_change';
@@ -37,7 +39,15 @@ export type PlainLetter =
       readonly fullName: string;
       readonly newEmail: string;
     }
-  | { readonly template: 'password_changed'; readonly fullName: string; readonly ipAddress: string }
+  | {
+      readonly template: 'password_changed';
+      readonly fullName: string;
+      readonly ipAddress: string;
+      /** Whether the API keys ended too; a message of the version before does not tell, and they did not. */
+      readonly hasEndedKeys?: boolean;
+      /** Whether this was the first proof of the address, which ended whatever was set up before. */
+      readonly isFirstProof?: boolean;
+    }
   | { readonly template: 'account_locked'; readonly fullName: string; readonly ipAddress: string }
   | {
       readonly template: 'new_device';

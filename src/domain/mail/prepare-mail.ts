@@ -48,6 +48,7 @@ const LINK_TEMPLATES: ReadonlySet<string> = new Set<LinkLetter['template']>([
   'password_reset',
   'invitation',
   'forced_password_reset',
+  'address_proved',
   'email_change',
 ]);
 
@@ -59,6 +60,7 @@ function prepareLink(deps: PrepareMailDeps, stores: PrepareStores, mail: LeasedM
       return prepareReset(deps, stores, mail, letter);
     case 'invitation':
     case 'forced_password_reset':
+    case 'address_proved':
       return prepareOperatorsLink(deps, stores, letter);
     case 'email_change':
       return prepareEmailChange(deps, stores, mail, letter);
@@ -107,13 +109,17 @@ async function prepareReset(
   };
 }
 
-const OPERATORS_LINKS = { invitation: 'invitation', forced_password_reset: 'password_reset' } as const;
+const OPERATORS_LINKS = {
+  invitation: 'invitation',
+  forced_password_reset: 'password_reset',
+  address_proved: 'password_reset',
+} as const;
 
 // To whatever address the account has by now: an administrator may have set a mistyped one right.
 async function prepareOperatorsLink(
   deps: PrepareMailDeps,
   stores: PrepareStores,
-  { template, userId }: Letter<'invitation' | 'forced_password_reset'>,
+  { template, userId }: Letter<keyof typeof OPERATORS_LINKS>,
 ): Promise<Addressed | undefined> {
   const user = await stores.emails.holdById(userId);
   if (user?.status !== 'active') return undefined;

@@ -14,6 +14,7 @@ export type ReadyLetter =
       readonly link: string;
     }
   | { readonly template: 'invitation'; readonly fullName: string; readonly link: string }
+  | { readonly template: 'address_proved'; readonly fullName: string; readonly link: string }
   | { readonly template: 'forced_password_reset'; readonly fullName: string; readonly link: string }
   | { readonly template: 'email_change'; readonly ipAddress: string; readonly link: string }
   | { readonly template: 'email_change_taken'; readonly ipAddress: string };

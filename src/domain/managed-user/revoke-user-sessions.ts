@@ -17,7 +17,7 @@ export type RevokeUserSessionsInput = ActInput & {
 
 /**
  * Ends the session, or every session and token with what they have begun. API keys live on. Errors: USER_NOT_FOUND, SESSION_NOT_FOUND (also
- * for another's session and for one that has ended), ROLE_PROTECTED, INSUFFICIENT_SCOPE, TOKEN_REVOKED, CONFLICT, STORAGE_UNAVAILABLE.
+ * for another's session and for one that was revoked), ROLE_PROTECTED, INSUFFICIENT_SCOPE, TOKEN_REVOKED, CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function revokeUserSessions(
   deps: RevokeUserSessionsDeps,
@@ -30,9 +30,15 @@ export async function revokeUserSessions(
   await actUpon(deps, act, async (stores: RevokeStores) => {
     const who = { userId, actorId: actor.id, origin };
     if (sessionId === undefined)
-      return { result: undefined, ended: await logoutAllWithin(deps, stores, who) };
+      return {
+        result: undefined,
+        ended: await logoutAllWithin(deps, stores, { ...who, revokeApiKeys: false }),
+      };
     const ended = await endSessionWithin(deps, stores, { ...who, sessionId, kind: 'session.revoke' });
     if (ended.length > 0) return { result: undefined, ended };
-    throw new DomainError('SESSION_NOT_FOUND', 'The account has no live session with this id.');
+    throw new DomainError(
+      'SESSION_NOT_FOUND',
+      'The account has no session with this id that could be ended.',
+    );
   });
 }

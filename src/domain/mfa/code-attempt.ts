@@ -50,12 +50,20 @@ export async function refuseAttempt(
  * Counts a wrong code toward the lockout, committed though the call is refused. Errors: MFA_CODE_INVALID; ACCOUNT_LOCKED when other failures
  * locked the counter meanwhile.
  */
-export async function refuseWrongCode(deps: CodeAttemptDeps, attempt: CodeAttempt): Promise<never> {
+export function refuseWrongCode(deps: CodeAttemptDeps, attempt: CodeAttempt): Promise<never> {
+  return refuseWrong(deps, attempt, codeInvalid());
+}
+
+/** As `refuseWrongCode`, for whatever else was wrong. Errors: `wrong`, or ACCOUNT_LOCKED. */
+export async function refuseWrong(
+  deps: CodeAttemptDeps,
+  attempt: CodeAttempt,
+  wrong: DomainError,
+): Promise<never> {
   const error = await deps.transact(async (stores) => {
     const { user, counter, event } = attempt;
     const lockedBefore = await countFailure(deps, stores, counter, user, event.origin);
-    const refusal =
-      lockedBefore === undefined ? codeInvalid() : accountLocked(lockedBefore, deps.clock.now());
+    const refusal = lockedBefore === undefined ? wrong : accountLocked(lockedBefore, deps.clock.now());
     await stores.audit.append(refusedEvent(deps, attempt, refusal));
     return refusal;
   });

@@ -2,33 +2,42 @@
 
 import type { UserStore } from '../account/user-store.ts';
 import type { ActionTokenStore } from '../action-token/action-token.ts';
-import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
-import type { Stamp } from '../audit/record.ts';
+import type { AuditLog } from '../audit/audit-event.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { Transact } from '../transactions.ts';
+import type { FactorUse } from './match-factor.ts';
+import type { ProvenInput, ProvePersonDeps, SettleStores } from './prove-person.ts';
+import { actAsPerson, personAttempt } from './prove-person.ts';
 import type { TotpStore } from './totp-store.ts';
 
-type DisableStores = {
+type DisableStores = SettleStores & {
   readonly users: Pick<UserStore, 'setMfaEnabled'>;
-  readonly totpFactors: Pick<TotpStore, 'remove'>;
+  readonly totpFactors: FactorUse & Pick<TotpStore, 'remove'>;
   readonly actionTokens: Pick<ActionTokenStore, 'deleteAll'>;
   readonly audit: AuditLog;
   readonly outbox: Outbox;
 };
 
-export type DisableTotpDeps = Stamp & { readonly transact: Transact<DisableStores> };
+export type DisableTotpDeps = ProvePersonDeps & {
+  readonly users: Pick<UserStore, 'findWithPassword'>;
+  readonly transact: Transact<DisableStores>;
+};
 
-/** Turns the second factor off; its secret, the backup codes and pending challenges are gone. Errors: MFA_NOT_ENABLED, STORAGE_UNAVAILABLE. */
-export async function disableTotp(
-  deps: DisableTotpDeps,
-  { userId, origin }: { readonly userId: string; readonly origin: CallOrigin },
-): Promise<void> {
-  await deps.transact(async (stores) => {
+/**
+ * Turns the second factor off, for whoever proves to be the person; its secret, the backup codes and pending challenges are gone. Errors: MFA_NOT_ENABLED, those
+ * of `actAsPerson`.
+ */
+export async function disableTotp(deps: DisableTotpDeps, input: ProvenInput): Promise<void> {
+  const { userId, origin } = input;
+  const attempt = await personAttempt(deps, input, 'mfa.disable');
+  if (!attempt.user.mfaEnabled) throw mfaNotEnabled();
+  await actAsPerson(deps, attempt, input, async (stores: DisableStores, settle) => {
     const now = deps.clock.now();
     const user = await stores.users.setMfaEnabled(userId, false, now);
     if (user === undefined) throw mfaNotEnabled();
+    await settle(now);
     await stores.totpFactors.remove(userId);
     await stores.actionTokens.deleteAll(userId, ['mfa_challenge']);
     const who = { accountId: userId, actorId: userId, targetId: userId };

@@ -13,6 +13,9 @@ export type MatchedFactor =
   | { readonly kind: 'totp'; readonly factor: TotpFactor; readonly step: number }
   | { readonly kind: 'backup_code'; readonly digest: Uint8Array };
 
+/** What a password and such a code have proved. RFC 8176 has no word for a backup code: that there were two factors is what can be said. */
+export const TWO_FACTOR_AMR = { totp: ['pwd', 'otp', 'mfa'], backup_code: ['pwd', 'mfa'] } as const;
+
 export type MatchFactorDeps = {
   readonly totpFactors: Pick<TotpStore, 'find' | 'findBackupCode'>;
   readonly totp: Pick<Totp, 'matchedStep'>;

@@ -26,7 +26,7 @@ import type { Transact } from '../transactions.ts';
 import type { CodeAttempt, CodeAttemptDeps } from './code-attempt.ts';
 import { codeInvalid, refuseAttempt, refuseWrongCode, requireUnlockedAttempt } from './code-attempt.ts';
 import type { FactorUse, MatchedFactor, MatchFactorDeps, TypedFactor } from './match-factor.ts';
-import { matchFactor, useFactor } from './match-factor.ts';
+import { matchFactor, TWO_FACTOR_AMR, useFactor } from './match-factor.ts';
 
 export type VerifyMfaInput = {
   readonly mfaToken: string;
@@ -58,9 +58,6 @@ export type VerifyMfaDeps = HandOutDeps &
   };
 
 type Challenge = { readonly presented: PresentedActionToken; readonly token: ActionToken };
-
-// RFC 8176 has no word for a backup code: that there were two factors is what can be said.
-const AMR = { totp: ['pwd', 'otp', 'mfa'], backup_code: ['pwd', 'mfa'] } as const;
 
 // What another call may have done between the look and the act.
 const RACES: ReadonlySet<string> = new Set<DomainError['reason']>([
@@ -144,7 +141,7 @@ async function open(
     ...wishOf(token),
     user,
     origin,
-    amr: AMR[matched.kind],
+    amr: TWO_FACTOR_AMR[matched.kind],
     kind: 'session.verify_mfa',
   });
   return { user, session };

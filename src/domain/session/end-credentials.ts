@@ -3,6 +3,7 @@
 import type { UserStore } from '../account/user-store.ts';
 import type { ActionPurpose, ActionTokenStore } from '../action-token/action-token.ts';
 import type { OwnApiKeyStore } from '../api-key/api-key.ts';
+import type { AuditEvent } from '../audit/audit-event.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import { revocation } from '../revocation/revocation.ts';
@@ -43,6 +44,11 @@ export async function endCredentials(
   const kept = await stores.revocations.insert(subject);
   await stores.actionTokens.deleteAll(userId, purposes);
   return [kept];
+}
+
+/** What an audit event says of API keys that ended with what it tells of. */
+export function keysEnded(hasEnded: boolean): Pick<AuditEvent, 'details'> {
+  return hasEnded ? { details: { api_keys: 'ended' } } : {};
 }
 
 /** As `endCredentials`, and the account's API keys end too. */

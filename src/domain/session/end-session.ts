@@ -11,12 +11,12 @@ import type { Revocation } from '../revocation/revocation.ts';
 import { revocation } from '../revocation/revocation.ts';
 import type { TokenPolicy } from '../token/access-token.ts';
 import type { Transact } from '../transactions.ts';
-import type { EndCredentialsStores } from './end-credentials.ts';
-import { endCredentials } from './end-credentials.ts';
+import type { EndKeysStores } from './end-credentials.ts';
+import { endCredentials, endCredentialsAndKeys, keysEnded } from './end-credentials.ts';
 import type { SessionStore } from './session-store.ts';
 
 /** Where sessions are ended. */
-export type EndSessionStores = EndCredentialsStores & {
+export type EndSessionStores = EndKeysStores & {
   readonly sessions: Pick<SessionStore, 'revoke'>;
   readonly audit: AuditLog;
 };
@@ -36,7 +36,10 @@ export type EndSessionInput = {
 /** Who ends the sessions: their owner or an administrator. */
 type By = { readonly actorId: string | undefined };
 
-/** Ends one live session of the user; false when there is none such. Errors: STORAGE_UNAVAILABLE. */
+/**
+ * Ends one session of the user with every token of it, also one that has expired; false when there is none such, or it was revoked before.
+ * Errors: STORAGE_UNAVAILABLE.
+ */
 export async function endSession(deps: EndSessionDeps, input: EndSessionInput): Promise<boolean> {
   const ended = await deps.transact((stores) =>
     endSessionWithin(deps, stores, { ...input, actorId: input.userId }),
@@ -52,31 +55,37 @@ export async function endSessionWithin(
   { userId, sessionId, kind, actorId, origin }: EndSessionInput & By,
 ): Promise<readonly Revocation[]> {
   const now = deps.clock.now();
-  if (!(await stores.sessions.revoke(sessionId, userId, now))) return [];
+  const isFirst = await stores.sessions.revoke(sessionId, userId, now);
+  // Who logs out shows a token that is good now: it ends, also when its session ended before it, or has no row any more.
+  if (!isFirst && kind !== 'session.logout') return [];
   const revoked = revocation({ form: 'session', id: sessionId }, now, deps.tokenPolicy.accessTokenTtlMs);
   const kept = await stores.revocations.insert(revoked);
+  if (!isFirst) return [kept];
   const who = { accountId: userId, targetId: sessionId, ...(actorId === undefined ? {} : { actorId }) };
   await stores.audit.append(auditEvent(deps, { kind, outcome: 'success', ...who, origin }));
   return [kept];
 }
 
-/** Ends one of the user's own sessions. Errors: SESSION_NOT_FOUND, also for another's session and for one that has ended. */
+/** Ends one of the user's own sessions. Errors: SESSION_NOT_FOUND, also for another's session and for one that was revoked. */
 export async function revokeSession(
   deps: EndSessionDeps,
   input: Omit<EndSessionInput, 'kind'>,
 ): Promise<void> {
   if (await endSession(deps, { ...input, kind: 'session.revoke' })) return;
-  throw new DomainError('SESSION_NOT_FOUND', 'You have no live session with this id.');
+  throw new DomainError('SESSION_NOT_FOUND', 'You have no session with this id that could be ended.');
 }
+
+export type LogoutAllInput = {
+  readonly userId: string;
+  readonly revokeApiKeys: boolean;
+  readonly origin: CallOrigin;
+};
 
 /**
  * Ends every session and every token of the user, at a cost that does not grow with their number; and what one of them may have begun: a change
- * of address, a login that waits for its second factor. API keys live on.
+ * of address, a login that waits for its second factor. API keys live on unless `revokeApiKeys`.
  */
-export async function logoutAll(
-  deps: EndSessionDeps,
-  input: { readonly userId: string; readonly origin: CallOrigin },
-): Promise<void> {
+export async function logoutAll(deps: EndSessionDeps, input: LogoutAllInput): Promise<void> {
   const ended = await deps.transact((stores) =>
     logoutAllWithin(deps, stores, { ...input, actorId: input.userId }),
   );
@@ -87,14 +96,21 @@ export async function logoutAll(
 export async function logoutAllWithin(
   deps: EndWithinDeps,
   stores: EndSessionStores,
-  { userId, actorId, origin }: { readonly userId: string; readonly origin: CallOrigin } & By,
+  { userId, revokeApiKeys, actorId, origin }: LogoutAllInput & By,
 ): Promise<readonly Revocation[]> {
   const now = deps.clock.now();
-  const ended = await endCredentials(deps, stores, { userId, purposes: BEGUN_PURPOSES, now });
+  const ending = revokeApiKeys ? endCredentialsAndKeys : endCredentials;
+  const ended = await ending(deps, stores, { userId, purposes: BEGUN_PURPOSES, now });
   if (ended.length === 0) return [];
   const who = { accountId: userId, targetId: userId, ...(actorId === undefined ? {} : { actorId }) };
   await stores.audit.append(
-    auditEvent(deps, { kind: 'session.logout_all', outcome: 'success', ...who, origin }),
+    auditEvent(deps, {
+      kind: 'session.logout_all',
+      outcome: 'success',
+      ...who,
+      origin,
+      ...keysEnded(revokeApiKeys),
+    }),
   );
   return ended;
 }

@@ -5,6 +5,7 @@ import { intersectScopes } from '../access/scope.ts';
 import type { User } from '../account/user.ts';
 import type { Clock, NewId } from '../clock.ts';
 import type { AccessTokenSigner, TokenPolicy } from '../token/access-token.ts';
+import { endWithin } from '../token/access-token.ts';
 import type { RefreshTokenCodec } from './refresh-token.ts';
 import type { Session } from './session.ts';
 import { scopesOfSession } from './session.ts';
@@ -32,17 +33,19 @@ export type TokenSet = {
 
 /**
  * Tokens for `generation` of the session. The access token carries what the role grants now, narrowed by what the session asked for and by
- * `requested` when it is not empty. Errors: none of its own.
+ * `requested` when it is not empty; it is dead when the session is. Errors: none of its own.
  */
 export async function issueTokens(
   deps: IssueDeps,
   user: Pick<User, 'id' | 'role' | 'tokenVersion'>,
-  session: Pick<Session, 'id' | 'salt' | 'scopes' | 'amr' | 'authTime'>,
+  session: Pick<Session, 'id' | 'salt' | 'scopes' | 'amr' | 'authTime' | 'expireTime' | 'maxExpireTime'>,
   generation: number,
   requested: readonly string[],
 ): Promise<TokenSet> {
   const now = deps.clock.now();
   const { accessTokenTtlMs, audience } = deps.tokenPolicy;
+  const sessionEnd = Math.min(session.expireTime, session.maxExpireTime);
+  const expiresAt = endWithin(now, accessTokenTtlMs, sessionEnd);
   const granted = deps.roleDirectory.grantedBy(user.role);
   const ofSession = scopesOfSession(session, granted);
   const scopes = requested.length === 0 ? ofSession : intersectScopes(requested, new Set(ofSession));
@@ -55,7 +58,7 @@ export async function issueTokens(
     audience: [audience],
     issuedAt: now,
     notBefore: now,
-    expiresAt: now + accessTokenTtlMs,
+    expiresAt,
     scopes,
     role: user.role,
     version: user.tokenVersion,
@@ -64,5 +67,5 @@ export async function issueTokens(
   });
   const { id: sessionId, salt } = session;
   const refreshToken = deps.refreshTokenCodec.write({ sessionId, generation, salt });
-  return { accessToken, refreshToken, expiresIn: accessTokenTtlMs, scopes, sessionId };
+  return { accessToken, refreshToken, expiresIn: expiresAt - now, scopes, sessionId };
 }

@@ -22,7 +22,7 @@ export type SessionWish = {
 
 export type OpenSessionStores = {
   readonly sessions: Pick<SessionStore, 'insert'>;
-  readonly knownDevices: KnownDevices;
+  readonly knownDevices: Pick<KnownDevices, 'note'>;
   readonly outbox: Outbox;
 };
 

@@ -37,6 +37,7 @@ export type SessionDirectoryDeps = {
 
 /** `isUseLost`: the last use that was noted here did not reach the database. */
 type CachedSession = FoundSession & { readonly isUseLost: boolean };
+type LookedUp = FoundSession | 'renewed' | undefined;
 
 /** The cookie sessions that this node has seen of late. */
 export class SessionDirectory {
@@ -68,15 +69,15 @@ export class SessionDirectory {
 
   /**
    * The session of this cookie, live or not; undefined when the cookie is forged, or its session has no row (any more) or hands out tokens
-   * instead. It is what the database said, at most SESSION_CACHE_MS ago, or the outage grace longer while it cannot be asked; never older than
+   * instead; 'renewed' when its session has given another cookie since. It is what the database said, at most SESSION_CACHE_MS ago, or the outage grace longer while it cannot be asked; never older than
    * a revocation that this node knows. Errors: STORAGE_UNAVAILABLE.
    */
-  find(cookie: string): MaybePromise<FoundSession | undefined> {
+  find(cookie: string): MaybePromise<LookedUp> {
     const content = this.#deps.sessionCookieCodec.read(cookie);
     if (content === undefined) return undefined;
     const found = this.#cache.find(content.sessionId, () => this.#read(content));
-    return after(found, (known) =>
-      known !== undefined && isOfSession(content, known.session) ? known : undefined,
+    return after<CachedSession | undefined, LookedUp>(found, (known) =>
+      known === undefined || isOfSession(content, known.session) ? known : this.#afterRenewal(content),
     );
   }
 
@@ -116,6 +117,15 @@ export class SessionDirectory {
     const lastSeenTime = Math.max(session.lastSeenTime, cached.session.lastSeenTime);
     const expireTime = Math.max(session.expireTime, cached.session.expireTime);
     return { session: { ...session, lastSeenTime, expireTime }, user, isUseLost: false };
+  }
+
+  // A genuine cookie with another salt may be the one that a renewal gave since the row was cached.
+  async #afterRenewal(content: SessionCookieContent): Promise<LookedUp> {
+    const fresh = await this.#read(content);
+    if (fresh === undefined) return undefined;
+    if (!isOfSession(content, fresh.session)) return 'renewed';
+    this.#cache.update(content.sessionId, () => fresh);
+    return fresh;
   }
 
   #apply(revocation: Revocation): void {

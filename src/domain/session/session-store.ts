@@ -1,6 +1,6 @@
 // Port: where sessions are kept. One row each.
 
-import type { AuditEvent } from '../audit/audit-event.ts';
+import type { AuditEvent, CallOrigin } from '../audit/audit-event.ts';
 import type { User } from '../account/user.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { Session } from './session.ts';
@@ -29,9 +29,26 @@ export type Touch = {
   readonly seenBefore: number;
 };
 
+/** A session that goes on under another refresh token or cookie. Times are epoch milliseconds. */
+export type Renewal = {
+  readonly sessionId: string;
+  readonly userId: string;
+  /** The epoch that the session is of; it is carried over to its owner's present one. */
+  readonly epoch: number;
+  readonly salt: Uint8Array;
+  /** Whether every refresh token before is dead at once; else they end as by a refresh. A cookie before is dead in any case. */
+  readonly endsTokens: boolean;
+  /** What the person has proved just now (RFC 8176), added to what the session says; undefined when nothing. */
+  readonly proof: Pick<Session, 'authTime' | 'amr'> | undefined;
+  readonly now: number;
+  /** When the session ends unless refreshed or used before; its `maxExpireTime` bounds it. */
+  readonly expireTime: number;
+  readonly origin: Pick<CallOrigin, 'ipAddress' | 'userAgent'>;
+};
+
 /** What a step tells of the session and its owner: as much as new tokens say. */
 export type Rotated = {
-  readonly session: Pick<Session, 'scopes' | 'amr' | 'authTime'>;
+  readonly session: Pick<Session, 'scopes' | 'amr' | 'authTime' | 'expireTime' | 'maxExpireTime'>;
   readonly user: Pick<User, 'id' | 'role' | 'tokenVersion'>;
 };
 
@@ -73,7 +90,9 @@ export type SessionStore = {
    * somebody holds. One round trip, one commit.
    */
   touch(touch: Touch): Promise<void>;
-  /** Ends a live session of `userId`; false when there is none such. */
+  /** Gives a live session its next refresh token or cookie; undefined, and nothing changed, when it is not alive. For use in a transaction. */
+  renew(renewal: Renewal): Promise<Session | undefined>;
+  /** Ends a session of `userId`, also one that has expired; false when there is none such, or it was revoked before. */
   revoke(id: string, userId: string, now: number): Promise<boolean>;
   /**
    * Raises the user's epoch and carries `keptId` over to it; undefined, when that session is not alive: then the transaction must come to

@@ -24,6 +24,14 @@ export type AccessTokenClaims = {
 /** How far another machine's clock may be off: so long after its end a token still passes. Milliseconds. */
 export const CLOCK_SKEW_MS = 5_000;
 
+/**
+ * When a token made `now` for `ttlMs` ends, if what it stands for ends at `end`: early enough that, with the tolerance for other clocks, it is
+ * dead by then. Never before `now`.
+ */
+export function endWithin(now: number, ttlMs: number, end: number): number {
+  return Math.min(now + ttlMs, Math.max(now, end - CLOCK_SKEW_MS));
+}
+
 /** Port: writes tokens. */
 export type AccessTokenSigner = { sign(claims: AccessTokenClaims): MaybePromise<string> };
 

@@ -14,8 +14,10 @@ import type { AssessDeps, TokenVerdict } from './assess-token.ts';
 export function assessSessionCookie(deps: AssessDeps, cookie: string): MaybePromise<TokenVerdict> {
   const { revocationIndex, sessionDirectory } = deps;
   revocationIndex.requireFresh();
-  return after<FoundSession | undefined, TokenVerdict>(sessionDirectory.find(cookie), (found) => {
+  const looked = sessionDirectory.find(cookie);
+  return after<FoundSession | 'renewed' | undefined, TokenVerdict>(looked, (found) => {
     if (found === undefined) return { active: false, reason: 'invalid' };
+    if (found === 'renewed') return { active: false, reason: 'invalid', isRenewed: true };
     const { session, user } = found;
     const { id, expireTime, maxExpireTime } = session;
     const revocable = { tokenId: id, sessionId: id, subjectId: user.id, version: user.tokenVersion };

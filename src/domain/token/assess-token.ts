@@ -39,7 +39,10 @@ export type ActiveToken = {
   readonly claims?: AccessTokenClaims;
 };
 
-export type TokenVerdict = ActiveToken | { readonly active: false; readonly reason: InactiveReason };
+/** `isRenewed` is a cookie whose session goes on by another one. */
+export type TokenVerdict =
+  | ActiveToken
+  | { readonly active: false; readonly reason: InactiveReason; readonly isRenewed?: true };
 
 const inactive = (reason: InactiveReason): TokenVerdict => ({ active: false, reason });
 

@@ -42,6 +42,8 @@ import type { PasswordResetHandlersDeps } from './password-reset.ts';
 import { passwordResetHandlers } from './password-reset.ts';
 import type { VerifyMfaHandlersDeps } from './verify-mfa.ts';
 import { verifyMfaHandlers } from './verify-mfa.ts';
+import type { ReauthenticationHandlersDeps } from './reauthentication.ts';
+import { reauthenticationHandlers } from './reauthentication.ts';
 import { validationHandlers } from './validate-token.ts';
 import type { WatchRevocationsHandlersDeps } from './watch-revocations.ts';
 import { watchRevocationsHandlers } from './watch-revocations.ts';
@@ -56,6 +58,7 @@ export type AuthServiceDeps = RegisterDeps &
   EmailVerificationHandlersDeps &
   ExchangeApiKeyHandlersDeps &
   PasswordResetHandlersDeps &
+  ReauthenticationHandlersDeps &
   WatchRevocationsHandlersDeps &
   VerifyMfaHandlersDeps & {
     readonly parseAddress: AddressParser;
@@ -74,6 +77,7 @@ export function authServiceHandlers(
     ...emailVerificationHandlers(deps),
     ...exchangeApiKeyHandlers(deps),
     ...passwordResetHandlers(deps),
+    ...reauthenticationHandlers(deps),
     ...verifyMfaHandlers(deps),
     ...watchRevocationsHandlers(deps),
 
@@ -134,8 +138,12 @@ export function authServiceHandlers(
       return create(LogoutResponseSchema);
     },
 
-    async logoutAll(_request, call) {
-      await logoutAll(deps, { userId: call.requirePrincipal().subjectId, origin: call.origin });
+    async logoutAll({ revokeApiKeys }, call) {
+      await logoutAll(deps, {
+        userId: call.requirePrincipal().subjectId,
+        revokeApiKeys,
+        origin: call.origin,
+      });
       call.clearOwnCookie();
       return create(LogoutAllResponseSchema);
     },

@@ -7,6 +7,7 @@ import { DomainError } from '../../domain/errors.ts';
 import type { UserService } from '../../../gen/latchkey/v1/user_service_pb.ts';
 import { ChangePasswordResponseSchema } from '../../../gen/latchkey/v1/user_service_pb.ts';
 import { RequestReader } from '../decode.ts';
+import { encodeHandOut } from '../encode.ts';
 import type { ServiceHandlers } from './handlers.ts';
 
 export type ChangePasswordHandlersDeps = ChangePasswordDeps;
@@ -26,8 +27,12 @@ export function changePasswordHandlers(
         throw new DomainError('CREDENTIAL_NOT_ALLOWED', 'Call with the access token of a login.');
       await call.charge();
       const { origin, signal } = call;
-      await changePassword(deps, { userId, sessionId, currentPassword, newPassword, origin, signal });
-      return create(ChangePasswordResponseSchema);
+      const { revokeApiKeys } = request;
+      const passwords = { currentPassword, newPassword };
+      const input = { userId, sessionId, ...passwords, revokeApiKeys, origin, signal };
+      const handOut = await changePassword(deps, input);
+      if ('cookie' in handOut) call.giveCookie(handOut.cookie);
+      return create(ChangePasswordResponseSchema, { tokens: encodeHandOut(handOut) });
     },
   };
 }

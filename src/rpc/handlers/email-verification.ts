@@ -35,10 +35,16 @@ export function emailVerificationHandlers(
     async verifyEmail(request, call) {
       const reader = new RequestReader();
       const token = reader.token('token', request.token);
+      const password =
+        request.password === '' ? undefined : reader.currentPassword('password', request.password);
       reader.finish();
       await call.charge();
-      await verifyEmail(deps, { token, origin: call.origin });
-      return create(VerifyEmailResponseSchema);
+      const { origin, signal, principal } = call;
+      // A token that was exchanged for an API key is no login.
+      const callerId = principal?.authTime === undefined ? undefined : principal.subjectId;
+      const limited = { ...deps, rateLimiter: call.noting(deps.rateLimiter) };
+      const proof = await verifyEmail(limited, { token, password, callerId, origin, signal });
+      return create(VerifyEmailResponseSchema, proof);
     },
   };
 }

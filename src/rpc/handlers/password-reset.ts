@@ -37,6 +37,7 @@ export function passwordResetHandlers(
       const input = {
         token: reader.token('token', request.token),
         newPassword: reader.chosenPassword(deps, 'new_password', request.newPassword),
+        keepApiKeys: request.keepApiKeys,
         origin: call.origin,
         signal: call.signal,
       };

@@ -17,6 +17,7 @@ import { RequestReader } from '../decode.ts';
 import { encodeUser } from '../encode.ts';
 import { readMask, readProfileChanges } from '../user-changes.ts';
 import type { ServiceHandlers } from './handlers.ts';
+import { provenCaller } from './proofs.ts';
 
 export type ProfileHandlersDeps = UpdateProfileDeps & DeleteAccountDeps & ExportAccountDeps;
 
@@ -35,8 +36,8 @@ export function profileHandlers(
       return create(UpdateMeResponseSchema, { user: encodeUser(user) });
     },
 
-    async deleteMe(_request, call) {
-      await deleteAccount(deps, { userId: call.requirePrincipal().subjectId, origin: call.origin });
+    async deleteMe(request, call) {
+      await deleteAccount(deps, provenCaller(request, call));
       call.clearOwnCookie();
       return create(DeleteMeResponseSchema);
     },

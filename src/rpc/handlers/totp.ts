@@ -22,6 +22,7 @@ import type { Call } from '../call.ts';
 import { RequestReader } from '../decode.ts';
 import { qrPng, qrSvg } from '../qr-code.ts';
 import type { ServiceHandlers } from './handlers.ts';
+import { provenCaller } from './proofs.ts';
 
 export type TotpHandlersDeps = EnrollTotpDeps & ConfirmTotpDeps & DisableTotpDeps & RegenerateBackupCodesDeps;
 
@@ -56,15 +57,17 @@ export function totpHandlers(
       return create(ConfirmTotpResponseSchema, { backupCodes: [...backupCodes] });
     },
 
-    async disableTotp(_request, call) {
+    async disableTotp(request, call) {
+      const caller = provenCaller(request, call);
       await call.charge();
-      await disableTotp(deps, callerOf(call));
+      await disableTotp(deps, caller);
       return create(DisableTotpResponseSchema);
     },
 
-    async regenerateBackupCodes(_request, call) {
+    async regenerateBackupCodes(request, call) {
+      const caller = provenCaller(request, call);
       await call.charge();
-      const backupCodes = await regenerateBackupCodes(deps, callerOf(call));
+      const backupCodes = await regenerateBackupCodes(deps, caller);
       return create(RegenerateBackupCodesResponseSchema, { backupCodes: [...backupCodes] });
     },
   };

@@ -2,15 +2,15 @@
 
 import { create } from '@bufbuild/protobuf';
 import type { TypedFactor } from '../../domain/mfa/match-factor.ts';
-import { readBackupCode, readTotpCode } from '../../domain/mfa/typed-code.ts';
 import type { VerifyMfaDeps } from '../../domain/mfa/verify-mfa.ts';
 import { verifyMfa } from '../../domain/mfa/verify-mfa.ts';
-import type { AuthService, VerifyMfaRequest } from '../../../gen/latchkey/v1/auth_service_pb.ts';
+import type { AuthService } from '../../../gen/latchkey/v1/auth_service_pb.ts';
 import { VerifyMfaResponseSchema } from '../../../gen/latchkey/v1/auth_service_pb.ts';
 import { RequestReader } from '../decode.ts';
 import { encodeHandOut } from '../encode.ts';
 import { giveDevice, readDeviceTokens } from './device-token.ts';
 import type { ServiceHandlers } from './handlers.ts';
+import { readFactor } from './proofs.ts';
 
 export type VerifyMfaHandlersDeps = VerifyMfaDeps;
 
@@ -22,7 +22,9 @@ export function verifyMfaHandlers(
     async verifyMfa(request, call) {
       const reader = new RequestReader();
       const mfaToken = reader.token('mfa_token', request.mfaToken);
-      const factor = readFactor(reader, request.factor);
+      if (request.factor.case === undefined) reader.add('factor', 'is required: totp_code or backup_code');
+      const factor: TypedFactor =
+        request.factor.case === undefined ? { kind: 'totp', code: '' } : readFactor(reader, request.factor);
       const deviceTokens = readDeviceTokens(reader, request.deviceToken, call);
       reader.finish();
       await call.charge();
@@ -33,16 +35,4 @@ export function verifyMfaHandlers(
       return create(VerifyMfaResponseSchema, { tokens: encodeHandOut(handOut), deviceToken });
     },
   };
-}
-
-function readFactor(reader: RequestReader, factor: VerifyMfaRequest['factor']): TypedFactor {
-  switch (factor.case) {
-    case 'backupCode':
-      return { kind: 'backup_code', code: readBackupCode(reader, 'backup_code', factor.value) };
-    case 'totpCode':
-      return { kind: 'totp', code: readTotpCode(reader, 'totp_code', factor.value) };
-    default:
-      reader.add('factor', 'is required: totp_code or backup_code');
-      return { kind: 'totp', code: '' };
-  }
 }

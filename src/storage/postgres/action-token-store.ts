@@ -8,7 +8,7 @@ import type {
   ActionTokenStore,
   PresentedActionToken,
 } from '../../domain/action-token/action-token.ts';
-import { date, time } from './row-values.ts';
+import { date, optionalTime, time } from './row-values.ts';
 import type { Tables } from './rows.ts';
 
 function toToken(purpose: ActionPurpose, row: Selectable<Tables['action_tokens']>): ActionToken {
@@ -20,6 +20,7 @@ function toToken(purpose: ActionPurpose, row: Selectable<Tables['action_tokens']
     payload: row.payload,
     createTime: time(row.create_time),
     expireTime: time(row.expire_time),
+    useTime: optionalTime(row.use_time ?? null),
   };
 }
 
@@ -52,6 +53,19 @@ export function actionTokenStore(tables: Kysely<Tables>): ActionTokenStore {
         .where('id', '=', id)
         .where('purpose', '=', purpose)
         .where('digest', '=', Buffer.from(digest))
+        .returningAll()
+        .executeTakeFirst();
+      return row === undefined ? undefined : toToken(purpose, row);
+    },
+
+    async use(purpose, { id, digest }: PresentedActionToken, now) {
+      const row = await tables
+        .updateTable('action_tokens')
+        .set({ use_time: date(now) })
+        .where('id', '=', id)
+        .where('purpose', '=', purpose)
+        .where('digest', '=', Buffer.from(digest))
+        .where('use_time', 'is', null)
         .returningAll()
         .executeTakeFirst();
       return row === undefined ? undefined : toToken(purpose, row);

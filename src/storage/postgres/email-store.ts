@@ -29,15 +29,16 @@ export function emailStore(tables: Kysely<Tables>): EmailStore {
     },
 
     async markVerified(userId, key, now) {
-      const row = await tables
-        .updateTable('users')
-        .set({ email_verified: true, update_time: date(now) })
-        .where('id', '=', userId)
-        .where('email_key', '=', key)
-        .where('status', '=', 'active')
-        .returning('id')
-        .executeTakeFirst();
-      return row !== undefined;
+      const { rows } = await sql<{ readonly email_verified: boolean }>`
+        with before as materialized (
+          select id, email_verified from users
+          where id = ${userId} and email_key = ${key} and status = 'active' for no key update)
+        update users u set email_verified = true, update_time = ${date(now)}
+        from before b where u.id = b.id
+        returning b.email_verified`.execute(tables);
+      const [before] = rows;
+      if (before === undefined) return undefined;
+      return before.email_verified ? 'again' : 'first';
     },
 
     async replace(userId, email, now) {

@@ -13,6 +13,11 @@ const NOTE: Statement<{ readonly is_new: boolean; readonly has_others: boolean }
     returning xmax = 0 as is_new, exists (select 1 from known_devices o where o.user_id = $1) as has_others`,
 };
 
+const FORGET_ALL: Statement<never> = {
+  name: 'known_device_forget_all',
+  text: 'delete from known_devices where user_id = $1',
+};
+
 /** The store over a connection or a transaction. */
 export function knownDevices(run: RunStatement): KnownDevices {
   return {
@@ -22,6 +27,10 @@ export function knownDevices(run: RunStatement): KnownDevices {
       const [row] = rows;
       if (row?.is_new !== true) return 'known';
       return row.has_others ? 'another' : 'first';
+    },
+
+    async forgetAll(userId) {
+      await run(FORGET_ALL, [userId]);
     },
   };
 }

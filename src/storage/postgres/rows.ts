@@ -158,6 +158,7 @@ const ActionTokenRow = defineEntity({
     payload: p.json<Record<string, unknown>>(),
     create_time: p.datetime(),
     expire_time: p.datetime(),
+    use_time: p.datetime().nullable(),
   },
 });
 

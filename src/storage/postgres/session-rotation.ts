@@ -11,11 +11,14 @@ type RotatedRow = {
   readonly scopes: string[] | null;
   readonly amr: string[];
   readonly auth_time: string;
+  readonly expire_time: string;
+  readonly max_expire_time: string;
   readonly role: string;
   readonly token_version: number;
 };
 
-const RETURNED = 's.id, s.user_id, s.scopes, s.amr, s.auth_time, u.role, u.token_version';
+const RETURNED =
+  's.id, s.user_id, s.scopes, s.amr, s.auth_time, s.expire_time, s.max_expire_time, u.role, u.token_version';
 const IS_LIVE = `not s.uses_cookie and s.revoke_time is null and u.status = 'active' and u.session_epoch = s.epoch`;
 
 /** One step. Waits for whoever holds the row. */
@@ -107,6 +110,12 @@ async function rotateOne(run: RunStatement, step: Rotation): Promise<Rotated | u
 function toRotated(row: RotatedRow): Rotated {
   return {
     user: { id: row.user_id, role: row.role, tokenVersion: row.token_version },
-    session: { scopes: row.scopes ?? undefined, amr: row.amr, authTime: time(row.auth_time) },
+    session: {
+      scopes: row.scopes ?? undefined,
+      amr: row.amr,
+      authTime: time(row.auth_time),
+      expireTime: time(row.expire_time),
+      maxExpireTime: time(row.max_expire_time),
+    },
   };
 }

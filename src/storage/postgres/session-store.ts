@@ -1,20 +1,22 @@
 // Sessions in Postgres: one row each, and one statement for each step.
 
-import type { Kysely, Selectable } from 'kysely';
+import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 import type { SessionStore } from '../../domain/session/session-store.ts';
 import type { Session } from '../../domain/session/session.ts';
 import { eventParameters } from './audit-log.ts';
 import { endingOthers } from './end-other-sessions.ts';
-import { date, optionalTime, time } from './row-values.ts';
+import { date } from './row-values.ts';
+import { RENEW, renewalParameters } from './session-renewal.ts';
 import { rotation } from './session-rotation.ts';
+import type { SessionRow } from './session-rows.ts';
+import { toSession } from './session-rows.ts';
 import { touching } from './session-touch.ts';
 import type { Tables } from './rows.ts';
 import type { RunStatement, Statement } from './statement.ts';
 import type { UserRow } from './user-store.ts';
 import { toUser } from './user-store.ts';
 
-type SessionRow = Selectable<Tables['sessions']>;
 type OwnerColumns =
   | 'email'
   | 'username'
@@ -64,29 +66,6 @@ export const FIND_WITH_USER: Statement<JoinedRow> = {
     where s.id = $1`,
 };
 
-function toSession(row: SessionRow): Session {
-  return {
-    id: row.id,
-    userId: row.user_id,
-    generation: row.generation,
-    usesCookie: row.uses_cookie,
-    salt: row.salt,
-    scopes: row.scopes ?? undefined,
-    epoch: row.epoch,
-    deviceName: row.device_name,
-    ipAddress: row.ip_address,
-    userAgent: row.user_agent,
-    amr: row.amr,
-    authTime: time(row.auth_time),
-    createTime: time(row.create_time),
-    lastSeenTime: time(row.last_seen_time),
-    rotateTime: optionalTime(row.rotate_time),
-    expireTime: time(row.expire_time),
-    maxExpireTime: time(row.max_expire_time),
-    revokeTime: optionalTime(row.revoke_time),
-  };
-}
-
 function columnsOf(session: Session): unknown[] {
   return [
     session.id,
@@ -134,6 +113,12 @@ export function sessionStore(tables: Kysely<Tables>, run: RunStatement): Session
 
     touch: touching(run),
 
+    async renew(renewal) {
+      const { rows } = await run(RENEW, renewalParameters(renewal));
+      const [row] = rows;
+      return row && toSession(row);
+    },
+
     async revoke(id, userId, now) {
       const { numUpdatedRows } = await tables
         .updateTable('sessions')
@@ -141,7 +126,6 @@ export function sessionStore(tables: Kysely<Tables>, run: RunStatement): Session
         .where('id', '=', id)
         .where('user_id', '=', userId)
         .where('revoke_time', 'is', null)
-        .where('expire_time', '>', date(now))
         .executeTakeFirst();
       return numUpdatedRows === 1n;
     },

@@ -1,0 +1,75 @@
+// The first proof of an address: whatever was made on the account before it, by whoever did not prove it, ends.
+
+import { BEGUN_PURPOSES, ENTRY_PURPOSES } from '../action-token/action-token.ts';
+import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
+import type { Stamp } from '../audit/record.ts';
+import { auditEvent } from '../audit/record.ts';
+import type { LockoutStore } from '../lockout/lockout-store.ts';
+import { forgetFailures } from '../lockout/lockout.ts';
+import type { TotpStore } from '../mfa/totp-store.ts';
+import type { Revocation } from '../revocation/revocation.ts';
+import type { EndCredentialsDeps, EndKeysStores } from '../session/end-credentials.ts';
+import { endCredentialsAndKeys } from '../session/end-credentials.ts';
+import type { KnownDevices } from '../session/known-devices.ts';
+import type { CredentialStore } from './credential-store.ts';
+import type { UserStore } from './user-store.ts';
+import type { User } from './user.ts';
+
+export type FirstProofStores = EndKeysStores & {
+  readonly users: Pick<UserStore, 'raiseEpochs' | 'setMfaEnabled'>;
+  readonly credentials: Pick<CredentialStore, 'removePassword' | 'forgetSuperseded'>;
+  readonly totpFactors: Pick<TotpStore, 'remove'>;
+  readonly knownDevices: Pick<KnownDevices, 'forgetAll'>;
+  readonly lockouts: Pick<LockoutStore, 'forget'>;
+  readonly audit: AuditLog;
+};
+
+export type FirstProofDeps = Stamp & EndCredentialsDeps;
+
+export type FirstProof = {
+  readonly user: User;
+  /** Whether the password was set by whoever proves the address, just now; any other ends. */
+  readonly setsPassword: boolean;
+  readonly origin: CallOrigin;
+};
+
+/**
+ * Ends the password, every session, token, API key, second factor, backup code, challenge, change of address and known device of the account,
+ * and what failed logins have locked, in a transaction of the caller's that holds its row and marks its address as proved for the first time.
+ * For every way to prove an address. A stranger who registered somebody else's address has nothing left, and its owner is not asked for the
+ * stranger's code (CWE-287; Sudhodanan and Paverd, "Pre-hijacked accounts", USENIX Security 2022). Answers what the caller must announce after
+ * the commit. Errors: STORAGE_UNAVAILABLE.
+ */
+export async function endUnproved(
+  deps: FirstProofDeps,
+  stores: FirstProofStores,
+  { user, setsPassword, origin }: FirstProof,
+): Promise<readonly Revocation[]> {
+  const { id: userId } = user;
+  const now = deps.clock.now();
+  const hadPassword = !setsPassword && (await stores.credentials.removePassword(userId, now));
+  await stores.credentials.forgetSuperseded(userId);
+  const hadFactor = (await stores.users.setMfaEnabled(userId, false, now)) !== undefined;
+  await stores.totpFactors.remove(userId);
+  await stores.knownDevices.forgetAll(userId);
+  await forgetFailures(stores.lockouts, user);
+  // Whoever proves the address got the links that set a password, and nobody else.
+  const purposes = setsPassword ? ENTRY_PURPOSES : BEGUN_PURPOSES;
+  const revoked = await endCredentialsAndKeys(deps, stores, { userId, purposes, now });
+  const keys = revoked.filter(({ form }) => form === 'session').length;
+  await stores.audit.append(
+    auditEvent(deps, {
+      kind: 'account.first_proof',
+      outcome: 'success',
+      accountId: userId,
+      targetId: userId,
+      origin,
+      details: {
+        password_ended: String(hadPassword),
+        mfa_ended: String(hadFactor),
+        api_keys_ended: String(keys),
+      },
+    }),
+  );
+  return revoked;
+}
