@@ -128,7 +128,7 @@ describeOnEveryDatabase('prepareMail', (open) => {
       ...db.stores,
       passwordHasher: { hash: async (password: string) => password },
       passwordPolicy: 'strict' as const,
-      commonPasswords: new Set<string>(),
+      commonPasswords: new Map<string, number>(),
       breachedPasswords: nobodyAsked,
       tokenPolicy: { accessTokenTtlMs: MINUTE_MS },
       revocationIndex: { apply: () => undefined },

@@ -22,7 +22,7 @@ const broken = (policy: 'strict' | 'nist', password: string, of = owner) =>
   passwordViolations(policy, common, 'password', password, of).map(({ description }) => description);
 
 describe('the strict policy', () => {
-  it.each([GOOD, 'Ünïcödé-pässwörd-7', 'ЖЁЛТЫЙ-лимон-42', 'aaaaaaaaaaA1 ', newPassword()])(
+  it.each([GOOD, 'Ünïcödé-pässwörd-7', 'ЖЁЛТЫЙ-лимон-42', 'quvexloomblA1 ', newPassword()])(
     'lets %s be chosen',
     (password) => {
       expect(broken('strict', password)).toEqual([]);
@@ -55,9 +55,13 @@ describe('the strict policy', () => {
   });
 
   it('counts code points', () => {
-    expect(broken('strict', `Aa1${'🔑'.repeat(8)}`)).toEqual(['must have at least 12 characters']);
-    expect(broken('strict', `Aa1${'🔑'.repeat(9)}`)).toEqual([]);
-    expect(broken('strict', `Aa1${'🔑'.repeat(125)}`)).toEqual([]);
+    const signs = (count: number) =>
+      Array.from({ length: count }, (_, index) => String.fromCodePoint(0x1f300 + ((index * 97) % 251))).join(
+        '',
+      );
+    expect(broken('strict', `Aa1${signs(8)}`)).toEqual(['must have at least 12 characters']);
+    expect(broken('strict', `Aa1${signs(9)}`)).toEqual([]);
+    expect(broken('strict', `Aa1${signs(125)}`)).toEqual([]);
   });
 });
 
@@ -115,7 +119,7 @@ describe('reading a password', () => {
 });
 
 it('the list of common passwords is long and lower-cased', () => {
-  const list = common as Set<string>;
+  const list = new Set((common as ReadonlyMap<string, number>).keys());
   expect(list.size).toBeGreaterThan(40_000);
   expect([...list].every((password) => password === password.toLowerCase())).toBe(true);
 });

@@ -55,7 +55,7 @@ function world(db: TestStores) {
       needsRehash: (hash: string) => hash.startsWith('old'),
     },
     passwordPolicy: 'strict' as const,
-    commonPasswords: new Set<string>(),
+    commonPasswords: new Map<string, number>(),
     breachedPasswords: nobodyAsked,
     registrationMode: 'private' as 'private' | 'open' | 'closed',
     requireVerifiedEmail: false,

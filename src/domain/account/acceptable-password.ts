@@ -3,7 +3,8 @@
 import type { FieldViolation } from '../errors.ts';
 import { DomainError } from '../errors.ts';
 import type { BreachedPasswords } from './breached-passwords.ts';
-import type { CommonPasswords, PasswordOwner, PasswordPolicyName } from './password-policy.ts';
+import type { CommonPasswords } from './guessable-password.ts';
+import type { PasswordOwner, PasswordPolicyName } from './password-policy.ts';
 import { passwordViolations } from './password-policy.ts';
 
 export type AcceptablePasswordDeps = {

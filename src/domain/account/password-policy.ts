@@ -2,12 +2,11 @@
 
 import type { FieldViolation } from '../errors.ts';
 import { checkText } from '../text.ts';
+import type { CommonPasswords } from './guessable-password.ts';
+import { isGuessable } from './guessable-password.ts';
 
 /** `strict`: 12 or more with upper, lower, digit, special. `nist`: 15 or more, no composition rules (NIST SP 800-63B-4, section 3.1.1.2). */
 export type PasswordPolicyName = 'strict' | 'nist';
-
-/** Tells whether a password, lower-cased, is on the list of common ones. */
-export type CommonPasswords = { has(lowerCased: string): boolean };
 
 /** No password is longer: more would cost hashing time and add no strength. */
 export const MAX_PASSWORD_LENGTH = 128;
@@ -49,6 +48,8 @@ export function passwordViolations(
   }
   const folded = password.toLowerCase();
   if (isCommon(common, folded)) broken.push('must not be a common password');
+  else if (length >= min && length <= MAX_PASSWORD_LENGTH && isGuessable(common, folded))
+    broken.push('must not be built of common passwords, repeats, sequences or keys side by side');
   if (isBuiltOn(folded.replace(/\s+/gu, ''), owner))
     broken.push('must not be built on your own e-mail address or name');
   return broken.map((description) => ({ field, description }));
