@@ -1,9 +1,8 @@
 // Rules that every string from outside obeys before anything else looks at it.
 
 import type { FieldViolation } from './errors.ts';
+import { holdsInvisible, holdsStrayInvisible, isVisible } from './invisible-characters.ts';
 
-// C0, DEL and C1 controls, and what reorders or hides text when shown (bidi overrides, zero-width; CVE-2021-42574 class).
-const FORBIDDEN = /[\p{Cc}\u00AD\u061C\u200B-\u200F\u2028-\u202E\u2060-\u2069\uFEFF]/u;
 const FORBIDDEN_IN_SECRETS = /\p{Cc}/u;
 // Most of what comes: in NFC as it stands, a code point a unit, nothing of it forbidden.
 const PLAIN = /^[\x20-\x7E]*$/;
@@ -15,6 +14,8 @@ export type TextRule = {
   readonly max: number;
   /** Passwords may hold any printable sequence, also invisible joiners. */
   readonly secret?: boolean;
+  /** Names of people and things, and what is written about them: joiners and selectors where scripts and emoji need them, no blanks around. */
+  readonly name?: boolean;
 };
 
 /**
@@ -26,18 +27,25 @@ export function checkText(raw: string, rule: TextRule): { text: string } | { vio
   const min = rule.min ?? 0;
   // A code point takes at most two UTF-16 units, and NFC composes at most three code points into one.
   if (raw.length > rule.max * 6) return refuse(`must have at most ${rule.max} characters`);
-  const isPlain = PLAIN.test(raw);
-  if (!isPlain && !raw.isWellFormed())
+  const given = rule.name === true ? raw.trim() : raw;
+  const isPlain = PLAIN.test(given);
+  if (!isPlain && !given.isWellFormed())
     return refuse('must be well-formed Unicode (it holds a lone surrogate)');
-  const text = isPlain ? raw : raw.normalize('NFC');
+  const text = isPlain ? given : given.normalize('NFC');
   const length = isPlain ? text.length : [...text].length;
   if (length === 0 && min > 0) return refuse('is required');
   if (length < min) return refuse(`must have at least ${min} characters`);
   if (length > rule.max) return refuse(`must have at most ${rule.max} characters`);
-  if (!isPlain && (rule.secret === true ? FORBIDDEN_IN_SECRETS : FORBIDDEN).test(text)) {
+  if (!isPlain && isForbidden(rule, text))
     return refuse('must not hold control or invisible formatting characters');
-  }
+  if (!isPlain && rule.name === true && text !== '' && !isVisible(text))
+    return refuse('must hold a character that can be seen');
   return { text };
+}
+
+function isForbidden({ secret, name }: TextRule, text: string): boolean {
+  if (secret === true) return FORBIDDEN_IN_SECRETS.test(text);
+  return name === true ? holdsStrayInvisible(text) : holdsInvisible(text);
 }
 
 /** Collects violations while fields are read, so that one answer names them all. */

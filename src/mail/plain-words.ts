@@ -4,13 +4,16 @@ const MAX_NAME_LENGTH = 50;
 const MAX_DEVICE_LENGTH = 80;
 
 /**
- * A person's name: letters, spaces, and the marks that names hold. Whoever registers with another's address chooses the name that the other
+ * A person's name: letters with their joiners, spaces, and the marks that names hold. Whoever registers with another's address chooses the name that the other
  * reads: mail programs turn `example.com` and `+1 555 0100` into links by themselves (CWE-1336, content injection). Undefined when nothing
  * is left.
  */
 export function personName(fullName: string): string | undefined {
   // A dot between two words is a domain name to a mail program, one at the end of a word an abbreviation.
-  return words(fullName.replace(/[^\p{L}\p{M}'’. -]|\.(?! |$)/gu, ' '), MAX_NAME_LENGTH);
+  return words(
+    fullName.replace(/[^\p{L}\p{M}\p{Join_Control}'’. -]|\.(?! |$)|(?<![\p{L}\p{M}])\p{Join_Control}/gu, ' '),
+    MAX_NAME_LENGTH,
+  );
 }
 
 /** A device's or a program's name: as `personName`, and with the digits, brackets and version numbers that those hold. */

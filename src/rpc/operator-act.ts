@@ -19,6 +19,6 @@ export function readReasonedAct(
   request: { readonly userId: string; readonly reason: string },
   call: Caller,
 ): ActInput & { readonly reason: string } {
-  const reason = reader.text(request.reason.trim(), { field: 'reason', max: 500 });
+  const reason = reader.text(request.reason, { field: 'reason', max: 500, name: true });
   return { ...readAct(reader, request, call), reason };
 }

@@ -45,7 +45,7 @@ export function readProfileChanges(
     changes.push({ field: 'username', username: reader.optionalUsername('user.username', username) });
   }
   if (mask.sets('full_name', name)) {
-    const rule = { field: 'user.full_name', min: 1, max: 200 };
+    const rule = { field: 'user.full_name', min: 1, max: 200, name: true };
     changes.push({ field: 'full_name', fullName: reader.text(name, rule) });
   }
   return changes;

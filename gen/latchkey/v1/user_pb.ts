@@ -42,6 +42,8 @@ export type User = Message<"latchkey.v1.User"> & {
   username: string;
 
   /**
+   * Blanks around it are removed. Invisible characters only where a script or an emoji needs them.
+   *
    * @generated from field: string full_name = 4;
    */
   fullName: string;

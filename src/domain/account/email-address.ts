@@ -1,6 +1,7 @@
 // E-mail addresses: which we take, and when two are the same.
 
 import { checkText } from '../text.ts';
+import { isOfOneScript } from './domain-scripts.ts';
 import type { FieldViolation } from '../errors.ts';
 
 /** Reads one RFC 5322 addr-spec; undefined when the text is not exactly one plain address. */
@@ -35,6 +36,8 @@ export function emailAddress(
   // A mail program would show it decoded (RFC 2047): a text of its owner's choice in the header of somebody's email.
   if (ENCODED_WORD.test(parts.local)) return refuse('must not look like an encoded word (=?…?=)');
   if (!isDomainName(parts.domain)) return refuse('must end in a domain name like example.com');
+  if (!parts.domain.split('.').every(isOfOneScript))
+    return refuse('must not mix scripts within a label of its domain, like Latin and Cyrillic letters');
   return { address: { text, key: emailKey(text) } };
 }
 

@@ -21,7 +21,7 @@ type NewKeyFields = Pick<
 /** What a new key shall be; notes each rule broken. */
 export function readNewKey(reader: RequestReader, request: NewKeyFields, now: number) {
   const newKey = {
-    displayName: reader.text(request.displayName.trim(), { field: 'display_name', min: 1, max: 100 }),
+    displayName: reader.text(request.displayName, { field: 'display_name', min: 1, max: 100, name: true }),
     scopes: readScopes(reader, 'scopes', request.scopes),
     allowedCidrs: readNetworks(reader, 'allowed_cidrs', request.allowedCidrs),
     expireTime: reader.time('expire_time', request.expireTime),

@@ -85,7 +85,7 @@ export function authServiceHandlers(
       const reader = new RequestReader();
       const email = reader.email(deps.parseAddress, 'email', request.email);
       const username = reader.optionalUsername('username', request.username);
-      const fullName = reader.text(request.fullName.trim(), { field: 'full_name', min: 1, max: 200 });
+      const fullName = reader.text(request.fullName, { field: 'full_name', min: 1, max: 200, name: true });
       const owner = { email: email.text, username: username?.text, fullName };
       const password = reader.chosenPassword(deps, 'password', request.password, owner);
       reader.finish();
@@ -105,7 +105,7 @@ export function authServiceHandlers(
         password: reader.currentPassword('password', request.password),
         deviceTokens: readDeviceTokens(reader, request.deviceToken, call),
         scopes: readScopes(reader, 'scopes', request.scopes),
-        deviceName: reader.text(request.deviceName, { field: 'device_name', max: 100 }),
+        deviceName: reader.text(request.deviceName, { field: 'device_name', max: 100, name: true }),
         useCookie: request.useCookie,
         origin: call.origin,
         signal: call.signal,

@@ -22,7 +22,7 @@ export function checkPasswordHandlers(
       const owner = {
         email: request.email === '' ? '' : reader.email(deps.parseAddress, 'email', request.email).text,
         username: reader.optionalUsername('username', request.username)?.text,
-        fullName: reader.text(request.fullName.trim(), { field: 'full_name', max: 200 }),
+        fullName: reader.text(request.fullName, { field: 'full_name', max: 200, name: true }),
       };
       reader.finish();
       await call.charge();

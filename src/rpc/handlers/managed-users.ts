@@ -72,7 +72,7 @@ export function managedUserHandlers(
         actor: actorOf(call.requirePrincipal()),
         email: reader.email(deps.parseAddress, 'email', request.email),
         username: reader.optionalUsername('username', request.username),
-        fullName: reader.text(request.fullName.trim(), { field: 'full_name', min: 1, max: 200 }),
+        fullName: reader.text(request.fullName, { field: 'full_name', min: 1, max: 200, name: true }),
         role: request.role === '' ? DEFAULT_ROLE : readRoleName(reader, 'role', request.role),
         origin: call.origin,
       };

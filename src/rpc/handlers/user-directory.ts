@@ -76,7 +76,7 @@ function readQuery(reader: RequestReader, { query, filters, order }: ListUsersRe
   const domainOrder = ORDER[order];
   if (domainOrder === undefined) reader.add('order', 'must be one of the orders that there are');
   return {
-    text: reader.text(query, { field: 'query', max: MAX_QUERY_LENGTH }),
+    text: reader.text(query, { field: 'query', max: MAX_QUERY_LENGTH, name: true }),
     filters: readFilters(reader, filters),
     order: domainOrder ?? NEWEST_FIRST,
   };
