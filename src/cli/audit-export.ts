@@ -3,7 +3,6 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { z } from 'zod';
 import type { Config } from '../config.ts';
 import { ConfigError } from '../config.ts';
 import { newId } from '../crypto/ids.ts';
@@ -13,6 +12,7 @@ import type { NumberedEvent } from '../domain/audit/export-audit-events.ts';
 import { exportAuditEvents } from '../domain/audit/export-audit-events.ts';
 import { auditEvent } from '../domain/audit/record.ts';
 import type { Clock } from '../domain/clock.ts';
+import { rfc3339Time } from '../domain/written-time.ts';
 import type { Stores } from '../storage/postgres/stores.ts';
 import { withDatabase } from './open-database.ts';
 
@@ -30,7 +30,7 @@ const CLOCK: Clock = { now: () => Date.now() };
 /** The command line has no address, no program and no request. */
 const NOWHERE = { ipAddress: '', userAgent: '', requestId: '' };
 
-const Time = z.union([z.iso.datetime({ offset: true }), z.iso.date()]);
+const DAY = /^\d{4}-\d\d-\d\d$/;
 
 /**
  * Writes the events of the period, oldest first, and an event of its own about it. Embedded, the service must be stopped. Errors: ConfigError,
@@ -65,7 +65,8 @@ function readFilter({ from, to, kind: kinds = [] }: AuditExportOptions, now: num
 
 function readTime(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (Time.safeParse(text).success) return Date.parse(text);
+  const time = rfc3339Time(DAY.test(text) ? `${text}T00:00:00Z` : text);
+  if (time !== undefined) return time;
   throw new ConfigError(
     `${option}: must be a time like 2026-11-21T08:00:00Z, or a day like 2026-11-21, which ${JSON.stringify(text)} is not`,
   );

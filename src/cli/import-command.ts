@@ -1,6 +1,7 @@
 // `latchkey import`: accounts of another system from a file of NDJSON into the database of this configuration.
 
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Config } from '../config.ts';
 import { closeApp } from '../app.ts';
 import { MAX_BATCH } from '../domain/user-import/import-users.ts';
@@ -13,14 +14,15 @@ import { fromFirebase, readHashConfig } from './import/from-firebase.ts';
 import { fromKeycloak } from './import/from-keycloak.ts';
 import { fromLatchkey } from './import/from-latchkey.ts';
 import { fromSupabase } from './import/from-supabase.ts';
-import type { TakenBatch } from './import/import-lines.ts';
+import type { IdPair, TakenBatch } from './import/import-lines.ts';
 import { importLines } from './import/import-lines.ts';
 import { readInput, sizeOf } from './import/input.ts';
-import { linesOf } from './import/lines.ts';
+import { LineFile } from './import/line-file.ts';
+import { linesOf, ndjsonOf, NotNdjsonError } from './import/lines.ts';
 import type { ReadUser } from './import/mapping.ts';
 import type { ProgressMode } from './import/progress.ts';
 import { showProgress } from './import/progress.ts';
-import { RefusalReport } from './import/refusal-report.ts';
+import { reportLine } from './import/refusal-report.ts';
 import { openForCommand } from './open-for-command.ts';
 
 /** The systems whose exports are read. */
@@ -32,6 +34,7 @@ export type ImportOptions = {
   readonly batch: number;
   readonly firebaseHashConfig?: string;
   readonly errors?: string;
+  readonly map?: string;
   /** False for --no-progress. */
   readonly progress: ProgressMode | false;
 };
@@ -42,6 +45,7 @@ const EXIT = { done: 0, failed: 1, refused: 2 } as const;
 /** Imports `file`, or standard input for `-`, and resolves to the exit code. Errors: ConfigError, those of reading, STORAGE_UNAVAILABLE. */
 export async function importCommand(config: Config, file: string, options: ImportOptions): Promise<number> {
   if (options.batch < 1 || options.batch > MAX_BATCH) throw new Error(`--batch must be 1 to ${MAX_BATCH}`);
+  requireApart(file, options);
   const readUser = await readerFor(options);
   const total = await sizeOf(file);
   const app = await openForCommand(config);
@@ -59,6 +63,14 @@ export async function importCommand(config: Config, file: string, options: Impor
     process.off('SIGINT', onSigint);
     await closeApp(app);
   }
+}
+
+// Each of them is written anew: none may be the input, or another.
+function requireApart(file: string, options: ImportOptions): void {
+  const paths = [file, reportPath(file, options), ...(options.map === undefined ? [] : [options.map])];
+  const places = new Set(paths.map((path) => resolve(path)));
+  if (places.size < paths.length)
+    throw new Error('--errors and --map: each must be another file, and not the input');
 }
 
 async function readerFor({ from, firebaseHashConfig }: ImportOptions): Promise<ReadUser> {
@@ -84,14 +96,17 @@ async function importFile({ deps, file, total, readUser, options, stop }: Import
   const dryRun = options.dryRun === true ? new DryRun() : undefined;
   const checkpoint =
     total === undefined || dryRun !== undefined ? undefined : checkpointOf(file, options.from);
-  let state = (await checkpoint?.load()) ?? BEGINNING;
+  let state = beginningWith(await checkpoint?.load(), options);
   if (state.line > 0) console.error(`latchkey: going on behind line ${state.line}`);
-  const report = new RefusalReport(reportPath(file, options));
+  const report = new LineFile(reportPath(file, options));
   await report.begin(state.errorsLength);
+  const map = options.map === undefined ? undefined : new LineFile(options.map);
+  await map?.begin(state.mapLength ?? 0);
   const progress = showProgress(options.progress === false ? 'never' : options.progress, total, state.offset);
   const before = state;
   try {
-    const lines = linesOf(readInput(file, state.offset, stop), state);
+    const read = linesOf(readInput(file, state.offset, stop), state);
+    const lines = state.offset === 0 ? ndjsonOf(read, file) : read;
     for await (const batch of importLines(deps, {
       lines,
       readUser,
@@ -99,12 +114,16 @@ async function importFile({ deps, file, total, readUser, options, stop }: Import
       dryRun,
       stop,
     })) {
-      const errorsLength = batch.refused.length === 0 ? state.errorsLength : await report.add(batch.refused);
-      state = { ...countedWith(state, batch), errorsLength };
+      const { refused, ids } = batch;
+      const errorsLength =
+        refused.length === 0 ? state.errorsLength : await report.add(refused.map(reportLine));
+      const mapLength = ids.length === 0 ? state.mapLength : await map?.add(ids.map(mapLine));
+      state = { ...countedWith(state, batch), errorsLength, mapLength };
       await checkpoint?.save(state);
       progress.update({ users: countOf(state) - countOf(before), offset: state.offset });
     }
   } catch (error) {
+    if (error instanceof NotNdjsonError) throw error;
     const again = checkpoint === undefined ? 'import it again' : 'run the same command again to go on';
     console.error(`latchkey: stopped behind line ${state.line}, up to which all is kept; ${again}`);
     throw error;
@@ -113,6 +132,17 @@ async function importFile({ deps, file, total, readUser, options, stop }: Import
   }
   if (!stop.aborted) await checkpoint?.remove();
   return { state, isWhole: !stop.aborted };
+}
+
+// What came in before a map was asked for is looked up again: whoever is here already is left as it is, and told in the map.
+function beginningWith(saved: ImportState | undefined, { map }: ImportOptions): ImportState {
+  const begun = saved ?? BEGINNING;
+  const isMapped = map === undefined || begun.mapLength !== undefined;
+  return isMapped ? begun : { ...BEGINNING, mapLength: 0 };
+}
+
+function mapLine({ externalId, userId }: IdPair): unknown {
+  return { external_id: externalId, user_id: userId };
 }
 
 function countedWith(state: ImportState, { after, created, unchanged, refused }: TakenBatch): ImportState {
@@ -137,6 +167,7 @@ function tell({ file, total, options }: ImportRun, state: ImportState, isWhole: 
   const { created, unchanged, refused, line } = state;
   const what = options.dryRun === true ? 'would be created' : 'created';
   console.log(`${created} ${what}, ${unchanged} unchanged, ${refused} refused`);
+  if (options.map !== undefined) console.log(`The map of old and new ids: ${options.map}`);
   if (refused > 0) console.log(`The refused lines and why: ${reportPath(file, options)}`);
   if (!isWhole) {
     const howOn = total === undefined ? 'Import the same again' : 'Run the same command again to go on';

@@ -69,6 +69,10 @@ function addImportCommand(program: Command, run: RunCommand): void {
     .option('--batch <number>', 'accounts in one transaction, 1 to 1000', wholeNumber, 1_000)
     .option('--firebase-hash-config <file>', "the project's password hash parameters, for --from firebase")
     .option('--errors <file>', 'where the refused lines are told (default: <file>.errors.ndjson)')
+    .option(
+      '--map <file>',
+      'where to write the id of each account there and here, also of those imported before',
+    )
     .addOption(
       new Option('--progress <when>', 'show how it goes on')
         .choices(['auto', 'always', 'never'])

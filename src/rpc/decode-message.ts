@@ -3,6 +3,7 @@
 import type { DescField, DescMessage, DescMethod, JsonObject, JsonValue, Message } from '@bufbuild/protobuf';
 import { fromBinary, fromJson } from '@bufbuild/protobuf';
 import { validationFailed } from '../domain/errors.ts';
+import { rfc3339Time } from '../domain/written-time.ts';
 
 /** The message in protobuf's binary format. Errors: VALIDATION_FAILED. */
 export function decodeBinary(method: DescMethod, bytes: Uint8Array): Message {
@@ -17,7 +18,7 @@ export function decodeBinary(method: DescMethod, bytes: Uint8Array): Message {
 export function decodeJson(method: DescMethod, bytes: Uint8Array): Message {
   const json = parseJson(method, bytes);
   const message = decoded(method.input, json);
-  const fault = message === undefined ? faultIn(method.input, json) : misnamedEnum(method.input, json);
+  const fault = message === undefined ? faultIn(method.input, json) : misreadIn(method.input, json);
   if (message === undefined || fault !== undefined)
     throw undecodable(method, fault?.path, fault?.description);
   return message;
@@ -79,25 +80,34 @@ function firstBroken(
   return [`${field.name}[${index}]`, value[index]];
 }
 
-// With unknown fields the library passes over unknown enum values too: a filter would be wider than what was asked for.
-function misnamedEnum(type: DescMessage, json: JsonValue | undefined): Fault | undefined {
+// What the library takes and should not: with unknown fields it passes over unknown enum values too, so that a filter would be wider than what was
+// asked for; and it rolls the 30th of February over to March.
+function misreadIn(type: DescMessage, json: JsonValue | undefined): Fault | undefined {
   if (!isObject(json)) return undefined;
   for (const field of type.fields) {
     const value = json[field.jsonName] ?? json[field.name];
     for (const [index, item] of (Array.isArray(value) ? value : [value]).entries()) {
       const isMessages = field.fieldKind === 'list' && field.message !== undefined;
-      const fault = within(isMessages ? `${field.name}[${index}]` : field.name, misnamedIn(field, item));
+      const fault = within(isMessages ? `${field.name}[${index}]` : field.name, misreadValue(field, item));
       if (fault !== undefined) return fault;
     }
   }
   return undefined;
 }
 
-function misnamedIn(field: DescField, value: JsonValue | undefined): Fault | undefined {
-  if (field.message !== undefined && field.fieldKind !== 'map') return misnamedEnum(field.message, value);
+const TIMESTAMP = 'google.protobuf.Timestamp';
+
+function misreadValue(field: DescField, value: JsonValue | undefined): Fault | undefined {
+  if (field.message?.typeName === TIMESTAMP) return misreadTime(value);
+  if (field.message !== undefined && field.fieldKind !== 'map') return misreadIn(field.message, value);
   if (field.enum === undefined || typeof value !== 'string') return undefined;
   if (field.enum.values.some(({ name }) => name === value)) return undefined;
   return { path: '', description: WRONG_TYPE };
+}
+
+function misreadTime(value: JsonValue | undefined): Fault | undefined {
+  if (typeof value !== 'string' || rfc3339Time(value) !== undefined) return undefined;
+  return { path: '', description: WRITTEN[TIMESTAMP] ?? WRONG_TYPE };
 }
 
 function within(path: string, fault: Fault | undefined): Fault | undefined {

@@ -3,7 +3,7 @@
 import { array, assert, asyncProperty, constantFrom, nat, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Line } from '../../src/cli/import/lines.ts';
-import { linesOf, MAX_LINE_BYTES } from '../../src/cli/import/lines.ts';
+import { linesOf, MAX_LINE_BYTES, ndjsonOf } from '../../src/cli/import/lines.ts';
 
 const BEGINNING = { line: 0, offset: 0 };
 
@@ -50,6 +50,29 @@ it('takes the longest line and passes over a longer one, keeping none of it', as
   const before = process.memoryUsage.rss();
   for await (const line of linesOf(endless(), BEGINNING)) expect('fault' in line).toBe(true);
   expect(process.memoryUsage.rss() - before).toBeLessThan(100_000_000);
+});
+
+describe('a file that is no NDJSON is refused whole:', () => {
+  const start = async (text: string) => {
+    const lines: Line[] = [];
+    for await (const line of ndjsonOf(linesOf(inPieces(Buffer.from(text), 5), BEGINNING), 'f'))
+      lines.push(line);
+    return lines.length;
+  };
+  it.each([
+    ['an array, a person a line', '[\n{"a":1},\n{"a":2}\n]\n', /f: is a JSON array.*NDJSON/],
+    ['an array in one line', '[{"a":1},{"a":2}]', /JSON array/],
+    ['an array behind a mark and blanks', '\uFEFF\n  [ {"a":1} ]', /JSON array/],
+    ['a document with the people inside', '{"users": [\n{"a":1},\n{"a":2}\n]}\n', /not whole JSON.*NDJSON/],
+    ['a document over several lines', '{\n  "a": 1\n}\n', /not whole JSON/],
+  ])('%s', async (_what, text, message) => {
+    await expect(start(text)).rejects.toThrow(message);
+  });
+  it('and a bad line alone refuses no others', async () => {
+    expect(await start('{"a":1}\n[\n{"users": [\n{"a":2}')).toBe(4);
+    expect(await start('no json\n{"a":2}')).toBe(2);
+    expect(await start('')).toBe(0);
+  });
 });
 
 describe('whatever the text', () => {

@@ -56,10 +56,10 @@ describe('our own form', () => {
         { field: 'suspended', description: 'must be true or false' },
       ],
     });
-    expect(fromLatchkey({ externalId: 1 })).toEqual({
+    expect(fromLatchkey({ externalId: true })).toEqual({
       externalId: '',
       violations: [
-        { field: 'externalId', description: 'must be a text' },
+        { field: 'externalId', description: 'must be a text or a whole number below 2^53' },
         { field: 'email', description: 'is required' },
       ],
     });
@@ -69,8 +69,26 @@ describe('our own form', () => {
       'external_id',
     ]);
   });
-  it('leaves a time that is none for the check', () => {
-    expect(userBy(fromLatchkey, { externalId: 'a', email: 'b', createTime: 'soon' }).createTime).toBeNaN();
+  it.each([
+    'soon',
+    '5',
+    '06/05/2024',
+    '2024-05-06',
+    '2024-05-06 07:08:09',
+    '2024-02-30T00:00:00Z',
+    'infinity',
+  ])('leaves a time that is none for the check: %s', (createTime) => {
+    expect(userBy(fromLatchkey, { externalId: 'a', email: 'b', createTime }).createTime).toBeNaN();
+  });
+  it('takes whole numbers as external ids, and none that JSON has rounded', () => {
+    expect(userBy(fromLatchkey, { externalId: 41, email: 'b' }).externalId).toBe('41');
+    expect(userBy(fromLatchkey, { external_id: 0, email: 'b' }).externalId).toBe('0');
+    for (const id of ['1.5', '9007199254740993', '-9007199254740993', '1e400'])
+      expect(fieldsRefused(fromLatchkey, JSON.parse(`{"externalId":${id},"email":"b"}`))).toEqual([
+        'externalId',
+      ]);
+    // Whose line it was is told of a refused one too.
+    expect(fromLatchkey({ externalId: 7, email: 1 })).toMatchObject({ externalId: '7' });
   });
 });
 
@@ -97,6 +115,15 @@ describe('Keycloak', () => {
     const broken = [{ type: 'password', secretData: '{', credentialData: '{}' }];
     expect(fieldsRefused(fromKeycloak, { id: 'a', credentials: broken })).toEqual(['credentials']);
   });
+  it('takes one who is not said to be enabled as disabled, as Keycloak does', () => {
+    const suspended = (enabled?: boolean | null) => userBy(fromKeycloak, { id: 'a', enabled }).suspended;
+    expect([suspended(true), suspended(false), suspended(null), suspended()]).toEqual([
+      false,
+      true,
+      true,
+      true,
+    ]);
+  });
   it('leaves out a user name that is none here', () => {
     expect(userBy(fromKeycloak, { id: 'a', username: 'a@example.com' }).username).toBe('');
     expect(userBy(fromKeycloak, { id: 'a', username: 'ada' }).username).toBe('ada');
@@ -104,19 +131,28 @@ describe('Keycloak', () => {
 });
 
 describe('Auth0', () => {
-  it('knows a person by one id in both exports', () => {
-    expect(userBy(fromAuth0, { _id: { $oid: '5f' } }).externalId).toBe('auth0|5f');
-    expect(userBy(fromAuth0, { user_id: 'auth0|5f' }).externalId).toBe('auth0|5f');
-    expect(userBy(fromAuth0, {}).externalId).toBe('');
+  it('refuses the export of hashes alone, which does not say who is blocked', () => {
+    const hashes = { _id: { $oid: '5f' }, email: 'a@example.com', passwordHash: '$2b$10$x' };
+    expect(fieldsRefused(fromAuth0, hashes)).toEqual(['user_id']);
+    expect(fieldsRefused(fromAuth0, {})).toEqual(['user_id']);
+    expect(userBy(fromAuth0, { user_id: 'auth0|5f', ...hashes, blocked: true })).toMatchObject({
+      externalId: 'auth0|5f',
+      passwordHash: '$2b$10$x',
+      suspended: true,
+    });
+  });
+  it('lets no empty field hide a later one', () => {
+    const hashes = { passwordHash: '', password_hash: '$2b$10$x' };
+    expect(userBy(fromAuth0, { user_id: 'a', ...hashes }).passwordHash).toBe('$2b$10$x');
   });
   it('names a custom hash that is none of ours, for the check to refuse', () => {
     const custom = { algorithm: 'md5', hash: { value: '5f4dcc3b5aa765d61d8327deb882cf99' } };
     expect(userBy(fromAuth0, { user_id: 'a', custom_password_hash: custom }).passwordHash).toBe('md5');
   });
   it('reads times in either form', () => {
-    expect(userBy(fromAuth0, { created_at: { $date: '2020-01-01T00:00:00Z' } }).createTime).toBe(
-      userBy(fromAuth0, { created_at: '2020-01-01T00:00:00Z' }).createTime,
-    );
+    expect(
+      userBy(fromAuth0, { user_id: 'a', created_at: { $date: '2020-01-01T00:00:00Z' } }).createTime,
+    ).toBe(userBy(fromAuth0, { user_id: 'a', created_at: '2020-01-01T00:00:00Z' }).createTime);
   });
 });
 
@@ -145,6 +181,18 @@ describe('Firebase', () => {
   });
 });
 
+describe('Firebase times', () => {
+  it.each(['', null])('%j is none', (createdAt) => {
+    expect(userBy(fromFirebase(undefined), { localId: 'a', createdAt }).createTime).toBeUndefined();
+  });
+  it.each(['0x10', '1e3', 'Infinity', ' 5', '-1', '1.5', '2024-01-01T00:00:00Z'])(
+    '%s is refused',
+    (createdAt) => {
+      expect(userBy(fromFirebase(undefined), { localId: 'a', createdAt }).createTime).toBeNaN();
+    },
+  );
+});
+
 describe('Supabase', () => {
   it('refuses whoever was deleted there', () => {
     expect(fieldsRefused(fromSupabase, { id: 'a', deleted_at: '2024-01-01T00:00:00Z' })).toEqual([
@@ -158,10 +206,25 @@ describe('Supabase', () => {
       suspended(null),
       suspended('2001-01-01T00:00:00+00:00'),
       suspended('2999-01-01T00:00:00+00:00'),
-    ]).toEqual([false, false, true]);
+      suspended('infinity'),
+      suspended('-infinity'),
+      suspended('10000-01-01T08:59:59.999+09:00'),
+      suspended('2999-01-01 00:00:00.5+00'),
+      suspended(''),
+    ]).toEqual([false, false, true, true, false, true, true, false]);
   });
+  it.each(['tomorrow', '2999-02-30T00:00:00+00:00', '2999-01-01', '9e99', '32503680000'])(
+    'refuses whom a ban binds that cannot be read: %s',
+    (until) => {
+      expect(fieldsRefused(fromSupabase, { id: 'a', banned_until: until })).toEqual(['banned_until']);
+      expect(fieldsRefused(fromSupabase, { id: 'a', email_confirmed_at: until })).toEqual([
+        'email_confirmed_at',
+      ]);
+    },
+  );
   it('takes a name that is a text, and no other', () => {
     const name = (data: unknown) => userBy(fromSupabase, { id: 'a', raw_user_meta_data: data }).fullName;
+    expect([name({ full_name: ' ', name: 'A' }), name({ full_name: '', name: 'A' })]).toEqual(['A', 'A']);
     expect([name({ full_name: 5, name: 'A' }), name({ full_name: 'B', name: 'A' }), name(null)]).toEqual([
       'A',
       'B',

@@ -15,6 +15,10 @@ const SAMPLES = resolve(import.meta.dirname, '../../docs/samples/import');
 /** The password of everybody in the samples. */
 const PASSWORD = 'Sample-Import-42!';
 
+/** Of PASSWORD, by passlib 1.7.4 (bcrypt) and Django 3.2.25 (argon2). */
+const FASTAPI_HASH = '$2b$04$ZR6Tx2hVrTkvLvglFmbAkuKmLayZCK7L3FdTdCpr1apRQ73rJMY6m';
+const DJANGO_HASH = 'argon2$argon2id$v=19$m=512,t=1,p=1$c2Vhc2FsdHNlYXNhbHQ$5VSK/eXM24f5MZQdWTuMZA';
+
 /** Who is in each sample, by the part of their addresses before `@example.com`. */
 const ORIGINS: ReadonlyArray<{
   readonly system: string;
@@ -62,6 +66,8 @@ const Refused = z.strictObject({
   reason: z.string(),
   violations: z.array(z.strictObject({ field: z.string(), description: z.string() })),
 });
+
+const Pair = z.strictObject({ external_id: z.string(), user_id: z.uuid() });
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 beforeAll(async () => {
@@ -164,6 +170,64 @@ describe('embedded', () => {
   });
 });
 
+describe('ids and files', () => {
+  const run = (...args: string[]) => runImport(args);
+  const mapOf = async (name: string) => (await readFile(inFolder(name), 'utf8')).trim().split('\n');
+
+  it('takes whole numbers as ids, and writes a map of old and new ids, the same in a rerun', async () => {
+    const lines = [
+      '{"externalId":41,"email":"map-41@example.com"}',
+      '{"externalId":"map-b","email":"map-b@example.com"}',
+      '{"externalId":"map-c","email":"no address"}',
+    ];
+    await writeFile(inFolder('ids.ndjson'), lines.join('\n'));
+    expect(await run('ids.ndjson', '--map', 'ids.map.ndjson')).toMatchObject({
+      code: 2,
+      stdout: expect.stringContaining('The map of old and new ids: ids.map.ndjson\n') as string,
+    });
+    const map = await mapOf('ids.map.ndjson');
+    const pairs = map.map((line) => Pair.parse(JSON.parse(line)));
+    expect(pairs.map(({ external_id: id }) => id)).toEqual(['41', 'map-b']);
+    expect(new Set(pairs.map(({ user_id: id }) => id)).size).toBe(2);
+    expect(await run('ids.ndjson', '--map', 'again.map.ndjson')).toMatchObject({ code: 2 });
+    expect(await mapOf('again.map.ndjson')).toEqual(map);
+    // A dry run knows the ids of those who are here.
+    await writeFile(
+      inFolder('more.ndjson'),
+      `${lines[0]}\n{"externalId":"map-d","email":"map-d@example.com"}`,
+    );
+    await run('more.ndjson', '--dry-run', '--map', 'dry.map.ndjson');
+    expect(await mapOf('dry.map.ndjson')).toEqual([map[0]]);
+  });
+
+  it('writes no map over its input or its report', async () => {
+    await writeFile(inFolder('kept.ndjson'), user(20));
+    for (const args of [
+      ['--map', 'kept.ndjson'],
+      ['--map', './kept.ndjson.errors.ndjson'],
+      ['--errors', 'kept.ndjson'],
+    ]) {
+      const { code, stderr } = await run('kept.ndjson', ...args);
+      expect({ code, stderr }).toEqual({
+        code: 1,
+        stderr: expect.stringContaining('another file') as string,
+      });
+    }
+    expect(await readFile(inFolder('kept.ndjson'), 'utf8')).toBe(user(20));
+  });
+
+  it('refuses an array whole, and says what is expected', async () => {
+    await writeFile(inFolder('array.json'), `[\n${user(21)},\n${user(22)}\n]\n`);
+    const { code, stdout, stderr } = await run('array.json');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr.trim().split('\n')).toEqual([
+      expect.stringMatching(/array\.json: is a JSON array.*NDJSON/),
+    ]);
+    await writeFile(inFolder('array.ndjson'), user(22));
+    expect(await run('array.ndjson')).toMatchObject({ stdout: '1 created, 0 unchanged, 0 refused\n' });
+  });
+});
+
 describeWithPostgres('on Postgres', () => {
   const COUNT = 6_000;
   let database: TestDatabase;
@@ -210,6 +274,40 @@ describeWithPostgres('on Postgres', () => {
     for (const name of loggingIn) expect(await ending(name)).toBe(`${name}: tokens`);
     for (const name of suspended) expect(await ending(name)).toBe(`${name}: failed_precondition`);
     for (const name of withoutPassword) expect(await ending(name)).toBe(`${name}: unauthenticated`);
+  });
+
+  it.each([
+    [
+      'fastapi',
+      `create table "user" (id serial primary key, email text, hashed_password text, is_active bool, is_verified bool, full_name text);
+       insert into "user" (email, hashed_password, is_active, is_verified, full_name) values
+         ('fast-1@example.com', '${FASTAPI_HASH}', true, true, 'Fast One'), ('fast-2@example.com', '${FASTAPI_HASH}', false, false, null),
+         ('', '', true, false, null)`,
+    ],
+    [
+      'django',
+      `create table auth_user (id serial primary key, username text, email text, first_name text, last_name text, password text, is_active bool,
+         date_joined timestamptz, last_login timestamptz);
+       insert into auth_user (username, email, first_name, last_name, password, is_active, date_joined, last_login) values
+         ('fast.django', 'fast-1@example.net', 'Ada', '', '${DJANGO_HASH}', true, '2024-05-06 07:08:09.123456+02', null),
+         ('blocked', 'fast-2@example.net', '', '', '!64gh5BuXvPcqqhuIihCbbdGqqL33aAJ0lDq7CMNq', false, now(), now()),
+         ('nobody', '', '', '', '', true, now(), null)`,
+    ],
+  ])('takes what the SQL sample for %s selects', async (name, tables) => {
+    const sample = await readFile(join(SAMPLES, `${name}.sql`), 'utf8');
+    const rows = await withClient(database.url, async (client) => {
+      await client.query(`create schema ${name}; set search_path to ${name}; ${tables}`);
+      const found = await client.query<{ json_build_object: unknown }>(sample);
+      return found.rows.map((row) => JSON.stringify(row.json_build_object));
+    });
+    await writeFile(inFolder(`${name}.ndjson`), rows.join('\n'));
+    const domain = name === 'django' ? 'example.net' : 'example.com';
+    const outcome = await run(`${name}.ndjson`);
+    expect(outcome).toMatchObject({ code: 0, stdout: '2 created, 0 unchanged, 0 refused\n' });
+    const login = (identifier: string) => service.auth().login({ identifier, password: PASSWORD });
+    expect((await login(`fast-1@${domain}`)).outcome.case).toBe('tokens');
+    expect((await login(`fast-1@${domain}`)).outcome.case).toBe('tokens');
+    await expect(login(`fast-2@${domain}`)).rejects.toThrow(/suspended|wrong/);
   });
 
   it('takes a last line without an end, and shows how it goes on where it is told to', async () => {

@@ -191,11 +191,25 @@ describe('over Connect with JSON', () => {
   });
 
   const { updateUser, listUsers } = AdminService.method;
+  const { createApiKey } = UserService.method;
   it.each<[DescMethod, string, string, string]>([
     [updateUser, '{"user":{"fullName":"A"},"updateMask":"full_name"}', 'update_mask', 'fullName,email'],
     [updateUser, '{"updateMask":{"paths":["fullName"]}}', 'update_mask', 'fullName,email'],
     [updateUser, '{"user":{"full_name":1}}', 'user.full_name', 'wrong type'],
     [listUsers, '{"filters":{"create_time_start":"yesterday"}}', 'filters.create_time_start', '2026-01-31T'],
+    [
+      listUsers,
+      '{"filters":{"create_time_start":"2030-02-30T00:00:00Z"}}',
+      'filters.create_time_start',
+      '2026-01-31T',
+    ],
+    [
+      listUsers,
+      '{"filters":{"createTimeEnd":"2030-01-01T24:00:00Z"}}',
+      'filters.create_time_end',
+      '2026-01-31T',
+    ],
+    [createApiKey, '{"expireTime":"2031-04-31T00:00:00Z"}', 'expire_time', '2026-01-31T'],
     [listUsers, '{"filters":{"statuses":["NO_SUCH"]}}', 'filters.statuses', 'wrong type'],
     [listUsers, '{"filters":[]}', 'filters', 'wrong type'],
   ])('%s is told where in %s the fault is, and what goes there', async (method, text, field, rule) => {

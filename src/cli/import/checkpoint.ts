@@ -17,12 +17,14 @@ const Checkpoint = z.object({
   refused: z.int().min(0),
   /** How long the report of refusals was. */
   errorsLength: z.int().min(0),
+  /** How long the map of ids was; absent when none was asked for. */
+  mapLength: z.int().min(0).optional(),
 });
 
 /** How far it has come: counts over all the runs. */
 export type ImportState = Pick<
   z.infer<typeof Checkpoint>,
-  'line' | 'offset' | 'created' | 'unchanged' | 'refused' | 'errorsLength'
+  'line' | 'offset' | 'created' | 'unchanged' | 'refused' | 'errorsLength' | 'mapLength'
 >;
 
 export const BEGINNING: ImportState = {
@@ -60,7 +62,7 @@ export function checkpointOf(file: string, system: string): CheckpointFile {
     },
     async save(state) {
       head ??= await headOf(file, MAX_HEAD);
-      const { line, offset, created, unchanged, refused, errorsLength } = state;
+      const { line, offset, created, unchanged, refused, errorsLength, mapLength } = state;
       const text = JSON.stringify({
         version: 1,
         headLength: head.length,
@@ -72,6 +74,7 @@ export function checkpointOf(file: string, system: string): CheckpointFile {
         unchanged,
         refused,
         errorsLength,
+        mapLength,
       } satisfies z.infer<typeof Checkpoint>);
       await writeFile(`${path}.new`, text);
       await rename(`${path}.new`, path);

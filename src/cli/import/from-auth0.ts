@@ -1,7 +1,8 @@
 // Auth0: the lines of a bulk export, and those of the export of password hashes that its support makes.
 
 import { z } from 'zod';
-import { NOBODY, phcBase64, readerOf, timeOf, usernameIfTaken } from './mapping.ts';
+import type { ImportedUser } from '../../domain/user-import/imported-user.ts';
+import { firstText, NOBODY, phcBase64, readerOf, timeOf, usernameIfTaken } from './mapping.ts';
 
 const text = z.string().nullish();
 const time = z.union([z.string(), z.object({ $date: z.string() })]).nullish();
@@ -17,7 +18,6 @@ const CustomHash = z.object({
 
 const User = z.object({
   user_id: text,
-  _id: z.object({ $oid: z.string() }).nullish(),
   email: text,
   email_verified: z.boolean().nullish(),
   username: text,
@@ -30,23 +30,34 @@ const User = z.object({
   custom_password_hash: CustomHash.nullish(),
 });
 
-/** Reads a user of Auth0. One who is in both exports has the same external id in both. */
-export const fromAuth0 = readerOf('user_id', User, (user) => ({
-  ...NOBODY,
-  externalId: user.user_id ?? (user._id ? `auth0|${user._id.$oid}` : ''),
-  email: user.email ?? '',
-  emailVerified: user.email_verified ?? false,
-  username: usernameIfTaken(user.username),
-  // Auth0 calls people by their address when it knows no name.
-  fullName: user.name === user.email ? '' : (user.name ?? ''),
-  suspended: user.blocked ?? false,
-  passwordHash:
-    user.passwordHash ??
-    user.password_hash ??
-    (user.custom_password_hash ? customHash(user.custom_password_hash) : ''),
-  createTime: timeIn(user.created_at),
-  lastLoginTime: timeIn(user.last_login),
-}));
+const ALONE =
+  'is missing: a line of the export of password hashes does not say who is blocked; join it with the bulk export (docs/importing.md)';
+
+/** Reads a user of the bulk export, or of both exports joined. One of the export of hashes alone is refused. */
+export const fromAuth0 = readerOf('user_id', User, (user) => {
+  const externalId = firstText(user.user_id);
+  if (externalId === '') return { field: 'user_id', description: ALONE };
+  return { ...accountOf(user), externalId };
+});
+
+function accountOf(user: z.infer<typeof User>): ImportedUser {
+  return {
+    ...NOBODY,
+    email: user.email ?? '',
+    emailVerified: user.email_verified ?? false,
+    username: usernameIfTaken(user.username),
+    // Auth0 calls people by their address when it knows no name.
+    fullName: user.name === user.email ? '' : firstText(user.name),
+    suspended: user.blocked ?? false,
+    passwordHash: firstText(
+      user.passwordHash,
+      user.password_hash,
+      user.custom_password_hash ? customHash(user.custom_password_hash) : '',
+    ),
+    createTime: timeIn(user.created_at),
+    lastLoginTime: timeIn(user.last_login),
+  };
+}
 
 function timeIn(value: z.infer<typeof time>): number | undefined {
   return timeOf(typeof value === 'object' ? value?.$date : value);

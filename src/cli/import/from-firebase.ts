@@ -77,5 +77,6 @@ function hashOf(config: FirebaseHashConfig, salt: string, hash: string): string 
 }
 
 function millisecondsOf(value: z.infer<typeof time>): number | undefined {
-  return value === null || value === undefined || value === '' ? undefined : Number(value);
+  if (value === null || value === undefined || value === '') return undefined;
+  return /^\d{1,15}$/.test(String(value)) ? Number(value) : Number.NaN;
 }

@@ -1,7 +1,7 @@
 // Keycloak: the users of a realm's export (`kc.sh export`, `.users[]`).
 
 import { z } from 'zod';
-import { NOBODY, phcBase64, readerOf, usernameIfTaken } from './mapping.ts';
+import { firstText, NOBODY, phcBase64, readerOf, usernameIfTaken } from './mapping.ts';
 
 const text = z.string().nullish();
 
@@ -43,8 +43,9 @@ export const fromKeycloak = readerOf('id', User, (user) => {
     email: user.email ?? '',
     emailVerified: user.emailVerified ?? false,
     username: usernameIfTaken(user.username),
-    fullName: [user.firstName, user.lastName].filter((part) => (part ?? '') !== '').join(' '),
-    suspended: user.enabled === false,
+    fullName: [firstText(user.firstName), firstText(user.lastName)].join(' '),
+    // Keycloak takes one without it as disabled.
+    suspended: user.enabled !== true,
     passwordHash,
     createTime: user.createdTimestamp ?? undefined,
   };

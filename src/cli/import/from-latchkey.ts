@@ -9,7 +9,10 @@ const flag = z.boolean().nullish();
 
 // Strict: a field that is misspelt would be lost without a word.
 const User = z.strictObject({
-  externalId: z.string(),
+  // Tables count their rows: a whole number stands for its digits. Above 2^53 JSON would have lost some.
+  externalId: z.union([z.string(), z.int().transform(String)], {
+    error: 'must be a text or a whole number below 2^53',
+  }),
   email: z.string(),
   emailVerified: flag,
   username: text,

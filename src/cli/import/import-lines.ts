@@ -16,7 +16,12 @@ export type TakenBatch = {
   readonly created: number;
   readonly unchanged: number;
   readonly refused: readonly RefusedLine[];
+  /** Those who are here, now or since an earlier import. */
+  readonly ids: readonly IdPair[];
 };
+
+/** The id that somebody had in the other system, and the one here. */
+export type IdPair = { readonly externalId: string; readonly userId: string };
 
 export type ImportLinesInput = {
   readonly lines: AsyncIterable<Line>;
@@ -105,6 +110,11 @@ function summaryOf({ after, users, faults }: Batch, results: readonly ImportResu
     after,
     created: count('created'),
     unchanged: count('unchanged'),
+    ids: results.flatMap((result) =>
+      result.outcome === 'refused' || result.userId === undefined
+        ? []
+        : [{ externalId: result.externalId, userId: result.userId }],
+    ),
     refused: [...faults, ...refused].toSorted((left, right) => left.line - right.line),
   };
 }

@@ -46,6 +46,40 @@ export async function* linesOf(chunks: AsyncIterable<Buffer>, start: Place): Asy
   if (last !== undefined) yield last;
 }
 
+/** What is no NDJSON: none of it has been taken. */
+export class NotNdjsonError extends Error {}
+
+/** The lines as they come, the first of the file `name` among them. Errors: NotNdjsonError, before any line. */
+export async function* ndjsonOf(lines: AsyncIterable<Line>, name: string): AsyncGenerator<Line> {
+  let isFirst = true;
+  for await (const line of lines) {
+    const fault = isFirst && 'text' in line ? notNdjson(line.text) : undefined;
+    if (fault !== undefined) throw new NotNdjsonError(`${name}: ${fault}`);
+    isFirst = false;
+    yield line;
+  }
+}
+
+/**
+ * Why a file that begins with this line is not one JSON value a line; undefined where it may be. Of an array or a document over several lines
+ * some lines may look like whole objects, so none of it is taken.
+ */
+function notNdjson(firstLine: string): string | undefined {
+  if (firstLine.startsWith('['))
+    return 'is a JSON array, and NDJSON is expected, one object a line: jq -c ".[]" makes it';
+  if (!firstLine.startsWith('{') || isJson(firstLine)) return undefined;
+  return 'begins with a line that is not whole JSON, and NDJSON is expected, one object a line: jq -c makes it';
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function startsWithMark(bytes: Buffer): boolean {
   return bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
 }

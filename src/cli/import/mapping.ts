@@ -3,6 +3,7 @@
 import type { z } from 'zod';
 import { username } from '../../domain/account/username.ts';
 import type { FieldViolation } from '../../domain/errors.ts';
+import { postgresTime, rfc3339Time } from '../../domain/written-time.ts';
 import type { ImportedUser } from '../../domain/user-import/imported-user.ts';
 
 /** Reads what one line of an export says; or tells why it is none, and whose it is where that can be read. Pure. */
@@ -36,7 +37,8 @@ export function readerOf<Shape>(
   return (json) => {
     const unread = (violations: readonly FieldViolation[]): UnreadUser => {
       const id = valueAt(json, [idField]);
-      return { violations, externalId: typeof id === 'string' ? id : '' };
+      const isId = typeof id === 'string' || Number.isSafeInteger(id);
+      return { violations, externalId: isId ? String(id) : '' };
     };
     const parsed = schema.safeParse(json);
     if (!parsed.success) return unread(parsed.error.issues.flatMap((issue) => violationsOf(issue, json)));
@@ -76,9 +78,24 @@ function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
   return valueAt(Reflect.get(json, name), rest);
 }
 
-/** Epoch milliseconds of a time as text; not a number when it is none, which the check of the account names. */
+/** Epoch milliseconds of an RFC 3339 time; not a number for any other text, which the check of the account names. */
 export function timeOf(text: string | null | undefined): number | undefined {
-  return text === null || text === undefined || text === '' ? undefined : Date.parse(text);
+  return isEmpty(text) ? undefined : (rfc3339Time(text) ?? Number.NaN);
+}
+
+/** As `timeOf`, of a time as Postgres writes it; may be infinite. */
+export function postgresTimeOf(text: string | null | undefined): number | undefined {
+  return isEmpty(text) ? undefined : (postgresTime(text) ?? Number.NaN);
+}
+
+/** The first of them that is a text with something in it: an empty field does not hide a later one. */
+export function firstText(...values: readonly unknown[]): string {
+  const isText = (value: unknown): value is string => typeof value === 'string' && value.trim() !== '';
+  return values.find(isText) ?? '';
+}
+
+function isEmpty(text: string | null | undefined): text is '' | null | undefined {
+  return text === null || text === undefined || text === '';
 }
 
 /** The user name where it is one here too, and nothing where it is not: its owner logs in by the address. */

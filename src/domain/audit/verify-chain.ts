@@ -3,6 +3,7 @@
 import type { LostEvent } from './seal-events.ts';
 import type { ChainHead, EventRecord, Seal, SealHash } from './seal.ts';
 import { CHAIN_START, DIGEST_LENGTH, lastNumberOf } from './seal.ts';
+import { rfc3339Time } from '../written-time.ts';
 
 /** A seal as it stands in the database, where its count of events may be told otherwise than by the events. */
 export type StoredSeal = Seal & { readonly eventCount: number };
@@ -166,7 +167,9 @@ class Walk {
   }
 
   #isRetired(time: string): boolean {
-    return this.#retirement !== undefined && Date.parse(time) < Date.parse(this.#retirement.horizon);
+    if (this.#retirement === undefined) return false;
+    const [then, horizon] = [rfc3339Time(time), rfc3339Time(this.#retirement.horizon)];
+    return then !== undefined && horizon !== undefined && then < horizon;
   }
 
   #meetExpected(): void {

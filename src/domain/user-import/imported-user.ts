@@ -57,7 +57,7 @@ export type ImportRules = {
 export function checkImportedUser(rules: ImportRules, given: ImportedUser): CheckedUser | ImportRefusal {
   const fields = new Violations();
   const email = readEmail(rules, fields, given.email);
-  const fullName = fields.text(given.fullName.trim(), { field: 'full_name', max: 200 });
+  const fullName = fields.text(given.fullName, { field: 'full_name', max: 200, name: true });
   const user: CheckedUser = {
     externalId: fields.text(given.externalId, { field: 'external_id', min: 1, max: 200 }),
     email,
@@ -106,6 +106,11 @@ function readTime(
   raw: number | undefined,
 ): number | undefined {
   if (raw === undefined || (raw >= 0 && raw <= now)) return raw;
-  fields.add(field, 'must be a time from 1970 on that is not in the future');
+  fields.add(
+    field,
+    Number.isNaN(raw)
+      ? 'must be a time of RFC 3339, like 2024-05-06T07:08:09Z'
+      : 'must be a time from 1970 on that is not in the future',
+  );
   return undefined;
 }

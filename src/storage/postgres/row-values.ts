@@ -1,8 +1,12 @@
 // Values between rows and the domain: times and absences.
 
-/** Epoch milliseconds of a timestamptz, which the drivers hand over as text or as a Date. */
+import { postgresTime, rfc3339Time } from '../../domain/written-time.ts';
+
+/** Epoch milliseconds of a timestamptz, which the drivers hand over as text or as a Date. Not a number for what is no time. */
 export function time(value: string | Date): number {
-  return typeof value === 'string' ? Date.parse(value) : value.getTime();
+  return typeof value === 'string'
+    ? (postgresTime(value) ?? rfc3339Time(value) ?? Number.NaN)
+    : value.getTime();
 }
 
 /** As `time`, undefined for null. */
