@@ -51,7 +51,7 @@ export function readKeyChange(
   checkExpiry(reader, 'api_key.expire_time', expireTime, now);
   return {
     ...(mask.sets('display_name', name)
-      ? { displayName: reader.text(name, { field: 'api_key.display_name', min: 1, max: 100 }) }
+      ? { displayName: reader.text(name, { field: 'api_key.display_name', min: 1, max: 100, name: true }) }
       : {}),
     ...(sets.scopes ? { scopes: readScopes(reader, 'api_key.scopes', scopes) } : {}),
     ...(sets.allowedCidrs
