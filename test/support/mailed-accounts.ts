@@ -45,12 +45,14 @@ export function mailedAccounts(service: TestService, clock: FakeClock) {
     async setVerified(id: string) {
       await tables.updateTable('users').set({ email_verified: true }).where('id', '=', id).execute();
     },
+    /** Oldest first. */
     eventsOf: (accountId: string, kind: string) =>
       tables
         .selectFrom('audit_events')
         .selectAll()
         .where('account_id', '=', accountId)
         .where('kind', '=', kind)
+        .orderBy('id')
         .execute(),
     /** Template and state of each letter to this address, as it was typed. */
     async mailStates(to: string) {
