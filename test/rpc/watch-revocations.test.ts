@@ -221,10 +221,12 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
   it('ends, as unavailable, when this node cannot know any more', async () => {
     const watcher = watch(service.auth(protocol), headers);
     await watcher.upToDate();
-    const snapshot = vi.spyOn(service.app.revocationIndex, 'markFresh').mockImplementation(() => undefined);
+    const { revocationIndex } = service.app;
+    const marks = [vi.spyOn(revocationIndex, 'markFresh'), vi.spyOn(revocationIndex, 'markHeard')];
+    marks.forEach((mark) => mark.mockImplementation(() => undefined));
     clock.advance(5_001);
     expect(await watcher.ended).toMatchObject({ code: 'Unavailable', reason: 'REVOCATIONS_STALE' });
-    snapshot.mockRestore();
+    marks.forEach((mark) => mark.mockRestore());
     await eventually(() => service.app.revocationIndex.isFresh());
   });
 
