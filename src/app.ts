@@ -46,6 +46,7 @@ import type { RevocationChannel } from './domain/revocation/revocation-channel.t
 import { RevocationIndex } from './domain/revocation/revocation-index.ts';
 import { prepareMail } from './domain/mail/prepare-mail.ts';
 import { SessionDirectory } from './domain/session/session-directory.ts';
+import { UnansweredRefreshes } from './domain/session/unanswered-refreshes.ts';
 import { AuditSealer } from './jobs/audit-sealer.ts';
 import { Cleanup } from './jobs/cleanup.ts';
 import { MailSender } from './jobs/mail-sender.ts';
@@ -185,6 +186,7 @@ export async function openApp(
     }),
     databaseOutageGraceMs: config.DATABASE_OUTAGE_GRACE,
     stopwatch: () => performance.now(),
+    unansweredRefreshes: new UnansweredRefreshes(),
     clockSkew: new ClockSkew({
       maxMs: config.MAX_CLOCK_SKEW,
       onChange: (status) => logSkew(logger, config.MAX_CLOCK_SKEW, status),

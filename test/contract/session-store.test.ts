@@ -78,15 +78,27 @@ describeOnEveryDatabase('SessionStore', (open) => {
         user: { id: session.userId, role: 'user', tokenVersion: 1 },
       },
     ]);
+    const found = await db.stores.sessions.findWithUser(session.id);
+    // By the database's clock, not by the one of the node.
+    expect((found?.readTime ?? 0) - (found?.session.rotateTime ?? 0)).toBeLessThan(60_000);
+    expect(found?.session.rotateTime).toBeLessThanOrEqual(found?.readTime ?? 0);
     expect(await stored(session.id)).toMatchObject({
       generation: 2,
-      rotateTime: NOW + 1_000,
       lastSeenTime: NOW + 1_000,
       expireTime: NOW + 8 * DAY_MS,
       maxExpireTime: session.maxExpireTime,
       ipAddress: '198.51.100.7',
       userAgent: 'newer',
     });
+  });
+
+  it('dates a step by when it is made, alone or in a group, and not by when it was sent', async () => {
+    const [alone, ...group] = await Promise.all([insert(), insert(), insert()]);
+    const before = (await db.stores.sessions.findWithUser(alone.id))?.readTime ?? 0;
+    await db.stores.sessions.rotate(rotation(alone, { now: NOW - 60_000 }));
+    await Promise.all(group.map((session) => db.stores.sessions.rotate(rotation(session))));
+    for (const { id } of [alone, ...group])
+      expect((await stored(id))?.rotateTime).toBeGreaterThanOrEqual(Math.floor(before));
   });
 
   it('rotates from the current generation alone', async () => {
@@ -117,7 +129,7 @@ describeOnEveryDatabase('SessionStore', (open) => {
       expect(outcomes[index]?.session.amr).toEqual([`a${index}`]);
       expect(await stored(session.id)).toMatchObject({
         generation: 2,
-        rotateTime: NOW + index,
+        lastSeenTime: NOW + index,
         userAgent: `agent ${index}`,
       });
     }

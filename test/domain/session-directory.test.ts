@@ -41,7 +41,7 @@ function world(ttlMs = 7 * DAY_MS) {
       findWithUser: async () => {
         store.reads += 1;
         if (store.isAway) throw new DomainError('STORAGE_UNAVAILABLE', 'away');
-        const found = { ...row };
+        const found = { ...row, readTime: clock.now() };
         const { meanwhile } = store;
         store.meanwhile = () => {};
         meanwhile();

@@ -11,12 +11,15 @@ import { sessionCookieCodec } from '../../src/crypto/session-cookie-codec.ts';
 import { BUILT_IN_ROLES, RoleDirectory } from '../../src/domain/access/role.ts';
 import { nobodyAsked } from '../../src/domain/account/breached-passwords.ts';
 import { register } from '../../src/domain/account/register.ts';
+import { DomainError } from '../../src/domain/errors.ts';
 import { logoutAll, revokeSession } from '../../src/domain/session/end-session.ts';
 import { login } from '../../src/domain/session/login.ts';
 import { refresh } from '../../src/domain/session/refresh.ts';
+import { UnansweredRefreshes } from '../../src/domain/session/unanswered-refreshes.ts';
 import { RevocationIndex } from '../../src/domain/revocation/revocation-index.ts';
 import type { AccessTokenClaims } from '../../src/domain/token/access-token.ts';
 import { openEmbeddedStores, type TestStores } from '../support/databases.ts';
+import { ageRotation } from '../support/age-rotation.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { DAY_MS, LOCKOUT_RULE, NOW, ORIGIN, sampleUser } from '../support/samples.ts';
 import { anyString, refusal } from '../support/matchers.ts';
@@ -45,6 +48,8 @@ function world(db: TestStores) {
     sessionCookieCodec: sessionCookieCodec(randomBytes(32)),
     revocationChannel: { publish: async () => undefined },
     onChannelFailure: () => undefined,
+    unansweredRefreshes: new UnansweredRefreshes(),
+    stopwatch: () => performance.now(),
     passwordHasher: {
       admit: <Result>(work: () => Promise<Result>) => work(),
       hash: async (password: string) => `new ${password}`,
@@ -194,9 +199,14 @@ describe('sessions', () => {
     const user = await account();
     const { refreshToken, sessionId } = await loginAs(user.email.key);
     const first = await refreshWith(refreshToken);
-    deps.clock.advance(GRACE_MS);
+    // The clock of the node has no say in it.
+    for (const stepMs of [DAY_MS, -2 * DAY_MS, DAY_MS]) {
+      deps.clock.advance(stepMs);
+      expect((await refreshWith(refreshToken)).refreshToken).toBe(first.refreshToken);
+    }
+    await ageRotation(db.database, sessionId, GRACE_MS / 2);
     expect((await refreshWith(refreshToken)).refreshToken).toBe(first.refreshToken);
-    deps.clock.advance(1);
+    await ageRotation(db.database, sessionId, GRACE_MS / 2 + 1);
     const thieves = await Promise.allSettled([refreshWith(refreshToken), refreshWith(refreshToken)]);
     for (const thief of thieves) expect(thief.status).toBe('rejected');
     expect(thieves).toContainEqual({ status: 'rejected', reason: refusal('REFRESH_TOKEN_REUSED') });
@@ -204,6 +214,37 @@ describe('sessions', () => {
     expect(deps.revocationIndex.isSessionRevoked(sessionId)).toBe(true);
     expect(await eventsOf('session.refresh_reuse', sessionId)).toHaveLength(1);
     expect(await lettersTo(user.email.text)).toEqual(['session_theft']);
+  });
+
+  it('take a refresh whose answer was lost with the database for a retry, however long that was away', async () => {
+    const { refreshToken, sessionId } = await loginAs((await account()).email.key);
+    const away = new DomainError('STORAGE_UNAVAILABLE', 'away');
+    // The step is made, and nobody learns of it.
+    const rotate: typeof deps.sessions.rotate = async (step) => {
+      await deps.sessions.rotate(step);
+      throw away;
+    };
+    const input = { refreshToken, scopes: [], origin: ORIGIN };
+    const hung = { ...deps, sessions: { ...deps.sessions, rotate } };
+    for (let attempt = 0; attempt < 3; attempt += 1)
+      await expect(refresh(hung, input)).rejects.toEqual(refusal('STORAGE_UNAVAILABLE'));
+    await ageRotation(db.database, sessionId, 6 * GRACE_MS);
+    const { refreshToken: successor } = await refreshWith(refreshToken);
+    expect(successor).not.toBe(refreshToken);
+    expect(await eventsOf('session.refresh_reuse', sessionId)).toEqual([]);
+    // It has its answer now: from here on the grace counts.
+    await expect(refreshWith(refreshToken)).rejects.toEqual(refusal('REFRESH_TOKEN_REUSED'));
+  });
+
+  it('call it theft when nobody tried before the grace was over, though the database was away since', async () => {
+    const { refreshToken, sessionId } = await loginAs((await account()).email.key);
+    await refreshWith(refreshToken);
+    await ageRotation(db.database, sessionId, GRACE_MS + 1);
+    const rotate = () => Promise.reject(new DomainError('STORAGE_UNAVAILABLE', 'away'));
+    const hung = { ...deps, sessions: { ...deps.sessions, rotate } };
+    const input = { refreshToken, scopes: [], origin: ORIGIN };
+    await expect(refresh(hung, input)).rejects.toEqual(refusal('STORAGE_UNAVAILABLE'));
+    await expect(refreshWith(refreshToken)).rejects.toEqual(refusal('REFRESH_TOKEN_REUSED'));
   });
 
   it('call a token two steps old theft, also within the grace', async () => {

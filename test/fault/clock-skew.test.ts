@@ -1,6 +1,7 @@
 // Two nodes whose clocks disagree: a retry on the other node is a retry, not theft, and the other's tokens are good.
 
 import { beforeAll, expect, it } from 'vitest';
+import { ageRotation } from '../support/age-rotation.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import type { TestService } from '../support/service.ts';
 import { describeWithServices } from '../support/services.ts';
@@ -43,6 +44,9 @@ describeWithServices('two nodes with clocks of their own', () => {
     ['a second behind', -1_000],
     ['an hour behind', -3_600_000],
     ['as far ahead as the grace', GRACE_MS],
+    ['half as far ahead again', 1.5 * GRACE_MS],
+    ['five minutes ahead', 300_000],
+    ['five minutes behind', -300_000],
   ])('raise no alarm when the second is %s', async (_name, skew) => {
     clock.set(start);
     otherClock.set(start + skew);
@@ -58,6 +62,19 @@ describeWithServices('two nodes with clocks of their own', () => {
       expect(outcome.reason).toBe('ok');
       newest = outcome.refreshToken ?? '';
     }
+  });
+
+  it.each([
+    ['an hour behind', -3_600_000],
+    ['five minutes behind', -300_000],
+    ['five minutes ahead', 300_000],
+  ])('give a thief no more time on the one that is %s', async (_name, skew) => {
+    clock.set(start);
+    otherClock.set(start + skew);
+    const { session, tokens } = await openSession(node);
+    expect((await tryRefresh(node.auth(), tokens.refreshToken)).reason).toBe('ok');
+    await ageRotation(node.app.database, session.id, GRACE_MS + 1);
+    expect((await tryRefresh(other.auth(), tokens.refreshToken)).reason).toBe('REFRESH_TOKEN_REUSED');
   });
 
   it('raise no alarm when a clock is set back between a refresh and its retry', async () => {
@@ -86,4 +103,30 @@ describeWithServices('two nodes with clocks of their own', () => {
         .toBe(false);
     }
   });
+});
+
+describeWithServices('a node whose clock is off', () => {
+  const later = afterSuite();
+  const startNode = nodeStarter(later);
+
+  it.each([
+    ['ahead', 300_000],
+    ['behind', -300_000],
+  ])(
+    'by five minutes %s is not ready, says by how much, and is ready once it agrees',
+    async (_name, skewMs) => {
+      const clock = new FakeClock(Date.now() + skewMs);
+      const node = await startNode({ ...(await sharedVariables(later)), MAX_CLOCK_SKEW: '1m' }, { clock });
+      const readiness = async () => {
+        const response = await fetch(`${node.httpUrl}/readyz`);
+        return { status: response.status, ...((await response.json()) as object) };
+      };
+      await expect.poll(readiness).toMatchObject({ status: 503, checks: { clock: 'skewed' } });
+      expect(Math.abs((node.app.clockSkew.status.aheadMs ?? 0) - skewMs)).toBeLessThan(60_000);
+      clock.set(Date.now());
+      await expect
+        .poll(readiness, { timeout: 10_000 })
+        .toMatchObject({ status: 200, checks: { clock: 'right' } });
+    },
+  );
 });

@@ -14,6 +14,7 @@ import { confirmTotp } from '../../src/domain/mfa/confirm-totp.ts';
 import { enrollTotp } from '../../src/domain/mfa/enroll-totp.ts';
 import type { TypedFactor } from '../../src/domain/mfa/match-factor.ts';
 import { verifyMfa } from '../../src/domain/mfa/verify-mfa.ts';
+import { UnansweredRefreshes } from '../../src/domain/session/unanswered-refreshes.ts';
 import { RevocationIndex } from '../../src/domain/revocation/revocation-index.ts';
 import { login } from '../../src/domain/session/login.ts';
 import type { AccessTokenClaims } from '../../src/domain/token/access-token.ts';
@@ -42,6 +43,8 @@ export function mfaWorld(db: TestStores) {
     revocationIndex: new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 }),
     revocationChannel: { publish: async () => undefined },
     onChannelFailure: () => undefined,
+    unansweredRefreshes: new UnansweredRefreshes(),
+    stopwatch: () => performance.now(),
     accessTokenSigner: { sign: async (claims: AccessTokenClaims) => JSON.stringify(claims) },
     refreshTokenCodec: refreshTokenCodec(randomBytes(32)),
     sessionCookieCodec: sessionCookieCodec(randomBytes(32)),

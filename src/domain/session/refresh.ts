@@ -17,6 +17,7 @@ import { isOfSession } from './refresh-token.ts';
 import type { SessionStore } from './session-store.ts';
 import type { Session } from './session.ts';
 import { endingOf } from './session.ts';
+import type { UnansweredRefreshes } from './unanswered-refreshes.ts';
 
 export type RefreshInput = {
   readonly refreshToken: string;
@@ -35,6 +36,9 @@ type TheftStores = {
 export type RefreshDeps = IssueDeps &
   AnnounceDeps & {
     readonly sessions: Pick<SessionStore, 'findWithUser' | 'rotate'>;
+    readonly unansweredRefreshes: UnansweredRefreshes;
+    /** Monotonic milliseconds. */
+    readonly stopwatch: () => number;
     readonly transact: Transact<TheftStores>;
   };
 
@@ -44,16 +48,33 @@ const MAX_ROUNDS = 3;
 /**
  * Rotates by compare-and-swap: of any number of concurrent calls with one token, one moves the session on and the others, within the grace,
  * get the same successor, so that a lost reply forks nothing (RFC 9700, section 4.14.2). An older token is theft: the session dies, the
- * owner is told. A forged one has no effect. Errors: TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, REFRESH_TOKEN_REUSED, CONFLICT,
+ * owner is told. The grace is measured by the database's clock. A forged one has no effect. Errors: TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, REFRESH_TOKEN_REUSED, CONFLICT,
  * STORAGE_UNAVAILABLE.
  */
 export async function refresh(deps: RefreshDeps, input: RefreshInput): Promise<TokenSet> {
   const content = deps.refreshTokenCodec.read(input.refreshToken);
   if (content === undefined) throw invalidToken();
-  const { sessionId: id, salt, generation } = content;
-  // A call that waits for a busy database is a retry or none by when it was made, not by when it is served: no alarm comes from load.
-  const madeAt = deps.clock.now();
+  const { unansweredRefreshes, stopwatch } = deps;
+  const calledAt = stopwatch();
+  try {
+    // A call that waits for a busy database is a retry or none by when it was made, not by when it is served: no alarm comes from load.
+    const tokens = await step(deps, content, input, unansweredRefreshes.firstAttempt(content, calledAt));
+    unansweredRefreshes.settle(content);
+    return tokens;
+  } catch (error) {
+    if (error instanceof DomainError && error.reason === 'STORAGE_UNAVAILABLE')
+      unansweredRefreshes.note(content, calledAt);
+    throw error;
+  }
+}
 
+async function step(
+  deps: RefreshDeps,
+  content: RefreshTokenContent,
+  input: RefreshInput,
+  madeAt: number,
+): Promise<TokenSet> {
+  const { sessionId: id, salt, generation } = content;
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const rotated = await rotate(deps, content, input.origin);
     if (rotated !== undefined)
@@ -62,11 +83,12 @@ export async function refresh(deps: RefreshDeps, input: RefreshInput): Promise<T
     const found = await deps.sessions.findWithUser(id);
     if (found === undefined || found.session.usesCookie || !isOfSession(content, found.session))
       throw invalidToken();
-    const { session, user } = found;
+    const { session, user, readTime } = found;
     requireLive(session, user, deps.clock.now());
     if (generation > session.generation) throw invalidToken();
     if (generation === session.generation) continue;
-    if (!isRetry(deps, session, generation, madeAt))
+    const waitedMs = deps.stopwatch() - madeAt;
+    if (!isRetry(deps, session, generation, readTime - waitedMs))
       return endStolenSession(deps, session, user, input.origin);
     return issueTokens(deps, user, session, session.generation, input.scopes);
   }
@@ -86,10 +108,10 @@ function requireLive(session: Session, user: User, now: number): void {
   if (ending === 'expired') throw new DomainError('TOKEN_EXPIRED', 'The session has expired. Log in again.');
 }
 
-// The clock that wrote rotateTime may be another node's and ahead of ours: then no time has passed.
-function isRetry(deps: RefreshDeps, session: Session, generation: number, madeAt: number): boolean {
+// Both times are the database's: no node's clock makes the grace longer or shorter.
+function isRetry(deps: RefreshDeps, session: Session, generation: number, madeTime: number): boolean {
   if (generation !== session.generation - 1 || session.rotateTime === undefined) return false;
-  return Math.max(0, madeAt - session.rotateTime) <= deps.tokenPolicy.refreshGraceMs;
+  return madeTime - session.rotateTime <= deps.tokenPolicy.refreshGraceMs;
 }
 
 function rotate(deps: RefreshDeps, content: RefreshTokenContent, origin: CallOrigin) {

@@ -75,14 +75,18 @@ export type EndOthers = {
   readonly expireTime: number;
 };
 
+/** A session as it was found, and when by the database's clock (epoch milliseconds), which is the clock of `rotateTime`. */
+export type FoundInStore = { readonly session: Session; readonly user: User; readonly readTime: number };
+
 export type SessionStore = {
   /** Writes a new session, and with it, in the same round trip, the new audit event that tells of it. */
   insert(session: Session, event?: AuditEvent): Promise<void>;
   /** The session with its owner, also when it is dead; undefined when there is none. One round trip. */
-  findWithUser(id: string): Promise<{ readonly session: Session; readonly user: User } | undefined>;
+  findWithUser(id: string): Promise<FoundInStore | undefined>;
   /**
    * Compare-and-swap of the generation; undefined, and nothing changed, when the generation or the salt is another one, when the session
-   * or its owner is not alive, or when it is a cookie's. One round trip, one commit.
+   * or its owner is not alive, or when it is a cookie's. `rotateTime` becomes the database's time at which the step is made, however long it was under
+   * way. One round trip, one commit.
    */
   rotate(rotation: Rotation): Promise<Rotated | undefined>;
   /**

@@ -24,7 +24,7 @@ export type Session = {
   readonly authTime: number;
   readonly createTime: number;
   readonly lastSeenTime: number;
-  /** When `generation` was last raised; undefined before the first refresh. */
+  /** When `generation` was last raised, by the database's clock; undefined before the first refresh. */
   readonly rotateTime: number | undefined;
   /** Ends here unless refreshed, or used by its cookie, before. */
   readonly expireTime: number;

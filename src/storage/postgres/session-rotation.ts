@@ -21,12 +21,15 @@ const RETURNED =
   's.id, s.user_id, s.scopes, s.amr, s.auth_time, s.expire_time, s.max_expire_time, u.role, u.token_version';
 const IS_LIVE = `not s.uses_cookie and s.revoke_time is null and u.status = 'active' and u.session_epoch = s.epoch`;
 
-/** One step. Waits for whoever holds the row. */
+/**
+ * One step. Waits for whoever holds the row. clock_timestamp(): now() is when the statement began, and it may have waited since, for a lock or a server
+ * that hung.
+ */
 export const ROTATE: Statement<RotatedRow> = {
   name: 'session_rotate',
   text: `
     update sessions s
-    set generation = s.generation + 1, rotate_time = to_timestamp($4 / 1000.0), last_seen_time = to_timestamp($4 / 1000.0),
+    set generation = s.generation + 1, rotate_time = clock_timestamp(), last_seen_time = to_timestamp($4 / 1000.0),
       expire_time = least(to_timestamp($5 / 1000.0), s.max_expire_time), ip_address = $6, user_agent = $7
     from users u
     where s.id = $1 and s.generation = $2 and s.salt = $3 and u.id = s.user_id and ${IS_LIVE}
@@ -44,7 +47,7 @@ const ROTATE_MANY: Statement<RotatedRow> = {
     held as materialized (
       select s.id from sessions s join wanted w on w.id = s.id and w.generation = s.generation for update of s skip locked)
     update sessions s
-    set generation = s.generation + 1, rotate_time = to_timestamp(w.now / 1000.0), last_seen_time = to_timestamp(w.now / 1000.0),
+    set generation = s.generation + 1, rotate_time = clock_timestamp(), last_seen_time = to_timestamp(w.now / 1000.0),
       expire_time = least(to_timestamp(w.expire_time / 1000.0), s.max_expire_time), ip_address = w.ip_address, user_agent = w.user_agent
     from users u, wanted w, held h
     where h.id = s.id and s.id = w.id and s.generation = w.generation and s.salt = w.salt and u.id = s.user_id and ${IS_LIVE}

@@ -33,6 +33,7 @@ type JoinedRow = SessionRow &
     readonly user_create_time: UserRow['create_time'];
     readonly user_update_time: UserRow['update_time'];
     readonly user_last_login_time: UserRow['last_login_time'];
+    readonly read_time: string;
   };
 
 const INSERT_TEXT = `
@@ -61,7 +62,8 @@ export const FIND_WITH_USER: Statement<JoinedRow> = {
     select s.id, s.user_id, s.generation, s.uses_cookie, s.salt, s.scopes, s.epoch, s.device_name, s.ip_address, s.user_agent, s.amr, s.auth_time,
       s.create_time, s.last_seen_time, s.rotate_time, s.expire_time, s.max_expire_time, s.revoke_time,
       u.email, u.username, u.full_name, u.role, u.status, u.email_verified, u.mfa_enabled, u.token_version, u.session_epoch,
-      u.create_time as user_create_time, u.update_time as user_update_time, u.last_login_time as user_last_login_time
+      u.create_time as user_create_time, u.update_time as user_update_time, u.last_login_time as user_last_login_time,
+      clock_timestamp() as read_time
     from sessions s join users u on u.id = s.user_id
     where s.id = $1`,
 };
@@ -106,7 +108,7 @@ export function sessionStore(tables: Kysely<Tables>, run: RunStatement): Session
         update_time: row.user_update_time,
         last_login_time: row.user_last_login_time,
       });
-      return { session: toSession(row), user };
+      return { session: toSession(row), user, readTime: time(row.read_time) };
     },
 
     rotate: rotation(run),
