@@ -35,7 +35,6 @@ import { emailAddress } from './domain/account/email-address.ts';
 import { ApiKeyDirectory } from './domain/api-key/api-key-directory.ts';
 import { ApiKeyUsage } from './domain/api-key/api-key-usage.ts';
 import { ClockSkew } from './domain/clock-skew.ts';
-import type { SkewStatus } from './domain/clock-skew.ts';
 import type { Clock } from './domain/clock.ts';
 import type { RedisState } from './domain/health/readiness.ts';
 import type { BootstrapSecrets } from './domain/instance/bootstrap.ts';
@@ -61,6 +60,7 @@ import { openStores, openTransactions } from './storage/postgres/stores.ts';
 import { RedisRateLimiter } from './storage/redis/rate-limiter.ts';
 import { RedisRevocationChannel } from './storage/redis/revocation-channel.ts';
 import type { Logger } from './telemetry/logger.ts';
+import { skewLog } from './telemetry/skew-log.ts';
 
 /** What tests put in the place of the real thing. */
 export type Overrides = { readonly clock?: Clock };
@@ -189,7 +189,7 @@ export async function openApp(
     unansweredRefreshes: new UnansweredRefreshes(),
     clockSkew: new ClockSkew({
       maxMs: config.MAX_CLOCK_SKEW,
-      onChange: (status) => logSkew(logger, config.MAX_CLOCK_SKEW, status),
+      onChange: skewLog(logger, config.MAX_CLOCK_SKEW),
     }),
     onKeyOutsideNetworks: (apiKey: string, ip: string) =>
       logger.warn({ apiKey, ip }, 'API key refused: shown from outside its networks'),
@@ -271,19 +271,6 @@ export async function closeApp(app: App): Promise<void> {
   await app.revocationChannel.close();
   await app.database.close();
   await app.dataDir?.release();
-}
-
-function logSkew(
-  logger: Logger,
-  maxMs: Config['MAX_CLOCK_SKEW'],
-  { aheadMs, isWithinBound }: SkewStatus,
-): void {
-  if (isWithinBound) logger.info({ aheadMs }, "this node's clock agrees with the database's again");
-  else
-    logger.error(
-      { aheadMs, maxMs },
-      "this node's clock and the database's are further apart than LATCHKEY_MAX_CLOCK_SKEW; the node is not ready until they agree",
-    );
 }
 
 type CheckedChannel = RevocationChannel & { probe?(): Promise<RedisState> };

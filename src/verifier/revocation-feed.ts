@@ -99,7 +99,8 @@ export class RevocationFeed {
     this.#firstFresh.resolve();
     if (Math.abs(now - this.#prunedAt) < PRUNE_INTERVAL_MS) return;
     this.#prunedAt = now;
-    index.prune();
+    // By the clock that is behind: were this machine's set ahead, what is evicted would be missing once it is right again.
+    index.prune(Math.min(now, sentAt));
   }
 
   #noteFault(error: ConnectError): void {

@@ -59,9 +59,8 @@ export class RevocationIndex {
     return ending !== undefined && ending.effectTime <= this.#clock.now();
   }
 
-  /** Forgets what no token in date can match. */
-  prune(): void {
-    const now = this.#clock.now();
+  /** Evicts what no token in date at `now` can match. */
+  prune(now: number): void {
     for (const entries of [this.#tokens, this.#sessions, this.#subjects]) {
       for (const [id, entry] of entries) if (entry.expireTime <= now) entries.delete(id);
     }

@@ -189,6 +189,17 @@ const LASTING: ReadonlyArray<readonly [CleanupKind, string, (db: TestStores) => 
       return { column: 'user_id', value: userId };
     },
   ],
+  [
+    'revocations',
+    'that have not expired by the clock of the database',
+    async (db) => {
+      const { databaseTime } = await db.stores.revocations.snapshot(NOW);
+      const id = newId();
+      const expireTime = databaseTime + 60_000;
+      await db.stores.revocations.insert({ form: 'token', id, revokeTime: NOW, expireTime });
+      return { column: 'target_id', value: id };
+    },
+  ],
   ['apiKeys', 'without an end', (db) => insertKey(db, undefined)],
   [
     'totpFactors',
@@ -250,7 +261,8 @@ describeOnEveryDatabase('CleanupStore', (open: OpenStores) => {
   });
 
   it.each(ENDED)('keeps one of %s for its time after it %s, and no longer', async (kind, _how, make) => {
-    const now = NOW + 1_000 * DAY_MS;
+    // Revocations must have expired by the clock of the database as well.
+    const now = kind === 'revocations' ? NOW : NOW + 1_000 * DAY_MS;
     const limit = now - KEPT_MS[kind];
     const kept = await make(db, limit + 1);
     const gone = await make(db, limit);

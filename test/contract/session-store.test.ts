@@ -229,7 +229,7 @@ describeOnEveryDatabase('SessionStore', (open) => {
     const session = await insert({ amr: ['pwd'] });
     const proof = { authTime: NOW + 500, amr: ['pwd', 'otp', 'mfa'] };
     const renewed = await renew(session, { endsTokens: false, proof });
-    expect(renewed).toMatchObject({ generation: 2, rotateTime: NOW + 1_000, ...proof });
+    expect(renewed).toMatchObject({ generation: 2, lastSeenTime: NOW + 1_000, ...proof });
     expect(Buffer.from(renewed?.salt ?? [])).toEqual(Buffer.from(session.salt));
     const cookie = await insert({ usesCookie: true });
     expect(Buffer.from((await renew(cookie, { endsTokens: false }))?.salt ?? [])).toEqual(NEW_SALT);

@@ -53,7 +53,12 @@ const WALKED = {
 
 const AGED: Record<Exclude<CleanupKind, keyof typeof WALKED>, ByAge> = {
   actionTokens: { table: sql`action_tokens`, age: sql`expire_time` },
-  revocations: { table: sql`revocations`, age: sql`expire_time` },
+  // Whatever the clock of the node says: what stops tokens that may be alive stays.
+  revocations: {
+    table: sql`revocations`,
+    age: sql`expire_time`,
+    only: () => sql`expire_time <= clock_timestamp()`,
+  },
   lockouts: {
     table: sql`lockouts`,
     age: sql`last_failure_time`,

@@ -10,7 +10,7 @@ export const RENEW: Statement<SessionRow> = {
   name: 'session_renew',
   text: `
     update sessions s
-    set epoch = u.session_epoch, generation = s.generation + 1, rotate_time = $4::timestamptz, last_seen_time = $4::timestamptz,
+    set epoch = u.session_epoch, generation = s.generation + 1, rotate_time = clock_timestamp(), last_seen_time = $4::timestamptz,
       salt = case when $6::boolean or s.uses_cookie then $5::bytea else s.salt end,
       expire_time = least(greatest(s.expire_time, $7::timestamptz), s.max_expire_time), ip_address = $8::text, user_agent = $9::text,
       auth_time = coalesce($10::timestamptz, s.auth_time),

@@ -6,7 +6,7 @@ import type { SessionStore } from '../../domain/session/session-store.ts';
 import type { Session } from '../../domain/session/session.ts';
 import { eventParameters } from './audit-log.ts';
 import { endingOthers } from './end-other-sessions.ts';
-import { date } from './row-values.ts';
+import { date, time } from './row-values.ts';
 import { RENEW, renewalParameters } from './session-renewal.ts';
 import { rotation } from './session-rotation.ts';
 import type { SessionRow } from './session-rows.ts';
