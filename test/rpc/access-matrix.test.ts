@@ -58,6 +58,7 @@ const WANT_LOGIN: ReadonlySet<string> = new Set([
   'Logout',
   'LogoutAll',
   'ConfirmEmailChange',
+  'Reauthenticate',
   'DeleteMe',
   'ChangePassword',
   'StartEmailChange',
