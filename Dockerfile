@@ -25,6 +25,6 @@ USER node
 VOLUME /var/lib/latchkey
 EXPOSE 50051 8080
 # Over a socket of its own: the same with and without TLS and client certificates, and whatever the ports are.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=10s --start-period=30s --retries=3 \
   CMD ["node", "src/cli/probe.ts"]
 CMD ["node", "src/main.ts", "serve"]

@@ -80,8 +80,8 @@ function holdElsewhere(wrapper: readonly string[]) {
     await openDataDir(${JSON.stringify(folder.path)});
     console.log('held');
     setInterval(() => undefined, 60_000);`;
-  const [command = '', ...args] = [...wrapper, process.execPath, '--input-type=module', '--eval', program];
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  const command = [...wrapper, process.execPath, '--input-type=module', '--eval', program];
+  const child = spawn(command[0] ?? '', command.slice(1), { stdio: ['ignore', 'pipe', 'ignore'] });
   const { promise: exit, resolve } = Promise.withResolvers<number | null>();
   child.on('close', resolve);
   return { held: once(child.stdout, 'data'), kill: () => child.kill('SIGKILL'), exit };

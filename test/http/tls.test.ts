@@ -173,8 +173,8 @@ describe('with mTLS', () => {
     const probe = async (path: string) => {
       const environment = { ...process.env, LATCHKEY_HEALTH_SOCKET: path };
       const child = spawn(process.execPath, [PROBE], { env: environment, stdio: 'ignore' });
-      const [code]: unknown[] = await once(child, 'exit');
-      return code;
+      await once(child, 'exit');
+      return child.exitCode;
     };
     const path = join(folder.path, 'health.sock');
     expect(await probe(path)).toBe(0);

@@ -399,7 +399,7 @@ describe('a rotation', () => {
 });
 
 describe("another's key", () => {
-  it('is not there: for a person, and for a service by its own key', async () => {
+  it('is not there for a person, and no concern of a service', async () => {
     const mine = await created();
     const stranger = bearer((await signUp(service, `stranger-${accounts}`)).accessToken);
     const user = service.user();
@@ -408,11 +408,17 @@ describe("another's key", () => {
     for (const apiKeyId of [mine.id, ofService.id, ofNobody]) {
       expect(await reason(user.revokeApiKey({ apiKeyId }, stranger))).toBe('API_KEY_NOT_FOUND');
       expect(await reason(user.rotateApiKey({ apiKeyId }, stranger))).toBe('API_KEY_NOT_FOUND');
+      const change = { apiKey: { id: apiKeyId, displayName: 'B' } };
+      expect(await reason(user.updateApiKey(change, stranger))).toBe('API_KEY_NOT_FOUND');
     }
     expect((await user.listApiKeys({}, stranger)).apiKeys).toEqual([]);
     const asService = bearer((await exchange(ofService.text)).accessToken);
-    expect((await user.listApiKeys({}, asService)).apiKeys).toEqual([]);
-    expect(await reason(user.revokeApiKey({ apiKeyId: ofService.id }, asService))).toBe('API_KEY_NOT_FOUND');
+    for (const call of [
+      user.listApiKeys({}, asService),
+      user.revokeApiKey({ apiKeyId: ofService.id }, asService),
+      user.revokeApiKey({ apiKeyId: ofService.id }, bearer(ofService.text)),
+    ])
+      expect(await reason(call)).toBe('CREDENTIAL_NOT_ALLOWED');
     await exchange(mine.secret);
   });
 });

@@ -3,9 +3,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 
-type Lockfile = { packages: Record<string, { engines?: unknown }> };
-
 const FILE = new URL('../package-lock.json', import.meta.url);
-const lockfile = JSON.parse(readFileSync(FILE, 'utf8')) as Lockfile;
+const lockfile = JSON.parse(readFileSync(FILE, 'utf8'));
 for (const entry of Object.values(lockfile.packages)) delete entry.engines;
 writeFileSync(FILE, `${JSON.stringify(lockfile, null, 2)}\n`);
