@@ -11,6 +11,7 @@ beforeAll(async () => {
   server = await startHttpServer(
     {
       tls: undefined,
+      hsts: 'off',
       allowedOrigins: new Set(['https://a.example.com']),
       maxConcurrentStreams: 10,
       handler: (_request, response) => void response.end('{}'),
