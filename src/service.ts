@@ -8,6 +8,7 @@ import { AdminService } from '../gen/latchkey/v1/admin_service_pb.ts';
 import { AuthService } from '../gen/latchkey/v1/auth_service_pb.ts';
 import { UserService } from '../gen/latchkey/v1/user_service_pb.ts';
 import type { App } from './app.ts';
+import { adviceOn } from './config/advice.ts';
 import { checkDependencies, healthProbes } from './dependencies.ts';
 import { authenticate } from './domain/access/authenticate.ts';
 import { USAGE_FLUSH_INTERVAL_MS } from './domain/api-key/api-key-usage.ts';
@@ -20,6 +21,7 @@ import type { ProbeSocket } from './http/probe-socket.ts';
 import { startProbeSocket } from './http/probe-socket.ts';
 import type { RouteDeps } from './http/routes.ts';
 import { createRoutes } from './http/routes.ts';
+import { refusedOrigins } from './http/refused-origins.ts';
 import { startHttpServer } from './http/server.ts';
 import { SEALING_INTERVAL_MS } from './jobs/audit-sealer.ts';
 import { PROBE_INTERVAL_MS } from './jobs/health-probes.ts';
@@ -33,6 +35,7 @@ import { ActiveCalls } from './rpc/active-calls.ts';
 import { clientAddressBehind } from './rpc/client-address.ts';
 import { createConnectHandler } from './rpc/connect-server.ts';
 import { OpenStreams } from './rpc/open-streams.ts';
+import { ProxyWatch } from './rpc/proxy-watch.ts';
 import { reflectionOf } from './rpc/grpc-reflection.ts';
 import { createGrpcServer, listenGrpc } from './rpc/grpc-server.ts';
 import { adminServiceHandlers } from './rpc/handlers/admin-service.ts';
@@ -61,6 +64,7 @@ export type RunningService = {
 
 /** Starts the service. Errors: when a port is taken, a certificate is unusable, or the database is away; nothing is left running then. */
 export async function startService(app: App): Promise<RunningService> {
+  for (const line of adviceOn(app.config)) app.logger.warn(line);
   await checkDependencies(app);
   const { revocations, roles } = app.reservedStores;
   const feed = new RevocationFeed({ ...app, revocations, roles });
@@ -198,10 +202,18 @@ function cleanupJob(app: App, onFailure: (error: unknown) => void): readonly Job
 }
 
 function pipelineOf(app: App): StreamPipelineDeps {
+  const proxyWatch = new ProxyWatch((proxy) =>
+    app.logger.warn(
+      { proxy },
+      'calls come with x-forwarded-for from an address that is not among LATCHKEY_TRUSTED_PROXIES: all its clients count as one address',
+    ),
+  );
   return {
     accessTable: accessTable(SERVICES, { anonymousValidation: app.config.ANONYMOUS_VALIDATION }),
     authenticate: (presented) => authenticate(app, presented),
-    clientAddress: clientAddressBehind(app.config.TRUSTED_PROXIES),
+    clientAddress: clientAddressBehind(app.config.TRUSTED_PROXIES, (peer, told) =>
+      proxyWatch.note(peer, told),
+    ),
     cookieOrigins: new Set([new URL(app.config.PUBLIC_URL).origin, ...app.config.ALLOWED_ORIGINS]),
     rateLimiter: app.rateLimiter,
     clock: app.clock,
@@ -267,7 +279,11 @@ function startHttp(
   );
   const { MAX_CONCURRENT_STREAMS: maxConcurrentStreams, TLS: tls, HSTS: hsts } = app.config;
   const allowedOrigins = new Set(app.config.ALLOWED_ORIGINS);
-  return startHttpServer({ tls, hsts, allowedOrigins, maxConcurrentStreams, handler }, host, port);
+  const onRefusedOrigin = refusedOrigins(new URL(app.config.PUBLIC_URL).origin, (origin) =>
+    app.logger.warn({ origin }, 'a page of an origin that is not among LATCHKEY_ALLOWED_ORIGINS cannot call'),
+  );
+  const options = { tls, hsts, allowedOrigins, maxConcurrentStreams, handler, onRefusedOrigin };
+  return startHttpServer(options, host, port);
 }
 
 async function startProbes(app: App, readiness: () => Readiness): Promise<ProbeSocket | undefined> {

@@ -61,12 +61,10 @@ export const redisUrl = z
       'Redis Sentinel and Redis Cluster are not supported; name one Redis by a redis:// or rediss:// URL',
   })
   .pipe(z.url({ protocol: /^rediss?$/, error: 'must be a redis:// or rediss:// URL' }));
-export const origin = z
-  .string()
-  .refine(
-    (text) => URL.canParse(text) && new URL(text).origin === text,
-    'must hold origins like https://app.example.com',
-  );
+export const origin = z.string().refine((text) => faultOfOrigin(text) === undefined, {
+  error: ({ input }) =>
+    `must hold origins like https://app.example.com, which ${String(input)} is not: ${faultOfOrigin(String(input)) ?? ''}`,
+});
 export const network = z.string().refine(isNetwork, {
   error: ({ input }) => `must hold IP addresses and networks like 10.0.0.0/8, which ${String(input)} is not`,
 });
@@ -74,6 +72,20 @@ export const base64Key = z
   .string()
   .transform((text) => Buffer.from(text, 'base64'))
   .refine((bytes) => bytes.length === 32, 'must be 32 bytes in base64 (openssl rand -base64 32)');
+
+/** Why a text is no origin as browsers write it (RFC 6454, section 6.2); undefined when it is one. */
+function faultOfOrigin(text: string): string | undefined {
+  if (text.includes('*'))
+    return 'a wildcard would let pages of any site call as the person; name each origin';
+  if (text === 'null') return 'null is the origin of every sandboxed page and local file';
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol)) return 'it must begin with https:// or http://';
+  if (url.origin === text) return undefined;
+  if (text === `${url.origin}/`) return 'leave out the slash at the end';
+  if (url.pathname !== '/' || url.search !== '' || url.hash !== '' || url.username !== '')
+    return `an origin is scheme, host and port alone: ${url.origin}`;
+  return `browsers write it ${url.origin}`;
+}
 
 function isNetwork(text: string): boolean {
   const [address = '', prefix, ...rest] = text.split('/');

@@ -15,11 +15,14 @@ const EXPOSED_HEADERS = [
 ].join(', ');
 const PREFLIGHT_MAX_AGE_S = 7_200;
 
-/** Adds the CORS headers for an allowed origin. True when the request was a preflight and has been answered. */
+/**
+ * Adds the CORS headers for an allowed origin; `onRefused` is told of any other. True when the request was a preflight and has been answered.
+ */
 export function answerCors(
   allowedOrigins: ReadonlySet<string>,
   request: IncomingMessage,
   response: HttpResponse,
+  onRefused: (origin: string) => void = () => undefined,
 ): boolean {
   response.setHeader('vary', 'origin');
   const { origin } = request.headers;
@@ -30,6 +33,7 @@ export function answerCors(
     response.setHeader('access-control-allow-credentials', 'true');
     response.setHeader('access-control-expose-headers', EXPOSED_HEADERS);
   }
+  if (origin !== undefined && !isAllowed) onRefused(origin);
   if (request.method !== 'OPTIONS') return false;
   if (isAllowed) {
     response.setHeader('access-control-allow-methods', cors.allowedMethods.join(', '));

@@ -20,6 +20,8 @@ export type HttpServerOptions = {
   readonly tls: TlsMaterial | undefined;
   readonly hsts: Hsts;
   readonly allowedOrigins: ReadonlySet<string>;
+  /** Told of each request from a page of another origin. */
+  readonly onRefusedOrigin?: (origin: string) => void;
   readonly maxConcurrentStreams: number;
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
 };
@@ -47,7 +49,7 @@ export async function startHttpServer(
   const serve = (request: IncomingMessage, response: ServerResponse) => {
     setSecurityHeaders(response, tls === undefined ? 'off' : hsts);
     if (request.httpVersionMajor === 1) response.once('finish', () => discardRest(request));
-    if (!answerCors(allowedOrigins, request, response)) handler(request, response);
+    if (!answerCors(allowedOrigins, request, response, options.onRefusedOrigin)) handler(request, response);
   };
   if (tls !== undefined) return startSecure(tls, options.maxConcurrentStreams, serve, host, port);
   const server = createServer(

@@ -60,6 +60,7 @@ export class Call {
   #requestId: string | undefined;
   #charge: (() => Promise<void>) | undefined;
   #isCharged = false;
+  #believesSender = false;
   #controller: AbortController | undefined;
   #abortReason: unknown;
 
@@ -77,10 +78,16 @@ export class Call {
     return this.#requestId;
   }
 
+  /** Believes whoever sent the call about the address of its own client. */
+  believeSender(): void {
+    this.#believesSender = true;
+  }
+
   /** The address of the client, also behind trusted proxies. */
   get clientAddress(): string {
     const { peerAddress } = this.transport;
-    return this.#setting.clientAddress(peerAddress, this.transport.headerValues('x-forwarded-for'));
+    const forwardedFor = this.transport.headerValues('x-forwarded-for');
+    return this.#setting.clientAddress(peerAddress, forwardedFor, this.#believesSender);
   }
 
   /** Where the call came from, for the audit log and the session list. */

@@ -9,8 +9,10 @@ import type { LimitClass, RateLimiter } from '../domain/limits/rate-limiter.ts';
 import type { MaybePromise } from '../domain/maybe-promise.ts';
 import type { Call } from './call.ts';
 import { codeOf } from './error-table.ts';
+import type { StatedAddressDeps } from './stated-address.ts';
+import { believeStatedAddress } from './stated-address.ts';
 
-export type ChargeDeps = { readonly rateLimiter: RateLimiter };
+export type ChargeDeps = StatedAddressDeps & { readonly rateLimiter: RateLimiter };
 
 /**
  * Runs `work`, which decodes, checks, calls `call.charge()` and then does what costs. A request that breaks its rules costs little: it is
@@ -23,6 +25,7 @@ export async function charged(
   call: Call,
   work: () => MaybePromise<Message>,
 ): Promise<Message> {
+  await believeStatedAddress(deps, call);
   const key = addressKey(call.clientAddress);
   deps.rateLimiter.requireLeft('malformed', 'address', key);
   call.onCharge(() => charge(deps, limitClass, call));
@@ -53,7 +56,7 @@ const ACCOUNT_CLASSES: ReadonlySet<LimitClass> = new Set(['credentials', 'exchan
 
 // The call has failed already, and its caller is told why.
 async function chargeFailure(
-  { rateLimiter }: ChargeDeps,
+  { rateLimiter }: Pick<ChargeDeps, 'rateLimiter'>,
   limitClass: LimitClass,
   key: string,
 ): Promise<void> {

@@ -2,8 +2,15 @@
 
 import { BlockList, isIP } from 'node:net';
 
-/** From the peer's address and the values of `x-forwarded-for` to the client's address. */
-export type ClientAddress = (peerAddress: string, forwardedFor: readonly string[]) => string;
+/**
+ * From the peer's address and the values of `x-forwarded-for` to the client's address. With `believesSender`, whoever sent the call is believed
+ * about its own client too, as if it were a proxy.
+ */
+export type ClientAddress = (
+  peerAddress: string,
+  forwardedFor: readonly string[],
+  believesSender?: boolean,
+) => string;
 
 /** A network in CIDR notation, or one address. Errors: TypeError when it is neither. */
 function addNetwork(list: BlockList, text: string): void {
@@ -16,26 +23,33 @@ function addNetwork(list: BlockList, text: string): void {
 
 /**
  * Walks `x-forwarded-for` from the right for as long as the hop that told is trusted, so that a client cannot put words into a proxy's mouth.
- * Without trusted proxies the header is not looked at. Errors: TypeError or RangeError when a network is not one.
+ * The word of anybody else does not count; `onUntrusted` is told of it. Errors: TypeError or RangeError when a network is not one.
  */
-export function clientAddressBehind(trustedProxies: readonly string[]): ClientAddress {
+export function clientAddressBehind(
+  trustedProxies: readonly string[],
+  onUntrusted: (address: string, forwardedFor: readonly string[]) => void = () => undefined,
+): ClientAddress {
   const trusted = new BlockList();
   for (const network of trustedProxies) addNetwork(trusted, network);
-  if (trustedProxies.length === 0) return plainAddress;
   const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 
-  return (peerAddress, forwardedFor) => {
+  return (peerAddress, forwardedFor, believesSender = false) => {
+    if (forwardedFor.length === 0) return plainAddress(peerAddress);
     const hops = forwardedFor
       .join(',')
       .split(',')
       .map((hop) => plainAddress(hop.trim()));
     let client = plainAddress(peerAddress);
-    while (isIP(client) !== 0 && isTrusted(client)) {
+    for (;;) {
       const told = hops.pop();
-      if (told === undefined || isIP(told) === 0) break;
+      if (told === undefined || isIP(told) === 0 || isIP(client) === 0) return client;
+      if (!isTrusted(client)) {
+        if (believesSender) return told;
+        onUntrusted(client, forwardedFor);
+        return client;
+      }
       client = told;
     }
-    return client;
   };
 }
 

@@ -1,6 +1,7 @@
 // The command line as a person meets it, and the variables that it refuses.
 
 import { mkdir, writeFile } from 'node:fs/promises';
+import { adviceOn } from '../../src/config/advice.ts';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConfigError, readConfig, unknownVariables } from '../../src/config.ts';
@@ -132,6 +133,16 @@ describe('a variable', () => {
     ['LIMIT_LOGIN_ADDRESS', '0/1m', 'must allow between 1 and 1000000 uses; use off for no limit'],
     ['LIMIT_MAIL_ACCOUNT', '3/31d', 'must have a window between 1s and 30d'],
     ['ALLOWED_ORIGINS', '*', 'must hold origins like'],
+    [
+      'ALLOWED_ORIGINS',
+      'https://a.example,https://*.b.example',
+      'which https://*.b.example is not: a wildcard',
+    ],
+    ['ALLOWED_ORIGINS', 'https://a.example/', 'https://a.example/ is not: leave out the slash at the end'],
+    ['ALLOWED_ORIGINS', 'https://a.example/app', 'scheme, host and port alone: https://a.example'],
+    ['ALLOWED_ORIGINS', 'a.example', 'a.example is not: it must begin with https:// or http://'],
+    ['ALLOWED_ORIGINS', 'https://A.example:443', 'browsers write it https://a.example'],
+    ['ALLOWED_ORIGINS', 'null', 'null is the origin of every sandboxed page'],
     ['TRUSTED_PROXIES', '10.0.0.0/8,proxy.local', 'which proxy.local is not'],
     ['TRUSTED_PROXIES', '10.0.0.0/33', 'which 10.0.0.0/33 is not'],
     ['TRUSTED_PROXIES', '10.0.0.0/', 'which 10.0.0.0/ is not'],
@@ -206,5 +217,35 @@ describe('a variable', () => {
     const config = readConfig({});
     expect(Object.isFrozen(config)).toBe(true);
     expect(config).toMatchObject({ GRPC_ADDRESS: '127.0.0.1:50051', ISSUER: 'http://localhost:8080' });
+  });
+});
+
+describe('what is hardly meant', () => {
+  const usual = {
+    PUBLIC_URL: 'https://id.example.com',
+    ISSUER: 'https://id.example.com',
+    HTTP_ADDRESS: '0.0.0.0:8080',
+  };
+  const local = { PUBLIC_URL: 'http://localhost:8080', ISSUER: 'http://localhost:8080' };
+
+  it('is not told of a usual configuration', () => {
+    expect(adviceOn(usual)).toEqual([]);
+    expect(adviceOn({ ...local, HTTP_ADDRESS: '127.0.0.1:8080' })).toEqual([]);
+    expect(adviceOn({ ...local, HTTP_ADDRESS: '127.0.0.1:0' })).toEqual([]);
+    expect(adviceOn({ ...usual, PUBLIC_URL: 'https://id.example.com/app' })).toEqual([]);
+  });
+
+  it('is told of a port that the public URL does not have', () => {
+    const [line, ...others] = adviceOn({ ...local, HTTP_ADDRESS: '127.0.0.1:9090' });
+    expect(others).toEqual([]);
+    expect(line).toContain('LATCHKEY_PUBLIC_URL is http://localhost:8080, but HTTP listens on port 9090');
+  });
+
+  it('is told of an issuer that was left behind', () => {
+    const [line, ...others] = adviceOn({ ...usual, ISSUER: 'http://localhost:8080' });
+    expect(others).toEqual([]);
+    expect(line).toContain(
+      'LATCHKEY_ISSUER is http://localhost:8080, but LATCHKEY_PUBLIC_URL is https://id.example.com',
+    );
   });
 });

@@ -37,7 +37,9 @@ export function profileHandlers(
     },
 
     async deleteMe(request, call) {
-      await deleteAccount(deps, provenCaller(request, call));
+      const caller = provenCaller(request, call);
+      await call.charge();
+      await deleteAccount(deps, caller);
       call.clearOwnCookie();
       return create(DeleteMeResponseSchema);
     },
