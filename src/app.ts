@@ -110,13 +110,14 @@ export async function openApp(
   const transact = openTransactions(database.tables);
   const secrets = await openInstance(keyring, { instance: stores.instance, transact });
 
-  const passwordHasher = await argon2Hasher({
+  const hasherSettings = {
     memoryCost: config.ARGON2_MEMORY_KIB,
     timeCost: config.ARGON2_PASSES,
     parallelism: config.ARGON2_LANES,
     slots: config.HASHING_SLOTS,
     maxWaiting: config.HASHING_QUEUE,
-  });
+  };
+  const passwordHasher = await argon2Hasher(hasherSettings, secrets['stand-in']);
   const keyset = new Keyset({ signingKeys: stores.signingKeys, sealer: keyring, clock });
   const revocationChannel = openChannel(config, logger);
   const revocationIndex = new RevocationIndex({ clock, databaseOutageGraceMs: config.DATABASE_OUTAGE_GRACE });

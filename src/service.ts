@@ -11,6 +11,7 @@ import type { App } from './app.ts';
 import { adviceOn } from './config/advice.ts';
 import { checkDependencies, healthProbes } from './dependencies.ts';
 import { authenticate } from './domain/access/authenticate.ts';
+import { HASH_CENSUS_INTERVAL_MS, takeHashCensus } from './domain/account/hash-census.ts';
 import { USAGE_FLUSH_INTERVAL_MS } from './domain/api-key/api-key-usage.ts';
 import { keepMonths } from './domain/audit/retention.ts';
 import type { Readiness } from './domain/health/readiness.ts';
@@ -87,6 +88,7 @@ export async function startService(app: App): Promise<RunningService> {
   const services = servicesOf(app);
   await maintainSigningKeys(app);
   await app.keyset.reload();
+  await takeHashCensus(app);
   await feed.start();
   // By now it is known how far the clock is ahead, and nothing has been issued yet.
   await lifetimes.keep();
@@ -172,6 +174,11 @@ function backgroundJobs(
       intervalMs: POLL_INTERVAL_MS,
       run: () => app.keyset.refresh(),
       onFailure: onFailure('signing key poll'),
+    }),
+    startJobLoop({
+      intervalMs: HASH_CENSUS_INTERVAL_MS,
+      run: () => takeHashCensus(app),
+      onFailure: onFailure('census of password hashes'),
     }),
     startJobLoop({
       intervalMs: USAGE_FLUSH_INTERVAL_MS,

@@ -13,7 +13,7 @@ export const INSTANCE_SECRET_PURPOSE = 'instance-secret';
 /** Those that were derived from the master key before there were secrets. */
 const FORMERLY_DERIVED = ['refresh-token', 'session-cookie', 'backup-code', 'audit-chain'] as const;
 /** What the installation has a secret for. */
-export const INSTANCE_SECRETS = [...FORMERLY_DERIVED, 'device-token', 'api-key'] as const;
+export const INSTANCE_SECRETS = [...FORMERLY_DERIVED, 'device-token', 'api-key', 'stand-in'] as const;
 const LENGTH = 32;
 
 /** 32 bytes for each use. */
@@ -92,5 +92,6 @@ function openSecrets(sealer: Sealer, facts: ReadonlyMap<string, string>): Instan
     'audit-chain': open('audit-chain'),
     'device-token': open('device-token'),
     'api-key': open('api-key'),
+    'stand-in': open('stand-in'),
   };
 }

@@ -44,13 +44,20 @@ const TLS_OPTIONS: Readonly<Record<StartTls, object>> = {
   off: { ignoreTLS: true },
 };
 
+// The library lets what stands in the URL win: it must not say otherwise than the configuration.
+function withoutTlsOptions(text: string): string {
+  const url = new URL(text);
+  for (const name of ['requireTLS', 'opportunisticTLS', 'ignoreTLS']) url.searchParams.delete(name);
+  return url.href;
+}
+
 /**
  * Over SMTP (`smtp://`, encrypted as `startTls` says, or `smtps://`, encrypted from the start; with credentials in the URL). A connection for each
  * email, closed with it.
  */
 export function smtpTransport(url: string, from: string, startTls: StartTls): MailTransport {
   const mailer = createTransport({
-    url,
+    url: withoutTlsOptions(url),
     ...TLS_OPTIONS[startTls],
     connectionTimeout: SMTP_TIMEOUT_MS,
     dnsTimeout: SMTP_TIMEOUT_MS,

@@ -1,9 +1,11 @@
 // Whether a stranger with a stopwatch can tell whether an account exists, or what state it is in: the area under the curve of the best
 // classifier by time alone, for each pair of kinds of account. 0.5 is guessing.
 
+import { randomBytes } from 'node:crypto';
 import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
+import type { Client } from 'pg';
 import { startPrivatePostgres } from '../support/private-postgres.ts';
 import { GOOD_PASSWORD } from '../support/service.ts';
 import type { BulkAccounts } from './accounts.ts';
@@ -28,10 +30,35 @@ const STATES: Readonly<Record<string, States>> = {
 const KINDS = ['unknown', ...Object.keys(STATES)];
 const LOCKED = ['locked-unknown', 'locked-known'];
 
+/** Hashes that the node would not make, each cheap enough not to drown what differs, and dearer and cheaper than its own. */
+const IMPORTED: Readonly<Record<string, readonly string[]>> = {
+  bcrypt: ['$2b$06$N9qo8uLOickgx2ZMRZoMyeuCutG6Q16rRFiMMex8mmwOtVLZfB5VS'],
+  pbkdf2: ['pbkdf2_sha256$20000$seasalt$kAE99cdcTKmGrieRXDBgQGQ4EwQZyrsTdq98YF0EJdY='],
+  scrypt: ['$scrypt$ln=12,r=8,p=1$+/8AECAwQFBgcICQoLDA/g$dv+owPFLUlvyCwjQOVvlWz/6tfZ1+adxu7MGJPXYU70'],
+  'argon2-before': [
+    '$argon2id$v=19$m=8192,t=3,p=1$c2FsdHNhbHRzYWx0c2FsdA$a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2U',
+  ],
+};
+const MIXTURES = { ...IMPORTED, mixed: Object.values(IMPORTED).flat() };
+
 /** One kind of question about one kind of account. */
 type Question = { readonly kind: string; readonly ask: (address: string) => Promise<unknown> };
 
 export async function benchEnumeration(): Promise<Figure[]> {
+  const curves = { ...(await curvesByState()), ...(await curvesByHash()) };
+  return [
+    { name: 'enumeration-auc', value: Math.max(...Object.values(curves)), unit: 'area', goal: '≤ 0.55' },
+    ...Object.entries(curves).map(([name, value]) => ({
+      name: `enumeration-auc-${name}`,
+      value,
+      unit: 'area',
+      goal: '',
+    })),
+  ];
+}
+
+/** How accounts in each state are told apart, by all that strangers may call. */
+async function curvesByState(): Promise<Readonly<Record<string, number>>> {
   const postgres = await startPrivatePostgres();
   // A cheap hash, so that it does not drown what differs; unverified accounts may not log in, so that they are a kind of their own.
   const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url, REQUIRE_VERIFIED_EMAIL: 'true' });
@@ -41,7 +68,7 @@ export async function benchEnumeration(): Promise<Figure[]> {
     const login = (address: string) =>
       auth.login({ identifier: address, password: 'Wrong-Horse-42-Staple!' });
     const register = (email: string) => auth.register({ email, password: GOOD_PASSWORD, fullName: 'Bench' });
-    const curves: Readonly<Record<string, number>> = {
+    return {
       login: await worstCurve(KINDS.map((kind) => ({ kind, ask: login }))),
       'login-locked': await worstCurve(LOCKED.map((kind) => ({ kind, ask: login }))),
       register: await worstCurve(KINDS.map((kind) => ({ kind, ask: register }))),
@@ -52,19 +79,44 @@ export async function benchEnumeration(): Promise<Figure[]> {
         KINDS.map((kind) => ({ kind, ask: (email) => auth.sendEmailVerification({ email }) })),
       ),
     };
-    return [
-      { name: 'enumeration-auc', value: Math.max(...Object.values(curves)), unit: 'area', goal: '≤ 0.55' },
-      ...Object.entries(curves).map(([name, value]) => ({
-        name: `enumeration-auc-${name}`,
-        value,
-        unit: 'area',
-        goal: '',
-      })),
-    ];
   } finally {
     node.stop();
     await postgres.stop();
   }
+}
+
+/** How an account is told from none where the accounts have these hashes: all the same, or a mixture. */
+async function curvesByHash(): Promise<Readonly<Record<string, number>>> {
+  const postgres = await startPrivatePostgres();
+  const variables = { DATABASE_URL: postgres.url, MASTER_KEY: randomBytes(32).toString('base64') };
+  const curves: Record<string, number> = {};
+  try {
+    (await startNodeUnderLoad(variables)).stop();
+    for (const [name, hashes] of Object.entries(MIXTURES)) {
+      await withDatabase(postgres.url, (client) => replaceAccounts(client, hashes));
+      const node = await startNodeUnderLoad(variables);
+      const auth = createClient(AuthService, createGrpcTransport({ baseUrl: `http://${node.grpc}` }));
+      const ask = (address: string) =>
+        auth.login({ identifier: address, password: 'Wrong-Horse-42-Staple!' });
+      curves[`login-${name}`] = await worstCurve(['unknown', 'imported'].map((kind) => ({ kind, ask })));
+      node.stop();
+    }
+  } finally {
+    await postgres.stop();
+  }
+  return curves;
+}
+
+async function replaceAccounts(client: Client, hashes: readonly string[]): Promise<void> {
+  await client.query(`delete from users where email_key like 'imported%'`);
+  await client.query('delete from lockouts');
+  await insertAccounts(client, { prefix: 'imported', count: ACCOUNTS, passwordHash: hashes[0] ?? '' });
+  await client.query(
+    `update users set password_hash = ($1::text[])[1 + substring(email_key from '\\d+')::int % cardinality($1::text[])]
+     where email_key like 'imported%'`,
+    [hashes],
+  );
+  await client.query('vacuum analyze');
 }
 
 async function prepare(url: string, auth: { register(request: object): Promise<unknown> }): Promise<void> {
@@ -75,9 +127,9 @@ async function prepare(url: string, auth: { register(request: object): Promise<u
       await insertAccounts(client, { prefix, count: ACCOUNTS, passwordHash, ...state });
     await client.query(
       `insert into lockouts (key, failures, last_failure_time, locked_until)
-       select 'user:' || id, 5, now(), now() + interval '1 day' from users where email_key like 'locked-known%'
+       select 'identifier:' || email_key, 5, now(), now() + interval '1 day' from users where email_key like 'locked-known%'
        union all
-       select 'unknown:locked-unknown' || n || '@example.com', 5, now(), now() + interval '1 day' from generate_series(1, $1::int) n`,
+       select 'identifier:locked-unknown' || n || '@example.com', 5, now(), now() + interval '1 day' from generate_series(1, $1::int) n`,
       [ACCOUNTS],
     );
     await client.query('vacuum analyze');

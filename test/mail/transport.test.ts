@@ -117,10 +117,10 @@ describe('over SMTP', () => {
       await expect(sendBy(startTls, tls.url)).rejects.toThrow(/self.signed/);
     await sendBy('required', `${tls.url}?tls.rejectUnauthorized=false`);
     expect(tls.received).toHaveLength(1);
-    const bare = await smtp();
+    const bare = await smtp({ disabledCommands: ['STARTTLS'] });
     for (const startTls of ['opportunistic', 'off'] as const) await sendBy(startTls, bare.url);
     expect(bare.received).toHaveLength(2);
-    const inTheClear = sendBy('required', bare.url);
+    const inTheClear = sendBy('required', `${bare.url}?requireTLS=false&ignoreTLS=true`);
     await expect(inTheClear).rejects.not.toBeInstanceOf(MailRefusedError);
     await expect(inTheClear).rejects.toThrow('LATCHKEY_SMTP_STARTTLS');
     expect(bare.received).toHaveLength(2);

@@ -15,9 +15,15 @@ export type PasswordHasher = {
   /**
    * Whether `password`, as it was sent, made `hash`, by whichever algorithm: in NFC as ours are, as it stands, or in NFKC, as other systems have it. How
    * many of these differ, three at most, depends on the password alone. For an undefined hash (no such account, or one without a password), a text that is
-   * none and one that would cost too much it takes the same time and is false.
+   * none and one that would cost too much it is false, and takes the time of an account's hash: which account's, `identifier` decides, so that it is the
+   * same at every attempt; one with today's parameters where there is none.
    */
-  verify(hash: string | undefined, password: string, signal?: AbortSignal): Promise<boolean>;
+  verify(
+    hash: string | undefined,
+    password: string,
+    signal?: AbortSignal,
+    identifier?: string,
+  ): Promise<boolean>;
   /** Whether `hash` was made by another algorithm or with other parameters than today's. */
   needsRehash(hash: string): boolean;
 };

@@ -111,7 +111,7 @@ async function logIn(deps: LoginDeps, input: LoginInput): Promise<LoginOutcome> 
   const lockedUntil = locks.get(counter.key);
   if (lockedUntil !== undefined) return refuse(deps, attempt, accountLocked(lockedUntil, now));
 
-  const matches = await deps.passwordHasher.verify(user?.passwordHash, password, signal);
+  const matches = await deps.passwordHasher.verify(user?.passwordHash, password, signal, key);
   if (user?.passwordHash === undefined || !matches || isSilenced(locks, counter)) {
     if (await isSuperseded(deps, user?.id, password)) return refuse(deps, attempt, invalidCredentials());
     return refuseFailure(deps, attempt);

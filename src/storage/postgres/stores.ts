@@ -15,6 +15,7 @@ import { auditTrail } from './audit-trail-store.ts';
 import { cleanupStore } from './cleanup-store.ts';
 import { credentialStore } from './credential-store.ts';
 import { emailStore } from './email-store.ts';
+import { hashSampler } from './hash-sampler.ts';
 import { isRetryable, translateError } from './errors.ts';
 import { instanceStore, roleStore } from './instance-store.ts';
 import { knownDevices } from './known-devices.ts';
@@ -73,6 +74,7 @@ function bareStores(tables: Kysely<Tables>, run: RunStatement) {
     actionTokens: actionTokenStore(tables),
     credentials: credentialStore(tables),
     emails: emailStore(tables),
+    hashSampler: hashSampler(tables),
     lockouts: lockoutStore(tables, run),
     totpFactors: totpStore(tables),
     knownDevices: knownDevices(run),
@@ -118,6 +120,7 @@ export function openStores({ tables, run }: Pick<Database, 'tables' | 'run'>): S
     actionTokens: translating(stores.actionTokens),
     credentials: translating(stores.credentials),
     emails: translating(stores.emails),
+    hashSampler: translating(stores.hashSampler),
     lockouts: translating(stores.lockouts),
     totpFactors: translating(stores.totpFactors),
     knownDevices: translating(stores.knownDevices),
