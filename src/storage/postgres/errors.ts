@@ -8,8 +8,9 @@ const DEADLOCK_DETECTED = '40P01';
 const UNIQUE_VIOLATION = '23505';
 const FOREIGN_KEY_VIOLATION = '23503';
 const ROLE_OF_USER = 'users_role_fkey';
-// The last two: a pooler that does not keep prepared statements apart.
-const UNAVAILABLE = /^(08|53|57P0|57014|25P03|55P03|25006|26000|42P05)/;
+// 28, 3D and 57P03 refuse the connection itself: a password or a pg_hba that is being changed, a database that is being restored. The last two: a
+// pooler that does not keep prepared statements apart.
+const UNAVAILABLE = /^(08|28|3D|53|57P|57014|58|25P03|55P03|25006|26000|42P05)/;
 // Of the driver and of the operating system, which have no SQLSTATE.
 const UNREACHABLE = /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH/;
 const DRIVER_GAVE_UP =
