@@ -229,6 +229,7 @@ describe('sessions', () => {
     for (let attempt = 0; attempt < 3; attempt += 1)
       await expect(refresh(hung, input)).rejects.toEqual(refusal('STORAGE_UNAVAILABLE'));
     await ageRotation(db.database, sessionId, 6 * GRACE_MS);
+    deps.stopwatch = () => performance.now() + 6 * GRACE_MS;
     const { refreshToken: successor } = await refreshWith(refreshToken);
     expect(successor).not.toBe(refreshToken);
     expect(await eventsOf('session.refresh_reuse', sessionId)).toEqual([]);

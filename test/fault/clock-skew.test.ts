@@ -119,14 +119,14 @@ describeWithServices('a node whose clock is off', () => {
       const node = await startNode({ ...(await sharedVariables(later)), MAX_CLOCK_SKEW: '1m' }, { clock });
       const readiness = async () => {
         const response = await fetch(`${node.httpUrl}/readyz`);
-        return { status: response.status, ...((await response.json()) as object) };
+        return { code: response.status, ...((await response.json()) as object) };
       };
-      await expect.poll(readiness).toMatchObject({ status: 503, checks: { clock: 'skewed' } });
+      await expect.poll(readiness).toMatchObject({ code: 503, checks: { clock: 'skewed' } });
       expect(Math.abs((node.app.clockSkew.status.aheadMs ?? 0) - skewMs)).toBeLessThan(60_000);
       clock.set(Date.now());
       await expect
         .poll(readiness, { timeout: 10_000 })
-        .toMatchObject({ status: 200, checks: { clock: 'right' } });
+        .toMatchObject({ code: 200, checks: { clock: 'right' } });
     },
   );
 });

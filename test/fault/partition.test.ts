@@ -26,7 +26,7 @@ describeWithServices('nodes with a link of their own to Postgres and to Redis', 
   beforeAll(async () => {
     shared = {
       ...(await sharedVariables(later)),
-      DATABASE_TIMEOUT: '500ms',
+      DATABASE_TIMEOUT: '3s',
       // Else the caller's own credential is what nobody can tell about.
       ANONYMOUS_VALIDATION: 'true',
     };

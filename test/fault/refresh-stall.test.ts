@@ -19,8 +19,8 @@ import {
 } from './nodes.ts';
 
 const SESSIONS = 15;
-const GRACE_MS = 5_000;
-const STALL_MS = GRACE_MS + 2_000;
+const GRACE_MS = 10_000;
+const STALL_MS = GRACE_MS + 1_000;
 
 describeWithServices('two nodes whose database hangs while sessions refresh', () => {
   const later = afterSuite();
@@ -46,18 +46,16 @@ describeWithServices('two nodes whose database hangs while sessions refresh', ()
   ])('end none of them, when each is tried again on %s', async (_name, offset) => {
     const held: Held[] = [];
     for (let index = 0; index < SESSIONS; index += 1) held.push(await openSession(nodes[index % 2]!));
-    const tryAll = (shift: number) =>
-      Promise.all(
-        held.map(({ tokens }, index) => tryRefresh(nodes[(index + shift) % 2]!.auth(), tokens.refreshToken)),
-      );
-    const reasonsOf = async (shift: number) => tally((await tryAll(shift)).map(({ reason }) => reason));
+    const tryAll = () =>
+      Promise.all(held.map(({ tokens }, index) => tryRefresh(nodes[index % 2]!.auth(), tokens.refreshToken)));
 
     postgres.pause();
     const hungAt = performance.now();
     try {
       await eventually(
         async () => {
-          expect(await reasonsOf(0)).toEqual({ STORAGE_UNAVAILABLE: SESSIONS });
+          const reasons = tally((await tryAll()).map(({ reason }) => reason));
+          expect(reasons).toEqual({ STORAGE_UNAVAILABLE: SESSIONS });
           return performance.now() - hungAt > STALL_MS;
         },
         { timeoutMs: 30_000 },
@@ -65,16 +63,28 @@ describeWithServices('two nodes whose database hangs while sessions refresh', ()
     } finally {
       postgres.resume();
     }
-    await eventually(() => nodes[0].app.users.findById(held[0]!.user.id).then(() => true));
-    const reasons: Record<string, number> = {};
-    for (const outcome of await tryAll(offset)) reasons[outcome.reason] = (reasons[outcome.reason] ?? 0) + 1;
-    expect(Object.keys(reasons).filter((reason) => !['ok', 'STORAGE_UNAVAILABLE'].includes(reason))).toEqual(
-      [],
+    // Once each has its answer it is not shown again: the grace of a session that moved on runs out.
+    const waiting = new Set(held);
+    const reasons: string[] = [];
+    await eventually(
+      async () => {
+        const outcomes = await Promise.all(
+          [...waiting].map(async (one) => {
+            const node = nodes[(held.indexOf(one) + offset) % 2]!;
+            const { reason } = await tryRefresh(node.auth(), one.tokens.refreshToken);
+            if (reason !== 'STORAGE_UNAVAILABLE') waiting.delete(one);
+            return reason;
+          }),
+        );
+        reasons.push(...outcomes.filter((reason) => reason !== 'STORAGE_UNAVAILABLE'));
+        return waiting.size === 0;
+      },
+      { timeoutMs: 30_000 },
     );
+    expect(tally(reasons)).toEqual({ ok: SESSIONS });
     for (const { session } of held) {
       expect(await countEvents(nodes[0], 'session.refresh_reuse', session.id)).toBe(0);
       expect((await storedSession(nodes[0], session.id)).revokeTime).toBeUndefined();
     }
-    await eventually(async () => (await reasonsOf(offset))['ok'] === SESSIONS);
   });
 });
