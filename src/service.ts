@@ -120,8 +120,14 @@ export async function startService(app: App): Promise<RunningService> {
     run: () => probes.run().finally(showHealth),
     onFailure: onFailure('health probes'),
   });
+  // Not behind the poll, which must not wait for a connection that is not its own.
+  const lifetimeJob = startJobLoop({
+    intervalMs: POLL_INTERVAL_MS,
+    run: () => lifetimes.keep(),
+    onFailure: onFailure('lifetimes of tokens'),
+  });
   const poll = () => feed.poll().finally(showHealth);
-  const jobs = [probeJob, ...backgroundJobs(app, () => poll().then(() => lifetimes.keep()), onFailure)];
+  const jobs = [probeJob, lifetimeJob, ...backgroundJobs(app, poll, onFailure)];
 
   return {
     grpcPort,

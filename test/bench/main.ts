@@ -7,6 +7,7 @@ import { benchEnumeration } from './enumeration.ts';
 import { benchFlood } from './flood.ts';
 import { benchImport } from './import.ts';
 import { benchLogin } from './login.ts';
+import { benchLoginTransactions } from './login-transactions.ts';
 import { benchScale } from './scale.ts';
 import { benchSessions } from './sessions.ts';
 import { benchRefresh } from './refresh.ts';
@@ -19,6 +20,7 @@ import { benchValidate } from './validate.ts';
 const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   validate: benchValidate,
   login: benchLogin,
+  'login-transactions': benchLoginTransactions,
   refresh: benchRefresh,
   start: benchStart,
   enumeration: benchEnumeration,

@@ -10,6 +10,7 @@ import { totalOf } from '../../src/jobs/cleanup.ts';
 import { ROTATE } from '../../src/storage/postgres/session-rotation.ts';
 import { GOOD_PASSWORD, startTestService } from '../support/service.ts';
 import { inParallel } from './load.ts';
+import { prepareLogins } from './login-replay.ts';
 
 /** What the parent may ask. */
 export type Question =
@@ -18,6 +19,13 @@ export type Question =
   | { readonly ask: 'peak-rss' }
   /** One run of the cleanup job; how many rows it took away. */
   | { readonly ask: 'clean' }
+  /** Logins without their hash, or their statements alone. */
+  | {
+      readonly ask: 'logins';
+      readonly total: number;
+      readonly concurrency: number;
+      readonly isBare: boolean;
+    }
   | { readonly ask: 'hash'; readonly total: number; readonly concurrency: number }
   | {
       readonly ask: 'statements';
@@ -31,6 +39,7 @@ export type Answer = { readonly value: number };
 
 const variables = z.record(z.string(), z.string()).parse(JSON.parse(process.argv[2] ?? '{}'));
 const service = await startTestService({ variables });
+let logins: ReturnType<typeof prepareLogins> | undefined;
 const noOpPort = await startNoOp();
 const pool =
   variables['DATABASE_URL'] === undefined
@@ -64,6 +73,11 @@ async function answer(question: Question): Promise<number> {
     return inParallel(question.total, question.concurrency, async () => {
       await hash(GOOD_PASSWORD, { memoryCost, timeCost, parallelism });
     });
+  }
+  if (question.ask === 'logins') {
+    logins ??= prepareLogins(service, variables['DATABASE_URL'] ?? '');
+    const { ours, bare } = await logins;
+    return (question.isBare ? bare : ours)(question.total, question.concurrency);
   }
   return bareRefreshes(question.sessionIds, question.concurrency, question.isPrepared);
 }

@@ -10,14 +10,18 @@ import type { Tables } from './rows.ts';
 const PROBE_TIMEOUT_MS = 2_000;
 
 const READ = ['select 1 from revocations limit 0', 'select 1 from roles limit 0'];
-const WRITE = `insert into instance_facts (name, value) values ('write_probe', now()::text)
-  on conflict (name) do update set value = excluded.value`;
+// The row is everybody's. Who finds another node writing it passes it over: what it must learn, the other one learns, and nobody waits.
+const WRITE = [
+  "insert into instance_facts (name, value) values ('write_probe', '') on conflict (name) do nothing",
+  `with mine as materialized (select name from instance_facts where name = 'write_probe' for update skip locked)
+   update instance_facts f set value = now()::text from mine where f.name = mine.name`,
+];
 // More rows than the memory takes that is given to them, so that they are written to a temporary file: a full disk refuses it, while it may still
 // have room for one more row in a page that is there.
 const TAKE_DISK = ["set local work_mem = '64kB'", 'select count(*) from generate_series(1, 10000)'];
 
 /** One message, which is one transaction: it takes one round trip, and leaves no setting behind. */
-const ON_SERVER = [`set local statement_timeout = ${PROBE_TIMEOUT_MS}`, ...READ, WRITE, ...TAKE_DISK].join(
+const ON_SERVER = [`set local statement_timeout = ${PROBE_TIMEOUT_MS}`, ...READ, ...WRITE, ...TAKE_DISK].join(
   '; ',
 );
 
@@ -32,7 +36,7 @@ export function serverProbe(pool: Pool): ProbeDatabase {
 /** The write probe of the embedded database. */
 export function embeddedProbe(tables: Kysely<Tables>): ProbeDatabase {
   const probe = async () => {
-    for (const text of [...READ, WRITE]) await tables.executeQuery(CompiledQuery.raw(text));
+    for (const text of [...READ, ...WRITE]) await tables.executeQuery(CompiledQuery.raw(text));
   };
   return (onFault) => stateAfter(probe, onFault);
 }
