@@ -5,6 +5,7 @@ import { sql } from 'kysely';
 import type { Locks, LockoutStore } from '../../domain/lockout/lockout-store.ts';
 import { date, optionalTime } from './row-values.ts';
 import type { Tables } from './rows.ts';
+import type { RunStatement, Statement } from './statement.ts';
 
 type LockRow = { readonly key: string; readonly locked_until: string | Date | null };
 
@@ -13,16 +14,25 @@ type CountedRow = {
   readonly locked_until: string | null;
 };
 
+const FIND_LOCKS: Statement<LockRow> = {
+  name: 'lockout_find_locks',
+  text: 'select key, locked_until from lockouts where key = any ($1::text[]) and locked_until > $2',
+};
+
+// A statement of its own: the wait for a failure that is about to lock shows its outcome here, and would not in one that had begun before. In the
+// order of the keys, as failures are counted: else two transactions could wait for each other.
+const LOCK_ROWS: Statement<LockRow> = {
+  name: 'lockout_lock_rows',
+  text: `
+    select key, locked_until from lockouts where key = any ($1::text[])
+    order by array_position($1::text[], key) for update`,
+};
+
 /** The store over a connection or a transaction. */
-export function lockoutStore(tables: Kysely<Tables>): LockoutStore {
+export function lockoutStore(tables: Kysely<Tables>, run: RunStatement): LockoutStore {
   return {
     async findLocks(keys, now) {
-      const rows = await tables
-        .selectFrom('lockouts')
-        .select(['key', 'locked_until'])
-        .where('key', '=', sql<string>`any (${keys}::text[])`)
-        .where('locked_until', '>', date(now))
-        .execute();
+      const { rows } = await run(FIND_LOCKS, [[...keys], date(now)]);
       return locksAt(rows, now);
     },
 
@@ -49,7 +59,7 @@ export function lockoutStore(tables: Kysely<Tables>): LockoutStore {
     },
 
     async clear(keys, now) {
-      const rows = await lockRows(tables, keys);
+      const { rows } = await run(LOCK_ROWS, [[...keys]]);
       const locks = locksAt(rows, now);
       await deleteRows(
         tables,
@@ -59,7 +69,7 @@ export function lockoutStore(tables: Kysely<Tables>): LockoutStore {
     },
 
     async forget(keys) {
-      const rows = await lockRows(tables, keys);
+      const { rows } = await run(LOCK_ROWS, [[...keys]]);
       await deleteRows(
         tables,
         rows.map(({ key }) => key),
@@ -67,18 +77,6 @@ export function lockoutStore(tables: Kysely<Tables>): LockoutStore {
       return rows.length > 0;
     },
   };
-}
-
-// A statement of its own: the wait for a failure that is about to lock shows its outcome here, and would not in one that had begun before. In the
-// order of `keys`, as failures are counted: else two transactions could wait for each other.
-function lockRows(tables: Kysely<Tables>, keys: readonly string[]) {
-  return tables
-    .selectFrom('lockouts')
-    .select(['key', 'locked_until'])
-    .where('key', '=', sql<string>`any (${keys}::text[])`)
-    .orderBy(sql`array_position(${keys}::text[], key)`)
-    .forUpdate()
-    .execute();
 }
 
 async function deleteRows(tables: Kysely<Tables>, keys: readonly string[]): Promise<void> {

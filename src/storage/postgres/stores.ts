@@ -73,7 +73,7 @@ function bareStores(tables: Kysely<Tables>, run: RunStatement) {
     actionTokens: actionTokenStore(tables),
     credentials: credentialStore(tables),
     emails: emailStore(tables),
-    lockouts: lockoutStore(tables),
+    lockouts: lockoutStore(tables, run),
     totpFactors: totpStore(tables),
     knownDevices: knownDevices(run),
     profiles: profileStore(tables),
