@@ -46,7 +46,7 @@ const OTHERS_ENDINGS: ReadonlyArray<{
   {
     name: 'a second factor',
     async end({ user }) {
-      const { secret } = await user.enrollTotp({});
+      const { secret } = await user.enrollTotp(byPassword());
       return user.confirmTotp({ code: totpCode(secret, Date.now()) });
     },
   },

@@ -4,6 +4,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { ACTION_TOKEN_TTL_MS } from '../../src/domain/action-token/action-token.ts';
+import { byPassword } from '../support/proofs.ts';
 import { eventuallyPasses } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { nextLetter, tokenIn } from '../support/mailbox.ts';
@@ -82,7 +83,7 @@ describe('a change of address', () => {
     const reset = await mailed.resetTokenFor(email);
     const verification = await mailed.verifyTokenFor(email);
     const user = service.user(protocol);
-    await user.startEmailChange({ newEmail }, caller);
+    await user.startEmailChange({ newEmail, ...byPassword() }, caller);
     const letter = await nextLetter(service, newEmail, /new e-mail address/);
     expect(letter.text).toMatch(/^https:\/\/id\.example\.com\/auth\/confirm-email#token=lkec_[\w-]{64}$/m);
     expect((await user.getMe({}, caller)).user).toMatchObject({ email, emailVerified: false });
@@ -115,8 +116,14 @@ describe('a change of address', () => {
     const account = await mailed.newAccount();
     const owner = await mailed.newAccount();
     expect(
-      await service.user().startEmailChange({ newEmail: owner.email.toUpperCase() }, account.caller),
-    ).toEqual(await service.user().startEmailChange({ newEmail: 'free@example.com' }, account.caller));
+      await service
+        .user()
+        .startEmailChange({ newEmail: owner.email.toUpperCase(), ...byPassword() }, account.caller),
+    ).toEqual(
+      await service
+        .user()
+        .startEmailChange({ newEmail: 'free@example.com', ...byPassword() }, account.caller),
+    );
     const letter = await nextLetter(service, owner.email, /tried to use your address/);
     expect(letter.text).not.toContain('token');
     // The asker's own list of events says the same for either.
@@ -129,7 +136,7 @@ describe('a change of address', () => {
 
   it('to the present address is refused', async () => {
     const { email, caller } = await mailed.newAccount();
-    const call = service.user().startEmailChange({ newEmail: email.toUpperCase() }, caller);
+    const call = service.user().startEmailChange({ newEmail: email.toUpperCase(), ...byPassword() }, caller);
     expect(await refusalOf(call)).toMatchObject({ reason: 'VALIDATION_FAILED', fields: ['new_email'] });
   });
 

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
+import { byPassword } from '../support/proofs.ts';
 import { eventuallyPasses } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { nextLetter, tokenIn } from '../support/mailbox.ts';
@@ -37,7 +38,7 @@ async function squatter() {
   const { secret: apiKey } = await service
     .user()
     .createApiKey({ displayName: 'kept', scopes: SCOPES }, caller);
-  const { secret } = await service.user().enrollTotp({}, caller);
+  const { secret } = await service.user().enrollTotp(byPassword(), caller);
   await service.user().confirmTotp({ code: totpCode(secret, clock.now()) }, caller);
   const { accessToken: short } = await exchange(apiKey);
   const change = await accounts.changeTokenFor(caller, `squatter-${account.email}`);

@@ -117,3 +117,33 @@ it('one code turns the factor off once, however many calls bring it', async () =
   );
   expect(endings.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
 });
+
+const BEGINNINGS = [
+  {
+    name: 'EnrollTotp',
+    kind: 'mfa.enroll',
+    begin: (protocol: Protocol, { caller }: Account, request: Request) =>
+      service.user(protocol).enrollTotp(request, caller),
+  },
+  {
+    name: 'StartEmailChange',
+    kind: 'account.email_change_request',
+    begin: (protocol: Protocol, { caller, email }: Account, request: Request) =>
+      service.user(protocol).startEmailChange({ newEmail: `new-${email}`, ...request }, caller),
+  },
+];
+
+describe.each(BEGINNINGS)('$name', ({ kind, begin }) => {
+  it.each(PROTOCOLS)('begins nothing for a session alone, over %s', async (protocol) => {
+    const account = await accounts.newAccount();
+    expect(await refusalOf(begin(protocol, account, NOTHING))).toMatchObject({
+      code: 'InvalidArgument',
+      reason: 'VALIDATION_FAILED',
+      fields: ['proof'],
+    });
+    expect(await reasonOf(begin(protocol, account, byPassword(WRONG)))).toBe('INVALID_CREDENTIALS');
+    await begin(protocol, account, byPassword());
+    const events = await accounts.eventsOf(account.id, kind);
+    expect(events.map(({ outcome }) => outcome).toSorted()).toEqual(['refused', 'success']);
+  });
+});

@@ -56,7 +56,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     const [auth, user] = [service.auth(protocol), service.user(protocol)];
     const caller = bearer(accessToken);
 
-    const { secret, otpauthUri, qrPng, qrSvg } = await user.enrollTotp({}, caller);
+    const { secret, otpauthUri, qrPng, qrSvg } = await user.enrollTotp(byPassword(), caller);
     expect(secret).toMatch(/^[A-Z2-7]{32}$/);
     const uri = new URL(otpauthUri);
     expect(decodeURIComponent(uri.pathname)).toBe(`/latchkey.test:${name}@example.com`);
@@ -186,7 +186,7 @@ it('a login more than five minutes old must be made again', async () => {
   pass(5 * MINUTE_MS + 1_000);
   const [user, caller] = [service.user(), bearer(accessToken)];
   const calls = [
-    user.enrollTotp({}, caller),
+    user.enrollTotp(byPassword(), caller),
     user.confirmTotp({ code: '123456' }, caller),
     user.disableTotp(byPassword(), caller),
     user.regenerateBackupCodes(byPassword(), caller),
@@ -205,7 +205,7 @@ it('calls out of their order are refused by reason', async () => {
   expect(await refusalOf(user.confirmTotp({ code: '123456' }, caller))).toMatchObject(notPending);
   await enrolTotp(service, accessToken);
   const on = { code: 'FailedPrecondition', reason: 'MFA_ALREADY_ENABLED' };
-  expect(await refusalOf(user.enrollTotp({}, caller))).toMatchObject(on);
+  expect(await refusalOf(user.enrollTotp(byPassword(), caller))).toMatchObject(on);
   expect(await refusalOf(user.confirmTotp({ code: '123456' }, caller))).toMatchObject(on);
 });
 
@@ -218,7 +218,7 @@ it('the password alone yields nothing that any call takes', async () => {
     const calls = [
       user.getMe({}, { headers }),
       user.listSessions({}, { headers }),
-      user.enrollTotp({}, { headers }),
+      user.enrollTotp(byPassword(), { headers }),
       user.disableTotp(byPassword(), { headers }),
       user.regenerateBackupCodes(byPassword(), { headers }),
       auth.logoutAll({}, { headers }),

@@ -383,7 +383,7 @@ describe('a cookie session', () => {
     pass(2 * DAY_MS);
     const { cookie } = idle;
     await signInByCookie(browser, name);
-    const { secret } = await browser.user.enrollTotp({});
+    const { secret } = await browser.user.enrollTotp(byPassword());
     await getMe(idle);
     await browser.user.confirmTotp({ code: totpCode(secret, clock.now()) });
     expect(await reasonOf(getMe(idle))).toBe('TOKEN_REVOKED');

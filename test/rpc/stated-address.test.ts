@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FORWARD_SCOPE } from '../../src/rpc/stated-address.ts';
+import { byPassword } from '../support/proofs.ts';
 import type { Member } from '../support/members.ts';
 import { firstAdministrator } from '../support/members.ts';
 import { endingOf } from '../support/rpc-calls.ts';
@@ -75,7 +76,7 @@ it('a stated address stands in the session list, and counts beside a person’s 
       service
         .user()
         .startEmailChange(
-          { newEmail: `ada${(people += 1)}@example.com` },
+          { newEmail: `ada${(people += 1)}@example.com`, ...byPassword() },
           { headers: { ...bearer(accessToken).headers, ...headers, 'x-forwarded-for': address } },
         ),
     );

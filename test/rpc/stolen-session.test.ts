@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { byPassword } from '../support/proofs.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { nextLetter, tokenIn } from '../support/mailbox.ts';
 import { refusalOf } from '../support/rpc-calls.ts';
@@ -39,7 +40,7 @@ describe('a thief', () => {
   const exchange = async (secret: string) =>
     (await service.auth().exchangeApiKey({}, { headers: { 'x-api-key': secret } })).accessToken;
   const startChange = async (accessToken: string, newEmail: string) => {
-    await service.user().startEmailChange({ newEmail }, bearer(accessToken));
+    await service.user().startEmailChange({ newEmail, ...byPassword() }, bearer(accessToken));
     return tokenIn(await nextLetter(service, newEmail, /new e-mail address/));
   };
 

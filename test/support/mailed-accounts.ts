@@ -1,5 +1,6 @@
 // Accounts of a service under test whose links come by mail: asking for letters, and reading what they led to.
 
+import { byPassword } from './proofs.ts';
 import type { TestService } from './service.ts';
 import { bearer, signUp } from './service.ts';
 import { eventually } from './eventually.ts';
@@ -67,7 +68,7 @@ export function mailedAccounts(service: TestService, clock: FakeClock) {
       return tokenIn(await nextLetter(service, email, /Confirm your e-mail/));
     },
     async changeTokenFor(caller: ReturnType<typeof bearer>, newEmail: string) {
-      await service.user().startEmailChange({ newEmail }, caller);
+      await service.user().startEmailChange({ newEmail, ...byPassword() }, caller);
       return tokenIn(await nextLetter(service, newEmail, /new e-mail address/));
     },
   };

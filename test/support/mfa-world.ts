@@ -103,7 +103,7 @@ export async function person(world: MfaWorld) {
       if ('challenge' in outcome) return outcome.challenge.mfaToken;
       throw new Error('no second factor is asked');
     },
-    enroll: () => enrollTotp(world, { userId, origin: ORIGIN }),
+    enroll: () => enrollTotp(world, { userId, sessionId: newId(), proof: PASSWORD_PROOF, origin: ORIGIN }),
     confirm: (sessionId: string, code: string) =>
       confirmTotp(world, { userId, sessionId, code, origin: ORIGIN }),
     async verify(mfaToken: string, factor: TypedFactor) {

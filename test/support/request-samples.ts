@@ -41,7 +41,7 @@ const SAMPLES: Readonly<Record<string, JsonRequest>> = {
   SendEmailVerification: { email: 'sample@example.com' },
   VerifyEmail: { token: TOKEN },
   GetMe: {},
-  StartEmailChange: { newEmail: 'sample@example.com' },
+  StartEmailChange: { newEmail: 'sample@example.com', proof: { password: 'Correct-Horse-42-Staple!' } },
   ConfirmEmailChange: { token: TOKEN },
   CheckPassword: {
     password: 'Correct-Horse-42-Staple!',
@@ -65,7 +65,7 @@ const SAMPLES: Readonly<Record<string, JsonRequest>> = {
   RevokeApiKey: { apiKeyId: ID },
   UpdateApiKey: { apiKey: KEY, updateMask: 'displayName,scopes,allowedCidrs' },
   ListSecurityEvents: { pageSize: 10 },
-  EnrollTotp: {},
+  EnrollTotp: { proof: { password: 'Correct-Horse-42-Staple!' } },
   ConfirmTotp: { code: '123456' },
   DisableTotp: { proof: { password: 'Correct-Horse-42-Staple!' } },
   RegenerateBackupCodes: { proof: { password: 'Correct-Horse-42-Staple!' } },

@@ -1,6 +1,7 @@
 // A second factor for an account under test, and the codes of its authenticator app at any time.
 
 import { generateSync } from 'otplib';
+import { byPassword } from './proofs.ts';
 import { bearer, GOOD_PASSWORD, type Protocol, type TestService } from './service.ts';
 
 /** One time step in milliseconds: each step has one code, and each code is taken once. */
@@ -32,7 +33,7 @@ export function wrongCode(secret: string, now: number): string {
  * the next step, `factor.code(1)`. The account's other sessions end.
  */
 export async function enrolTotp(service: TestService, accessToken: string): Promise<EnrolledFactor> {
-  const { secret } = await service.user().enrollTotp({}, bearer(accessToken));
+  const { secret } = await service.user().enrollTotp(byPassword(), bearer(accessToken));
   const code = (steps = 0, now = service.app.clock.now()) => totpCode(secret, now + steps * STEP_MS);
   const { backupCodes } = await service.user().confirmTotp({ code: code() }, bearer(accessToken));
   return { secret, backupCodes, code };

@@ -5,49 +5,57 @@ import { MAILED_PURPOSES } from '../action-token/action-token.ts';
 import type { PresentTokenDeps } from '../action-token/present-token.ts';
 import { payloadText, presentToken, refuseToken, tokenInvalid } from '../action-token/present-token.ts';
 import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
-import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError, validationFailed } from '../errors.ts';
 import type { RateLimiter } from '../limits/rate-limiter.ts';
 import type { Outbox } from '../mail/outbox.ts';
+import type { ProvenInput, ProvePersonDeps, SettleStores } from '../mfa/prove-person.ts';
+import { actAsPerson, personAttempt } from '../mfa/prove-person.ts';
 import type { Transact } from '../transactions.ts';
 import type { EmailAddress } from './email-address.ts';
 import { emailKey } from './email-address.ts';
 import type { EmailStore } from './email-store.ts';
-import { getUser } from './get-user.ts';
 import type { UserStore } from './user-store.ts';
 import type { User } from './user.ts';
 
-export type StartEmailChangeDeps = Stamp & {
-  readonly users: Pick<UserStore, 'findById'>;
-  readonly transact: Transact<{ readonly audit: AuditLog; readonly outbox: Outbox }>;
+type StartStores = SettleStores & {
+  readonly emails: Pick<EmailStore, 'holdById'>;
+  readonly audit: AuditLog;
+  readonly outbox: Outbox;
+};
+
+export type StartEmailChangeDeps = ProvePersonDeps & {
+  readonly users: Pick<UserStore, 'findWithPassword'>;
+  readonly transact: Transact<StartStores>;
   readonly rateLimiter: Pick<RateLimiter, 'consume'>;
 };
 
-export type StartEmailChangeInput = {
-  readonly userId: string;
+export type StartEmailChangeInput = ProvenInput & {
   /** The epoch of the caller's credential: once that has ended, so has what it asked for. */
   readonly version: number;
   readonly newEmail: EmailAddress;
-  readonly origin: CallOrigin;
 };
 
 /**
- * Asks for a letter to the new address. A taken address is answered like a free one: `prepareMail` tells its owner instead. Errors:
- * VALIDATION_FAILED when the account has this address already, RATE_LIMITED (so many to one mailbox), USER_NOT_FOUND, STORAGE_UNAVAILABLE.
+ * Asks for an email to the new address, for whoever proves to be the person: a session alone would be enough to take the account over, since a new
+ * address resets the password. A taken address is answered like a free one: `prepareMail` tells its owner instead. Errors: VALIDATION_FAILED when
+ * the account has this address already, RATE_LIMITED (so many to one mailbox), USER_NOT_FOUND, those of `actAsPerson`.
  */
 export async function startEmailChange(
   deps: StartEmailChangeDeps,
-  { userId, version, newEmail, origin }: StartEmailChangeInput,
+  input: StartEmailChangeInput,
 ): Promise<void> {
-  const user = await getUser(deps, userId);
-  if (emailKey(user.email) === newEmail.key) {
+  const { userId, version, newEmail, origin } = input;
+  const attempt = await personAttempt(deps, input, 'account.email_change_request');
+  if (emailKey(attempt.user.email) === newEmail.key) {
     throw validationFailed([
       { field: 'new_email', description: 'must be another address than your present one' },
     ]);
   }
   await deps.rateLimiter.consume('mail', 'account', newEmail.key);
-  await deps.transact(async ({ audit, outbox }) => {
+  await actAsPerson(deps, attempt, input, async ({ emails, audit, outbox }: StartStores, settle) => {
+    await emails.holdById(userId);
+    await settle(deps.clock.now());
     const account = { accountId: userId, actorId: userId, targetId: userId };
     await audit.append(
       auditEvent(deps, { kind: 'account.email_change_request', outcome: 'success', origin, ...account }),

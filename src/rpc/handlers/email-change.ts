@@ -12,6 +12,7 @@ import {
 import { RequestReader } from '../decode.ts';
 import { encodeUser } from '../encode.ts';
 import type { ServiceHandlers } from './handlers.ts';
+import { provenCaller } from './proofs.ts';
 
 export type EmailChangeHandlersDeps = StartEmailChangeDeps &
   ConfirmEmailChangeDeps & { readonly parseAddress: AddressParser };
@@ -22,13 +23,13 @@ export function emailChangeHandlers(
 ): Pick<ServiceHandlers<typeof UserService>, 'startEmailChange' | 'confirmEmailChange'> {
   return {
     async startEmailChange(request, call) {
-      const { subjectId: userId, version } = call.requirePrincipal();
+      const { version } = call.requirePrincipal();
       const reader = new RequestReader();
       const newEmail = reader.email(deps.parseAddress, 'new_email', request.newEmail);
-      reader.finish();
+      const proven = provenCaller(request, call, reader);
       await call.charge();
       const limited = { ...deps, rateLimiter: call.noting(deps.rateLimiter) };
-      await startEmailChange(limited, { userId, version, newEmail, origin: call.origin });
+      await startEmailChange(limited, { ...proven, version, newEmail });
       return create(StartEmailChangeResponseSchema);
     },
 

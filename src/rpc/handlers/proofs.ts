@@ -39,13 +39,13 @@ export function sessionOf(call: Call): { readonly userId: string; readonly sessi
   });
 }
 
-/** The caller with the required `proof` of a request. Errors: CREDENTIAL_NOT_ALLOWED, VALIDATION_FAILED. */
+/** The caller with the required `proof` of a request, whose other fields `reader` has read. Errors: CREDENTIAL_NOT_ALLOWED, VALIDATION_FAILED. */
 export function provenCaller(
   request: { readonly proof?: PersonProofMessage | undefined },
   call: Call,
+  reader = new RequestReader(),
 ): ProvenInput {
   const caller = sessionOf(call);
-  const reader = new RequestReader();
   const proof = readProof(reader, request.proof);
   reader.finish();
   return { ...caller, proof, origin: call.origin, signal: call.signal };

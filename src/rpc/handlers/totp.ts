@@ -34,9 +34,10 @@ export function totpHandlers(
   'enrollTotp' | 'confirmTotp' | 'disableTotp' | 'regenerateBackupCodes'
 > {
   return {
-    async enrollTotp(_request, call) {
+    async enrollTotp(request, call) {
+      const caller = provenCaller(request, call);
       await call.charge();
-      const { secret, keyUri } = await enrollTotp(deps, callerOf(call));
+      const { secret, keyUri } = await enrollTotp(deps, caller);
       return create(EnrollTotpResponseSchema, {
         secret,
         otpauthUri: keyUri,
