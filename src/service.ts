@@ -1,8 +1,6 @@
 // The running service: both servers over one app, the jobs beside them, and an orderly end.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Server as GrpcServer } from '@grpc/grpc-js';
-import { ServerCredentials } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { AdminService } from '../gen/latchkey/v1/admin_service_pb.ts';
 import { AuthService } from '../gen/latchkey/v1/auth_service_pb.ts';
@@ -20,25 +18,19 @@ import { maintainSigningKeys } from './domain/keyset/maintain-signing-keys.ts';
 import { LifetimeRegistrar } from './domain/token/token-lifetimes.ts';
 import type { ProbeSocket } from './http/probe-socket.ts';
 import { startProbeSocket } from './http/probe-socket.ts';
-import type { RouteDeps } from './http/routes.ts';
-import { createRoutes } from './http/routes.ts';
-import { refusedOrigins } from './http/refused-origins.ts';
-import { startHttpServer } from './http/server.ts';
 import { SEALING_INTERVAL_MS } from './jobs/audit-sealer.ts';
 import { PROBE_INTERVAL_MS } from './jobs/health-probes.ts';
 import type { JobLoop } from './jobs/job-loop.ts';
 import { startJobLoop } from './jobs/job-loop.ts';
 import { POLL_INTERVAL_MS, RevocationFeed } from './jobs/revocation-feed.ts';
 import { keepStats, STATS_INTERVAL_MS } from './jobs/stats-keeper.ts';
+import { openPorts } from './ports.ts';
 import type { Transport } from './rpc/call.ts';
 import { accessTable } from './rpc/access-table.ts';
 import { ActiveCalls } from './rpc/active-calls.ts';
 import { clientAddressBehind } from './rpc/client-address.ts';
-import { createConnectHandler } from './rpc/connect-server.ts';
 import { OpenStreams } from './rpc/open-streams.ts';
 import { ProxyWatch } from './rpc/proxy-watch.ts';
-import { reflectionOf } from './rpc/grpc-reflection.ts';
-import { createGrpcServer, listenGrpc } from './rpc/grpc-server.ts';
 import { adminServiceHandlers } from './rpc/handlers/admin-service.ts';
 import { authServiceHandlers } from './rpc/handlers/auth-service.ts';
 import type { ServedService } from './rpc/handlers/handlers.ts';
@@ -51,9 +43,6 @@ const SERVICES = [AuthService, UserService, AdminService];
 const MAIL_INTERVAL_MS = 1_000;
 const KEY_INTERVAL_MS = 60_000;
 const MONTHS_INTERVAL_MS = 10 * 60_000;
-/** How long an answer may take to leave. */
-const FLUSH_MS = 250;
-const CONNECTION_IDLE_MS = 15 * 60_000;
 
 /** A service that answers calls. */
 export type RunningService = {
@@ -95,15 +84,9 @@ export async function startService(app: App): Promise<RunningService> {
   await probes.run();
 
   const health = new HealthImplementation({ '': 'NOT_SERVING' });
-  const grpc = buildGrpc(app, pipeline, services, health);
-  const grpcPort = await listenGrpc(grpc, app.config.GRPC_ADDRESS, grpcCredentials(app));
-  const http = await startHttp(app, pipeline, services, ready).catch((error: unknown) => {
-    grpc.forceShutdown();
-    throw error;
-  });
+  const ports = await openPorts(app, { pipeline, services, health, readiness: ready });
   const probeSocket = await startProbes(app, ready).catch(async (error: unknown) => {
-    grpc.forceShutdown();
-    await http.close(0);
+    await ports.close(0);
     throw error;
   });
   const showHealth = () => setHealth(health, ready().status !== 'unavailable');
@@ -132,8 +115,8 @@ export async function startService(app: App): Promise<RunningService> {
   const jobs = [probeJob, lifetimeJob, ...backgroundJobs(app, poll, onFailure)];
 
   return {
-    grpcPort,
-    httpPort: http.port,
+    grpcPort: ports.grpcPort,
+    httpPort: ports.httpPort,
     async stop() {
       isStopping = true;
       showHealth();
@@ -143,7 +126,7 @@ export async function startService(app: App): Promise<RunningService> {
       const graceMs = app.config.SHUTDOWN_GRACE;
       const mailEnd = AbortSignal.timeout(graceMs);
       mailEnd.addEventListener('abort', () => cutMail.abort());
-      await Promise.all([mailJob.stop(), stopGrpc(grpc, pipeline.activeCalls, graceMs), http.close(graceMs)]);
+      await Promise.all([mailJob.stop(), ports.close(graceMs)]);
       await Promise.all(jobs.map((job) => job.stop()));
       await probeSocket?.close();
       await app.apiKeyUsage.flush().catch(onFailure('use of API keys'));
@@ -251,92 +234,12 @@ function servicesOf(app: App): readonly ServedService[] {
   ];
 }
 
-function buildGrpc(
-  app: App,
-  pipeline: StreamPipelineDeps,
-  services: readonly ServedService[],
-  health: HealthImplementation,
-): GrpcServer {
-  const server = createGrpcServer(pipeline, services, {
-    maxMessageBytes: app.config.MAX_MESSAGE_BYTES,
-    maxConcurrentStreams: app.config.MAX_CONCURRENT_STREAMS,
-    maxConnectionIdleMs: CONNECTION_IDLE_MS,
-  });
-  health.addToServer(server);
-  reflectionOf(SERVICES).addToServer(server);
-  return server;
-}
-
-function grpcCredentials(app: App): ServerCredentials {
-  const tls = app.config.TLS;
-  if (tls === undefined) return ServerCredentials.createInsecure();
-  return ServerCredentials.createSsl(
-    tls.clientCa ?? null,
-    [{ cert_chain: tls.cert, private_key: tls.key }],
-    tls.clientCa !== undefined,
-  );
-}
-
-function startHttp(
-  app: App,
-  pipeline: StreamPipelineDeps,
-  services: readonly ServedService[],
-  readiness: () => Readiness,
-) {
-  const [host, port] = splitAddress(app.config.HTTP_ADDRESS);
-  const handler = createConnectHandler(
-    pipeline,
-    services,
-    { maxMessageBytes: app.config.MAX_MESSAGE_BYTES },
-    createRoutes(routeDepsOf(app, pipeline, readiness)),
-  );
-  const { MAX_CONCURRENT_STREAMS: maxConcurrentStreams, TLS: tls, HSTS: hsts } = app.config;
-  const allowedOrigins = new Set(app.config.ALLOWED_ORIGINS);
-  const onRefusedOrigin = refusedOrigins(new URL(app.config.PUBLIC_URL).origin, (origin) =>
-    app.logger.warn({ origin }, 'a page of an origin that is not among LATCHKEY_ALLOWED_ORIGINS cannot call'),
-  );
-  const options = { tls, hsts, allowedOrigins, maxConcurrentStreams, handler, onRefusedOrigin };
-  return startHttpServer(options, host, port);
-}
-
 async function startProbes(app: App, readiness: () => Readiness): Promise<ProbeSocket | undefined> {
   const { HEALTH_SOCKET: path } = app.config;
   return path === undefined ? undefined : startProbeSocket(path, readiness);
 }
 
-function routeDepsOf(app: App, pipeline: StreamPipelineDeps, readiness: () => Readiness): RouteDeps {
-  const introspectionAccess = pipeline.accessTable.get(AuthService.method.validateToken);
-  if (introspectionAccess === undefined) throw new Error('ValidateToken has no access rule');
-  const { authenticate, clientAddress, maxCallMs } = pipeline;
-  const { ISSUER: issuer, PUBLIC_URL: publicUrl } = app.config;
-  return {
-    ...app,
-    readiness,
-    introspectionAccess,
-    authenticate,
-    clientAddress,
-    maxCallMs,
-    issuer,
-    publicUrl,
-  };
-}
-
-function splitAddress(address: string): [host: string, port: number] {
-  const colon = address.lastIndexOf(':');
-  return [address.slice(0, colon).replace(/^\[|\]$/g, ''), Number(address.slice(colon + 1))];
-}
-
 function setHealth(health: HealthImplementation, isServing: boolean): void {
   const status = isServing ? 'SERVING' : 'NOT_SERVING';
   for (const name of ['', ...SERVICES.map((service) => service.typeName)]) health.setStatus(name, status);
-}
-
-// A health watch never ends by itself: when the last call has been answered and its answer sent, what is left is cut.
-async function stopGrpc(server: GrpcServer, activeCalls: ActiveCalls, graceMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => {
-    server.tryShutdown(() => resolve());
-  });
-  const answered = activeCalls.idle().then(() => delay(FLUSH_MS, undefined, { ref: false }));
-  await Promise.race([closed, answered, delay(graceMs, undefined, { ref: false })]);
-  server.forceShutdown();
 }

@@ -2,6 +2,7 @@
 
 import type { PresentedCredentials } from '../domain/access/authenticate.ts';
 import { API_KEY_PREFIX } from '../domain/api-key/api-key.ts';
+import type { Form } from './form.ts';
 import { formDecode } from './form.ts';
 import type { HttpRequest } from './request.ts';
 import { headerValues } from './request.ts';
@@ -21,6 +22,21 @@ export function presentedCredentials(request: HttpRequest): Omit<PresentedCreden
     }),
     apiKey: headerValues(request, 'x-api-key'),
   };
+}
+
+/**
+ * As `presentedCredentials`; who shows nothing in the headers may have an API key for `client_secret` in the form (client_secret_post, RFC 6749,
+ * section 2.3.1), and the `client_id` may be anything.
+ */
+export async function clientCredentials(
+  request: HttpRequest,
+  readForm: () => Promise<Form>,
+): Promise<Omit<PresentedCredentials, 'clientAddress'>> {
+  const presented = presentedCredentials(request);
+  const showsNothing = presented.authorization.length === 0 && presented.apiKey.length === 0;
+  if (!showsNothing) return presented;
+  const secret = (await readForm()).get('client_secret');
+  return secret === undefined ? presented : { authorization: [], apiKey: [secret] };
 }
 
 /** Whether the caller tried HTTP Basic: a refusal answers in the scheme that was tried (RFC 6749, section 5.2). */

@@ -5,21 +5,33 @@ import { HttpRefusal } from './http-refusal.ts';
 /** The parameters of a form, by name. */
 export type Form = ReadonlyMap<string, string>;
 
-const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(?:;\s*charset\s*=\s*(?:utf-8|"utf-8")\s*)?;?$/i;
+const FORM_TYPE =
+  /^application\/x-www-form-urlencoded\s*(?:;\s*charset\s*=\s*(?<quote>"?)(?<charset>utf-8|us-ascii|iso-8859-1)\k<quote>\s*)?;?$/i;
 
-/** Errors: HttpRefusal 400 when the content type is not a form's, 415 when the body is compressed. */
-export function requireFormType(contentType: string | undefined, contentEncoding: string | undefined): void {
-  if (!FORM_TYPE.test(contentType ?? ''))
+const MAX_ASCII = 0x7f;
+
+/** How the bytes of a form are to be read: a label of an older charset is right for ASCII alone, which all of them share. */
+export type FormCharset = 'utf-8' | 'ascii';
+
+/** The charset of a form. Errors: HttpRefusal 400 when the content type is not a form's, 415 when the body is compressed. */
+export function requireFormType(
+  contentType: string | undefined,
+  contentEncoding: string | undefined,
+): FormCharset {
+  const match = FORM_TYPE.exec(contentType ?? '');
+  if (match === null)
     throw new HttpRefusal(400, 'The body must be application/x-www-form-urlencoded in UTF-8.');
   if ((contentEncoding ?? 'identity').toLowerCase() !== 'identity')
     throw new HttpRefusal(415, 'The body must not be compressed.');
+  return (match.groups?.['charset'] ?? 'utf-8').toLowerCase() === 'utf-8' ? 'utf-8' : 'ascii';
 }
 
 /**
  * The parameters, those that nobody knows too. Errors: HttpRefusal 400 for broken encoding and for a parameter that stands twice: two readers
  * of one request must not each believe another value.
  */
-export function parseForm(bytes: Uint8Array): Form {
+export function parseForm(bytes: Uint8Array, charset: FormCharset): Form {
+  if (charset === 'ascii' && bytes.some((byte) => byte > MAX_ASCII)) throw malformed();
   const form = new Map<string, string>();
   for (const pair of utf8(bytes).split('&')) {
     if (pair === '') continue;

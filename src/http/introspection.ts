@@ -11,7 +11,7 @@ import type { MaybePromise } from '../domain/maybe-promise.ts';
 import { after } from '../domain/maybe-promise.ts';
 import type { ActiveToken, AssessDeps } from '../domain/token/assess-token.ts';
 import { validateToken } from '../domain/token/validate-token.ts';
-import { presentedCredentials } from './credentials.ts';
+import { clientCredentials } from './credentials.ts';
 import { requireParameter } from './form.ts';
 import type { OAuthEndpoint } from './oauth-endpoint.ts';
 
@@ -39,13 +39,12 @@ export function introspectionEndpoint(deps: IntrospectionDeps): OAuthEndpoint {
   return {
     path: INTROSPECTION_PATH,
     limitClass: 'introspect',
-    admit(request, origin) {
+    async admit(request, origin, readForm) {
       if (access.mode !== 'guarded') return undefined;
-      const presented = { ...presentedCredentials(request), clientAddress: origin.ipAddress };
-      return after(deps.authenticate(presented), (principal) => {
-        requireMayIntrospect(deps, access, principal, origin);
-        return principal;
-      });
+      const presented = { ...(await clientCredentials(request, readForm)), clientAddress: origin.ipAddress };
+      const principal = await deps.authenticate(presented);
+      requireMayIntrospect(deps, access, principal, origin);
+      return principal;
     },
     answer(form) {
       const token = requireParameter(form, 'token');

@@ -35,14 +35,19 @@ export type OAuthEndpoint = {
   readonly path: string;
   /** What the request is charged to: `introspect` when its caller is not let in, `revoke` when its form has been read. */
   readonly limitClass: 'introspect' | 'revoke';
-  /** Lets the caller in, before the body is read; the principal when it is known. */
-  readonly admit: (request: HttpRequest, origin: CallOrigin) => MaybePromise<Principal | undefined>;
+  /** Lets the caller in, and reads the form for it only where the caller may be named there; the principal when it is known. */
+  readonly admit: (
+    request: HttpRequest,
+    origin: CallOrigin,
+    readForm: () => Promise<Form>,
+  ) => MaybePromise<Principal | undefined>;
   /** What to answer; undefined for an empty body. */
   readonly answer: (form: Form, origin: CallOrigin) => MaybePromise<object | undefined>;
 };
 
 const MAX_BODY_BYTES = 65_536;
-const MAX_BODY_MS = 10_000;
+// Less than a request may take to arrive, which is answered without OAuth's words.
+const MAX_BODY_MS = 8_000;
 
 type Exchange = {
   readonly request: HttpRequest;
@@ -50,6 +55,7 @@ type Exchange = {
   readonly origin: CallOrigin;
   readonly startTime: number;
   caller: Principal | undefined;
+  form: Form | undefined;
 };
 
 /** Serves one request of the endpoint. Never throws; the promise never rejects. */
@@ -60,7 +66,14 @@ export async function serveOAuth(
   response: HttpResponse,
 ): Promise<void> {
   const origin = originOf(deps.clientAddress, request);
-  const exchange: Exchange = { request, response, origin, startTime: deps.clock.now(), caller: undefined };
+  const exchange: Exchange = {
+    request,
+    response,
+    origin,
+    startTime: deps.clock.now(),
+    caller: undefined,
+    form: undefined,
+  };
   try {
     response.setHeader('x-request-id', origin.requestId);
     response.setHeader('cache-control', 'no-store');
@@ -84,11 +97,9 @@ async function work(
   const key = addressKey(origin.ipAddress);
   const isForFailures = FAILURE_CLASSES.has(endpoint.limitClass);
   if (isForFailures) deps.rateLimiter.requireLeft(endpoint.limitClass, 'address', key);
-  exchange.caller = await admit(deps, endpoint, exchange, key);
-  requireFormType(request.headers['content-type'], request.headers['content-encoding']);
-  // A slow body leaves time to say so.
-  const bytes = await readBody(request, MAX_BODY_BYTES, Math.min(MAX_BODY_MS, deps.maxCallMs / 2));
-  const form = parseForm(bytes);
+  const readForm = async () => (exchange.form ??= await formOf(deps, request));
+  exchange.caller = await admit(deps, endpoint, exchange, { key, readForm });
+  const form = await readForm();
   // What is no form is not charged: it is bounded in size and time, and nothing is looked up for it.
   if (!isForFailures) await deps.rateLimiter.consume(endpoint.limitClass, 'address', key);
   return endpoint.answer(form, origin);
@@ -98,10 +109,10 @@ async function admit(
   { rateLimiter }: OAuthEndpointDeps,
   { admit: letIn, limitClass }: OAuthEndpoint,
   { request, origin }: Exchange,
-  key: string,
+  { key, readForm }: { readonly key: string; readonly readForm: () => Promise<Form> },
 ): Promise<Principal | undefined> {
   try {
-    return await letIn(request, origin);
+    return await letIn(request, origin, readForm);
   } catch (error) {
     if (error instanceof DomainError && error.reason.startsWith('TOKEN_'))
       await rateLimiter.consume(limitClass, 'address', key).catch(passOverLimit);
@@ -112,6 +123,13 @@ async function admit(
 // The request has failed already, and its caller is told why.
 function passOverLimit(error: unknown): void {
   if (!(error instanceof RateLimitedError)) throw error;
+}
+
+async function formOf(deps: OAuthEndpointDeps, request: HttpRequest): Promise<Form> {
+  const charset = requireFormType(request.headers['content-type'], request.headers['content-encoding']);
+  // A slow body leaves time to say so.
+  const bytes = await readBody(request, MAX_BODY_BYTES, Math.min(MAX_BODY_MS, deps.maxCallMs / 2));
+  return parseForm(bytes, charset);
 }
 
 // What stands in a URL ends up in logs and histories: a token must not (RFC 7662, section 4; RFC 6750, section 5.3).
@@ -138,7 +156,8 @@ async function withinTime<Value>(limitMs: number, work: Promise<Value>): Promise
 
 function refuse(deps: OAuthEndpointDeps, endpoint: OAuthEndpoint, exchange: Exchange, cause: unknown): void {
   const { request, response, origin } = exchange;
-  const refusal = toOAuthError(cause, origin.requestId, triesBasic(request));
+  const triedSecret = triesBasic(request) || exchange.form?.has('client_secret') === true;
+  const refusal = toOAuthError(cause, origin.requestId, triedSecret);
   logRefusal(
     deps,
     { ...logFields(deps, endpoint, exchange, refusal.status), reason: refusal.reason },

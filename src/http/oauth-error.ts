@@ -42,20 +42,20 @@ const RULES: Readonly<Partial<Record<ErrorReason, Rule>>> = {
 };
 
 /** What the caller is told of `error`; anything that is no refusal is our bug, and the caller learns the request id alone. */
-export function toOAuthError(error: unknown, requestId: string, triedBasic: boolean): OAuthError {
+export function toOAuthError(error: unknown, requestId: string, triedSecret: boolean): OAuthError {
   if (error instanceof HttpRefusal) return ofRefusal(error);
   const rule = error instanceof DomainError ? RULES[error.reason] : undefined;
   if (!(error instanceof DomainError) || rule === undefined) {
     const description = `Internal error. Tell the operators this request id: ${requestId}`;
     return { status: 500, error: 'server_error', description, reason: 'INTERNAL', headers: {} };
   }
-  const isBadClient = rule.status === 401 && triedBasic;
+  const isBadClient = rule.status === 401 && triedSecret;
   return {
     status: rule.status,
     error: isBadClient ? 'invalid_client' : rule.error,
     description: error.message,
     reason: error.reason,
-    headers: headersOf(rule, error, triedBasic),
+    headers: headersOf(rule, error, triedSecret),
   };
 }
 
@@ -69,18 +69,18 @@ function ofRefusal({ status, message }: HttpRefusal): OAuthError {
   };
 }
 
-function headersOf(rule: Rule, error: DomainError, triedBasic: boolean): Record<string, string> {
+function headersOf(rule: Rule, error: DomainError, triedSecret: boolean): Record<string, string> {
   if (rule.status === 401 || rule.status === 403)
-    return { 'www-authenticate': challenge(rule, error, triedBasic) };
+    return { 'www-authenticate': challenge(rule, error, triedSecret) };
   if (rule.status !== 503 && rule.status !== 429) return {};
   const seconds = Math.ceil((error.retryAfterMs ?? DEFAULT_RETRY_MS) / 1000);
   return { 'retry-after': String(Math.max(1, seconds)) };
 }
 
 // Who showed nothing is told the ways to do so, and no error code (RFC 6750, section 3.1).
-function challenge(rule: Rule, error: DomainError, triedBasic: boolean): string {
+function challenge(rule: Rule, error: DomainError, triedSecret: boolean): string {
   if (error.reason === 'TOKEN_MISSING') return `Bearer ${REALM}, Basic ${REALM}`;
-  if (rule.status === 401 && triedBasic) return `Basic ${REALM}`;
+  if (rule.status === 401 && triedSecret) return `Basic ${REALM}`;
   const missing = error.metadata['missing_scopes'];
   const scope = missing === undefined ? '' : `, scope="${missing}"`;
   return `Bearer ${REALM}, error="${rule.error}", error_description="${error.message}"${scope}`;

@@ -25,8 +25,8 @@ export function oauthMetadataPaths(issuer: string): readonly string[] {
 }
 
 /**
- * The document. Nobody gets tokens from here by an OAuth grant: there is no token endpoint and no authorization endpoint, and the empty lists
- * say so, for leaving `grant_types_supported` out would mean the authorization code and implicit grants (section 2).
+ * The document. Nobody gets tokens from here by an OAuth grant: there is no token endpoint and no authorization endpoint. The lists of what they
+ * support would be empty, and so are left out (section 3.2).
  */
 export function oauthMetadata({ issuer, publicUrl, introspectionAccess }: OAuthMetadataDeps): object {
   const isOpen = introspectionAccess.mode !== 'guarded';
@@ -34,12 +34,11 @@ export function oauthMetadata({ issuer, publicUrl, introspectionAccess }: OAuthM
     issuer,
     jwks_uri: publicUrl + JWKS_PATH,
     scopes_supported: BUILT_IN_ROLES.flatMap(({ scopes }) => scopes),
-    response_types_supported: [],
-    grant_types_supported: [],
     introspection_endpoint: publicUrl + INTROSPECTION_PATH,
     introspection_endpoint_auth_methods_supported: [
       ...(isOpen ? ['none'] : []),
       'client_secret_basic',
+      'client_secret_post',
       'Bearer',
     ],
     revocation_endpoint: publicUrl + REVOCATION_PATH,

@@ -3,11 +3,12 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
-import { constants } from 'node:http2';
 import type { Readable } from 'node:stream';
 import type { CallOrigin } from '../domain/audit/audit-event.ts';
 import { plainRequestId, plainUserAgent } from '../domain/audit/call-origin.ts';
 import { DomainError } from '../domain/errors.ts';
+import { GrowingBuffer } from '../edge/growing-buffer.ts';
+import { resetSoon } from '../edge/reset-stream.ts';
 import { HttpRefusal } from './http-refusal.ts';
 import type { HttpResponse } from './response.ts';
 
@@ -56,21 +57,18 @@ export async function readBody(request: HttpRequest, maxBytes: number, timeoutMs
 export function answerAndCut(request: HttpRequest, response: HttpResponse, send: () => void): void {
   if (request.httpVersionMajor < 2) response.setHeader('connection', 'close');
   send();
-  // Node waits with it until the answer has been sent.
-  if ('stream' in request) request.stream.close(constants.NGHTTP2_NO_ERROR);
+  if ('stream' in request) resetSoon(request.stream);
 }
 
 function collect(body: Readable, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
+    const read = new GrowingBuffer();
     const gone = () => reject(new DomainError('CALL_CANCELLED', 'The caller has gone.'));
     body.on('data', (chunk: Buffer) => {
-      length += chunk.byteLength;
-      if (length > maxBytes) reject(tooLong(maxBytes));
-      else chunks.push(chunk);
+      if (read.length + chunk.byteLength > maxBytes) reject(tooLong(maxBytes));
+      else read.append(chunk);
     });
-    body.once('end', () => resolve(Buffer.concat(chunks)));
+    body.once('end', () => resolve(read.bytes));
     if (body.destroyed) gone();
     // Stays: an error that nobody listens for ends the process.
     body.on('error', gone);

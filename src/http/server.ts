@@ -1,20 +1,28 @@
 // The HTTP server: HTTP/1.1, and HTTP/2 beside it when TLS is on.
 
-import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerOptions, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
-import type { Http2SecureServer } from 'node:http2';
 import { createSecureServer } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import type { Server, Socket } from 'node:net';
+import type { ConnectionLimits } from '../edge/connections.ts';
+import { Connections } from '../edge/connections.ts';
+import type { TlsMaterial } from '../edge/listen.ts';
+import {
+  closeWithin,
+  HEADERS_TIMEOUT_MS,
+  http2Options,
+  joinAuthorization,
+  listen,
+  MAX_HEADER_BYTES,
+  tlsOptions,
+} from '../edge/listen.ts';
+import type { UnfinishedRequests } from '../edge/unfinished-requests.ts';
 import { answerCors } from './cors.ts';
+import { trackArrival } from './request-arrival.ts';
 import type { Hsts } from './security-headers.ts';
 import { setSecurityHeaders } from './security-headers.ts';
 
-/** Certificate and key as PEM; with `clientCa`, callers must show a certificate signed by it (mTLS). */
-export type TlsMaterial = {
-  readonly cert: Buffer;
-  readonly key: Buffer;
-  readonly clientCa: Buffer | undefined;
-};
+type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 
 export type HttpServerOptions = {
   readonly tls: TlsMaterial | undefined;
@@ -23,120 +31,110 @@ export type HttpServerOptions = {
   /** Told of each request from a page of another origin. */
   readonly onRefusedOrigin?: (origin: string) => void;
   readonly maxConcurrentStreams: number;
-  readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly connections: ConnectionLimits;
+  readonly onConnectionRefused: (address: string) => void;
+  readonly unfinished: UnfinishedRequests;
+  readonly handler: Listener;
 };
 
-const MAX_HEADER_BYTES = 32_768;
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
-const MAX_SESSION_MEMORY_MB = 64;
+const TIMEOUTS_CHECK_MS = 1_000;
+
+// The same with TLS and without.
+const HTTP1: ServerOptions = {
+  maxHeaderSize: MAX_HEADER_BYTES,
+  // Two authorization headers are seen as two, and refused, rather than the first believed.
+  joinDuplicateHeaders: true,
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  // A body has its deadline by UnfinishedRequests: a stream of messages may take longer than one.
+  requestTimeout: 0,
+  keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+  connectionsCheckingInterval: TIMEOUTS_CHECK_MS,
+};
 
 /** A running HTTP server. */
 export type RunningHttpServer = {
   readonly port: number;
-  /** Accepts nothing more and lets what is under way end; after `graceMs` the rest is cut. */
+  /**
+   * Accepts nothing more and lets what is under way end: HTTP/1.1 connections are told by `connection: close`, HTTP/2 ones by GOAWAY. After
+   * `graceMs` the rest is cut.
+   */
   close(graceMs: number): Promise<void>;
 };
 
-/** Listens on host and port. Errors: when the address is taken or not ours, or the certificate is unusable. */
+/** Listens on `address` (host:port). Errors: when the address is taken or not ours, or the certificate is unusable. */
 export async function startHttpServer(
   options: HttpServerOptions,
-  host: string,
-  port: number,
+  address: string,
 ): Promise<RunningHttpServer> {
-  const { tls, hsts, allowedOrigins, handler } = options;
-  const serve = (request: IncomingMessage, response: ServerResponse) => {
-    setSecurityHeaders(response, tls === undefined ? 'off' : hsts);
-    if (request.httpVersionMajor === 1) response.once('finish', () => discardRest(request));
-    if (!answerCors(allowedOrigins, request, response, options.onRefusedOrigin)) handler(request, response);
-  };
-  if (tls !== undefined) return startSecure(tls, options.maxConcurrentStreams, serve, host, port);
-  const server = createServer(
-    {
-      maxHeaderSize: MAX_HEADER_BYTES,
-      // Two authorization headers are seen as two, and refused, rather than the first believed.
-      joinDuplicateHeaders: true,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    },
-    serve,
-  );
-  await listen(server, host, port);
+  const responses = new OpenResponses();
+  const serve = listenerOf(options, responses);
+  const server =
+    options.tls === undefined
+      ? createServer(HTTP1, serve)
+      : secureServer(options.tls, options.maxConcurrentStreams, serve);
+  const connections = new Connections(options.connections, options.onConnectionRefused);
+  connections.guard(server);
+  const port = await listen(server, address);
   return {
-    port: portOf(server),
-    close: (graceMs) => closeWithin(server, graceMs, () => server.closeAllConnections()),
+    port,
+    close(graceMs) {
+      responses.drain();
+      return closeWithin(server, graceMs, () => connections.destroy());
+    },
   };
 }
 
-// Of a request that was refused before it was read to its end. Else the next one on its connection, which behind a proxy may be somebody else's,
-// waits behind it (CWE-444 class). How long the rest may take, the time for a request says.
-function discardRest(request: IncomingMessage): void {
-  if (request.complete) return;
-  // As long as somebody listens for this, nothing flows.
-  request.removeAllListeners('readable');
-  request.resume();
-}
-
-async function startSecure(
-  tls: TlsMaterial,
-  maxConcurrentStreams: number,
-  serve: (request: IncomingMessage, response: ServerResponse) => void,
-  host: string,
-  port: number,
-): Promise<RunningHttpServer> {
+function secureServer(tls: TlsMaterial, maxConcurrentStreams: number, serve: Listener): Server {
   const server = createSecureServer({
+    ...tlsOptions(tls),
+    ...http2Options(maxConcurrentStreams),
     allowHTTP1: true,
-    cert: tls.cert,
-    key: tls.key,
-    minVersion: 'TLSv1.2',
-    ...(tls.clientCa === undefined ? {} : { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }),
-    maxSessionMemory: MAX_SESSION_MEMORY_MB,
-    settings: { maxConcurrentStreams, maxHeaderListSize: MAX_HEADER_BYTES },
+    http1Options: HTTP1,
   });
-  const sessions = new Set<{ close(): void; destroy(): void }>();
   server.on('session', (session) => {
-    sessions.add(session);
     session.setTimeout(KEEP_ALIVE_TIMEOUT_MS, () => session.close());
-    session.on('close', () => sessions.delete(session));
   });
   server.on('request', serve);
-  await listen(server, host, port);
-  return {
-    port: portOf(server),
-    close(graceMs) {
-      for (const session of sessions) session.close();
-      return closeWithin(server, graceMs, () => {
-        for (const session of sessions) session.destroy();
-      });
-    },
+  return server;
+}
+
+function listenerOf(options: HttpServerOptions, responses: OpenResponses): Listener {
+  const { tls, hsts, allowedOrigins, onRefusedOrigin, unfinished, handler } = options;
+  return (request, response) => {
+    if (!responses.enter(request, response)) return;
+    if (request.httpVersionMajor > 1) joinAuthorization(request.headers, request.rawHeaders);
+    setSecurityHeaders(response, tls === undefined ? 'off' : hsts);
+    trackArrival(unfinished, request, response);
+    if (!answerCors(allowedOrigins, request, response, onRefusedOrigin)) handler(request, response);
   };
 }
 
-function listen(server: HttpServer | Http2SecureServer, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-}
+/** The answers that have not left yet, and whether the server is about to stop. */
+class OpenResponses {
+  readonly #open = new Set<ServerResponse>();
+  readonly #told = new WeakSet<Socket>();
+  #isDraining = false;
 
-function portOf(server: HttpServer | Http2SecureServer): number {
-  const address: AddressInfo | string | null = server.address();
-  return address === null || typeof address === 'string' ? 0 : address.port;
-}
+  /** Notes a request. False when its connection has been told that nothing more will be answered: what was sent on it all the same is left. */
+  enter(request: IncomingMessage, response: ServerResponse): boolean {
+    if (request.httpVersionMajor > 1) return true;
+    if (this.#told.has(request.socket)) return false;
+    this.#open.add(response);
+    response.once('close', () => this.#open.delete(response));
+    if (this.#isDraining) this.#tell(response);
+    return true;
+  }
 
-async function closeWithin(
-  server: HttpServer | Http2SecureServer,
-  graceMs: number,
-  cut: () => void,
-): Promise<void> {
-  const timer = setTimeout(cut, graceMs);
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-  });
-  clearTimeout(timer);
+  /** Lets every answer from now on be the last of its connection. */
+  drain(): void {
+    this.#isDraining = true;
+    for (const response of this.#open) this.#tell(response);
+  }
+
+  #tell(response: ServerResponse): void {
+    if (response.headersSent) return;
+    response.setHeader('connection', 'close');
+    this.#told.add(response.req.socket);
+  }
 }

@@ -29,9 +29,7 @@ export function clientAddressBehind(
   trustedProxies: readonly string[],
   onUntrusted: (address: string, forwardedFor: readonly string[]) => void = () => undefined,
 ): ClientAddress {
-  const trusted = new BlockList();
-  for (const network of trustedProxies) addNetwork(trusted, network);
-  const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  const isTrusted = withinAny(trustedProxies);
 
   return (peerAddress, forwardedFor, believesSender = false) => {
     if (forwardedFor.length === 0) return plainAddress(peerAddress);
@@ -50,6 +48,16 @@ export function clientAddressBehind(
       }
       client = told;
     }
+  };
+}
+
+/** Whether an address lies in one of these networks. Errors: TypeError or RangeError when a network is not one. */
+export function withinAny(networks: readonly string[]): (address: string) => boolean {
+  const list = new BlockList();
+  for (const network of networks) addNetwork(list, network);
+  return (text) => {
+    const address = plainAddress(text);
+    return isIP(address) !== 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
   };
 }
 

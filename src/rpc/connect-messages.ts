@@ -4,7 +4,10 @@
 import type { ContextKey } from '@connectrpc/connect';
 import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { DomainError, validationFailed } from '../domain/errors.ts';
+import { givenUpFor } from './given-up.ts';
+import type { Arrival } from './connect-body.ts';
 import { formatOf, inPlaceOf, isStream } from './connect-body.ts';
+import { flagFault, Frame, TRUNCATED } from './envelope.ts';
 
 /** The messages of one call, that nobody has decoded. */
 export type RawMessages = {
@@ -15,15 +18,16 @@ export type RawMessages = {
   readonly tooLarge: AbortSignal;
 };
 
-const HEADER_LENGTH = 5;
-const FIRST_ALLOCATION = 65_536;
 /** How many messages' worth of a stream that was refused are read and thrown away, so that its sender reads why. */
 const MAX_DRAINED_MESSAGES = 16;
 
-/** The handler of a client-streaming method, with the messages of each request set aside under `key`. */
+/** The handler of a client-streaming method, with the messages of each request set aside. */
 export function settingMessagesAside(
   handler: UniversalHandler,
-  key: ContextKey<RawMessages | undefined>,
+  keys: {
+    readonly messages: ContextKey<RawMessages | undefined>;
+    readonly arrival: ContextKey<Arrival | undefined>;
+  },
   maxBytes: number,
 ): UniversalHandler {
   return inPlaceOf(handler, async (request) => {
@@ -31,31 +35,81 @@ export function settingMessagesAside(
     if (format === undefined || !isStream(request.body)) return handler(request);
     const chunks = request.body[Symbol.asyncIterator]();
     const tooLarge = new AbortController();
-    const messages = messagesIn(chunks, maxBytes, () => tooLarge.abort());
-    request.contextValues?.set(key, { format, messages, tooLarge: tooLarge.signal });
+    const arrival = request.contextValues?.get(keys.arrival);
+    // From here on each message has its own time to arrive, and between two of them there may pass as much as the caller likes.
+    arrival?.finish();
+    const messages = messagesIn(chunks, { maxBytes, arrival, onTooLarge: () => tooLarge.abort() });
+    request.contextValues?.set(keys.messages, { format, messages, tooLarge: tooLarge.signal });
     const response = await handler({ ...request, body: nothing() });
     const body = answerThenDrain(response.body, chunks, maxBytes * MAX_DRAINED_MESSAGES);
     return { ...response, ...(body === undefined ? {} : { body }) };
   });
 }
 
+type Bounds = {
+  readonly maxBytes: number;
+  readonly arrival: Arrival | undefined;
+  readonly onTooLarge: () => void;
+};
+
 async function* messagesIn(
   chunks: AsyncIterator<Uint8Array>,
-  maxBytes: number,
-  onTooLarge: () => void,
+  { maxBytes, arrival, onTooLarge }: Bounds,
 ): AsyncGenerator<Uint8Array> {
   const frame = new Frame();
-  for (let next = await nextOf(chunks); next.done !== true; next = await nextOf(chunks)) {
-    for (let rest = next.value; rest.length > 0;) {
-      rest = frame.take(rest);
-      if (frame.length > maxBytes) {
-        onTooLarge();
-        return;
+  const begun = new BegunMessage(arrival);
+  try {
+    for (let step = await nextOf(chunks); step.done !== true; step = await begun.next(frame, chunks)) {
+      for (let rest = step.value; rest.length > 0;) {
+        rest = frame.take(rest);
+        if (frame.length > maxBytes) {
+          onTooLarge();
+          return;
+        }
+        if (!frame.isWhole) continue;
+        begun.end();
+        const fault = flagFault(frame.flags, 'identity');
+        if (fault !== undefined) throw broken(fault);
+        yield frame.open();
       }
-      if (frame.isWhole) yield frame.open();
     }
+    if (!frame.isEmpty) throw broken(TRUNCATED);
+  } finally {
+    begun.end();
   }
-  if (!frame.isEmpty) throw broken('the stream ends in the middle of a message');
+}
+
+/** A message of which a part has come: it has a place among the unfinished ones until the rest has. */
+class BegunMessage {
+  readonly #arrival: Arrival | undefined;
+  #unfinished: Pick<Arrival, 'hold' | 'finish'> | undefined;
+  #givenUp: Promise<never> | undefined;
+
+  constructor(arrival: Arrival | undefined) {
+    this.#arrival = arrival;
+  }
+
+  /** The next chunk. Errors: those of `nextOf`; DEADLINE_EXCEEDED, OVERLOADED when the message is given up. */
+  next(frame: Frame, chunks: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
+    if (frame.isEmpty) return nextOf(chunks);
+    this.#unfinished ??= this.#begin();
+    this.#unfinished?.hold(frame.heldBytes);
+    return this.#givenUp === undefined ? nextOf(chunks) : Promise.race([nextOf(chunks), this.#givenUp]);
+  }
+
+  end(): void {
+    this.#unfinished?.finish();
+    this.#unfinished = undefined;
+    this.#givenUp = undefined;
+  }
+
+  #begin(): Pick<Arrival, 'hold' | 'finish'> | undefined {
+    const { promise, reject } = Promise.withResolvers<never>();
+    // It may be given up while nobody waits for it.
+    promise.catch(() => undefined);
+    this.#givenUp = promise;
+    return this.#arrival?.another((reason) => reject(givenUpFor(reason)));
+  }
 }
 
 // A caller that hangs up in the middle is gone, and that is no fault to report.
@@ -69,60 +123,6 @@ async function nextOf(chunks: AsyncIterator<Uint8Array>): Promise<IteratorResult
 
 function broken(description: string): DomainError {
   return validationFailed([{ field: '', description }]);
-}
-
-/** One frame as it grows: flags, length, and as many bytes. Grows as they come, for the length is only what its sender says. */
-class Frame {
-  readonly #header = Buffer.alloc(HEADER_LENGTH);
-  #headerLength = 0;
-  #body = Buffer.alloc(0);
-  #bodyLength = 0;
-
-  get isEmpty(): boolean {
-    return this.#headerLength === 0;
-  }
-
-  /** How long the message is; 0 until that is known. */
-  get length(): number {
-    return this.#headerLength === HEADER_LENGTH ? this.#header.readUInt32BE(1) : 0;
-  }
-
-  get isWhole(): boolean {
-    return this.#headerLength === HEADER_LENGTH && this.#bodyLength === this.length;
-  }
-
-  /** Takes what belongs to this frame; the rest is left. */
-  take(bytes: Uint8Array): Uint8Array {
-    if (this.#headerLength < HEADER_LENGTH) {
-      const head = bytes.subarray(0, HEADER_LENGTH - this.#headerLength);
-      this.#header.set(head, this.#headerLength);
-      this.#headerLength += head.length;
-      return bytes.subarray(head.length);
-    }
-    const part = bytes.subarray(0, this.length - this.#bodyLength);
-    this.#makeRoom(this.#bodyLength + part.length);
-    this.#body.set(part, this.#bodyLength);
-    this.#bodyLength += part.length;
-    return bytes.subarray(part.length);
-  }
-
-  /** The message; the next frame begins. Errors: VALIDATION_FAILED when it is compressed or marked as anything but a message. */
-  open(): Uint8Array {
-    if (this.#header[0] !== 0) throw broken('a frame of the stream is no plain message');
-    const message = this.#body.subarray(0, this.#bodyLength);
-    this.#headerLength = 0;
-    this.#bodyLength = 0;
-    this.#body = Buffer.alloc(0);
-    return message;
-  }
-
-  #makeRoom(length: number): void {
-    if (length <= this.#body.length) return;
-    const room = Math.min(this.length, Math.max(length, this.#body.length * 2, FIRST_ALLOCATION));
-    const body = Buffer.allocUnsafe(room);
-    this.#body.copy(body, 0, 0, this.#bodyLength);
-    this.#body = body;
-  }
 }
 
 // A stream without messages.

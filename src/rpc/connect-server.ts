@@ -13,12 +13,13 @@ import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { Call, Transport } from './call.ts';
 import type { ClientStreamHandler, UndecodedMessage } from './client-stream-pipeline.ts';
 import { serveClientStream } from './client-stream-pipeline.ts';
-import type { SetAsideBody } from './connect-body.ts';
+import type { Arrival, SetAsideBody } from './connect-body.ts';
 import { settingBodyAside } from './connect-body.ts';
 import type { RawMessages } from './connect-messages.ts';
 import { settingMessagesAside } from './connect-messages.ts';
+import { checkingTimeout } from './connect-timeout.ts';
 import { decodeBinary, decodeJson } from './decode-message.ts';
-import { DomainError } from '../domain/errors.ts';
+import { DomainError, validationFailed } from '../domain/errors.ts';
 import type { RpcError } from './error-table.ts';
 import { toRpcError } from './error-table.ts';
 import { limitHeaders, retryAfter } from './limit-headers.ts';
@@ -28,15 +29,20 @@ import { serveMethod } from './pipeline.ts';
 import type { StreamPipelineDeps } from './stream-life.ts';
 import type { StreamHandler } from './stream-pipeline.ts';
 import { serveStream } from './stream-pipeline.ts';
+import { MAX_TIMEOUT_MS } from './timeout-header.ts';
 
 /** What bounds a call. */
-export type ConnectLimits = { readonly maxMessageBytes: number };
+export type ConnectLimits = {
+  /** The largest message that a caller of the method may send. */
+  readonly maxMessageBytes: (method: DescMethod) => number;
+  readonly maxResponseBytes: number;
+  readonly arrivalOf: (request: Parameters<NodeHandler>[0]) => Arrival | undefined;
+};
+
+type ReadOptions = { readonly readMaxBytes: number };
 
 /** A listener for Node's HTTP servers. */
 export type NodeHandler = ReturnType<typeof connectNodeAdapter>;
-
-// A longer timeout asked for is refused; the pipeline ends every call far sooner.
-const MAX_TIMEOUT_MS = 3_600_000;
 
 const peerAddress = createContextKey('', { description: 'address at the other end of the connection' });
 
@@ -44,9 +50,20 @@ const requestBody = createContextKey<SetAsideBody | undefined>(undefined, {
   description: 'the request, not yet decoded',
 });
 
+const requestFault = createContextKey<string | undefined>(undefined, {
+  description: 'what is wrong with the form of the request',
+});
+
 const requestMessages = createContextKey<RawMessages | undefined>(undefined, {
   description: 'the messages of a client-streaming request, not yet read',
 });
+
+const requestArrival = createContextKey<Arrival | undefined>(undefined, {
+  description: 'the place of the request among those that have not arrived whole',
+});
+
+const BODY_KEYS = { body: requestBody, fault: requestFault, arrival: requestArrival };
+const MESSAGE_KEYS = { messages: requestMessages, arrival: requestArrival };
 
 /** Serves every method of `services` behind the pipeline; other paths go to `fallback`. */
 export function createConnectHandler(
@@ -57,17 +74,22 @@ export function createConnectHandler(
 ): NodeHandler {
   return connectNodeAdapter({
     routes: (router) => {
-      for (const served of services) addService(router, deps, served);
-      const decodedHere = router.handlers.map((handler) =>
-        handler.method.methodKind === 'client_streaming'
-          ? settingMessagesAside(handler, requestMessages, limits.maxMessageBytes)
-          : settingBodyAside(handler, requestBody, limits.maxMessageBytes),
-      );
+      for (const served of services) addService(router, deps, served, limits);
+      const decodedHere = router.handlers.map((handler) => {
+        const maxBytes = limits.maxMessageBytes(handler.method);
+        const aside =
+          handler.method.methodKind === 'client_streaming'
+            ? settingMessagesAside(handler, MESSAGE_KEYS, maxBytes)
+            : settingBodyAside(handler, BODY_KEYS, maxBytes);
+        return checkingTimeout(aside, requestFault);
+      });
       router.handlers.splice(0, router.handlers.length, ...decodedHere);
     },
-    contextValues: (request) => createContextValues().set(peerAddress, request.socket.remoteAddress ?? ''),
-    readMaxBytes: limits.maxMessageBytes,
-    writeMaxBytes: limits.maxMessageBytes,
+    contextValues: (request) =>
+      createContextValues()
+        .set(peerAddress, request.socket.remoteAddress ?? '')
+        .set(requestArrival, limits.arrivalOf(request)),
+    writeMaxBytes: limits.maxResponseBytes,
     maxTimeoutMs: MAX_TIMEOUT_MS,
     // Requests are small, and compressed secrets can be guessed by their length (CVE-2013-3587 class).
     acceptCompression: [],
@@ -76,16 +98,22 @@ export function createConnectHandler(
   });
 }
 
-function addService(router: ConnectRouter, deps: StreamPipelineDeps, served: ServedService): void {
+function addService(
+  router: ConnectRouter,
+  deps: StreamPipelineDeps,
+  served: ServedService,
+  limits: ConnectLimits,
+): void {
   for (const method of served.service.methods) {
+    const options = { readMaxBytes: limits.maxMessageBytes(method) };
     const handler = served.handlers.get(method.localName);
     const streamHandler = served.streamHandlers.get(method.localName);
     const clientStreamHandler = served.clientStreamHandlers.get(method.localName);
-    if (handler !== undefined && isUnary(method)) addUnary(router, deps, method, handler);
+    if (handler !== undefined && isUnary(method)) addUnary(router, deps, method, handler, options);
     else if (streamHandler !== undefined && isServerStreaming(method))
-      addStreaming(router, deps, method, streamHandler);
+      addStreaming(router, deps, method, streamHandler, options);
     else if (clientStreamHandler !== undefined && isClientStreaming(method))
-      addClientStreaming(router, deps, method, clientStreamHandler);
+      addClientStreaming(router, deps, method, clientStreamHandler, options);
     else throw new Error(`${method.parent.typeName}/${method.name} has no handler`);
   }
 }
@@ -107,14 +135,19 @@ function addUnary(
   deps: StreamPipelineDeps,
   method: DescMethodUnary,
   handler: Handler,
+  options: ReadOptions,
 ): void {
   const serve = serveMethod(deps, method, handler);
-  router.rpc(method, async (request, context) => {
-    const outcome = await serve(transportOf(context), () => decode(method, context, request));
-    setHeaders(context, outcome.call);
-    if ('error' in outcome) throw connectError(inTime(context, outcome.error));
-    return outcome.response;
-  });
+  router.rpc(
+    method,
+    async (request, context) => {
+      const outcome = await serve(transportOf(context), () => decode(method, context, request));
+      setHeaders(context, outcome.call);
+      if ('error' in outcome) throw connectError(inTime(context, outcome.error));
+      return outcome.response;
+    },
+    options,
+  );
 }
 
 function addStreaming(
@@ -122,15 +155,20 @@ function addStreaming(
   deps: StreamPipelineDeps,
   method: DescMethodServerStreaming,
   handler: StreamHandler,
+  options: ReadOptions,
 ): void {
   const serve = serveStream(deps, method, handler);
-  router.rpc(method, async function* stream(request, context) {
-    const served = serve(transportOf(context), () => decode(method, context, request));
-    let step = await served.next();
-    setHeaders(context, served.call);
-    for (; 'message' in step; step = await served.next()) yield step.message;
-    if (step.end !== undefined) throw connectError(inTime(context, step.end));
-  });
+  router.rpc(
+    method,
+    async function* stream(request, context) {
+      const served = serve(transportOf(context), () => decode(method, context, request));
+      let step = await served.next();
+      setHeaders(context, served.call);
+      for (; 'message' in step; step = await served.next()) yield step.message;
+      if (step.end !== undefined) throw connectError(inTime(context, step.end));
+    },
+    options,
+  );
 }
 
 function addClientStreaming(
@@ -138,26 +176,36 @@ function addClientStreaming(
   deps: StreamPipelineDeps,
   method: DescMethodClientStreaming,
   handler: ClientStreamHandler,
+  options: ReadOptions,
 ): void {
   const serve = serveClientStream(deps, method, handler);
-  router.rpc(method, async (requests, context) => {
-    // Holds no message; what the library finds wrong with the headers it tells when it is read.
-    for await (const _request of requests) break;
-    const raw = context.values.get(requestMessages);
-    if (raw === undefined) throw new Error('the messages of the request are not there');
-    const outcome = await serve(streamTransportOf(context, raw.tooLarge), undecodedMessages(method, raw));
-    setHeaders(context, outcome.call);
-    if (raw.tooLarge.aborted)
-      throw new ConnectError('a message is larger than this server takes', Code.ResourceExhausted);
-    if ('error' in outcome) throw connectError(inTime(context, outcome.error));
-    return outcome.response;
-  });
+  router.rpc(
+    method,
+    async (requests, context) => {
+      // Holds no message; what the library finds wrong with the headers it tells when it is read.
+      for await (const _request of requests) break;
+      const raw = context.values.get(requestMessages);
+      if (raw === undefined) throw new Error('the messages of the request are not there');
+      const outcome = await serve(
+        streamTransportOf(context, raw.tooLarge),
+        undecodedMessages(method, context, raw),
+      );
+      setHeaders(context, outcome.call);
+      if (raw.tooLarge.aborted)
+        throw new ConnectError('a message is larger than this server takes', Code.ResourceExhausted);
+      if ('error' in outcome) throw connectError(inTime(context, outcome.error));
+      return outcome.response;
+    },
+    options,
+  );
 }
 
 async function* undecodedMessages(
   method: DescMethod,
+  context: HandlerContext,
   { format, messages }: RawMessages,
 ): AsyncGenerator<UndecodedMessage> {
+  requireWellFormed(context);
   const decodeOne = format === 'json' ? decodeJson : decodeBinary;
   for await (const bytes of messages) yield () => decodeOne(method, bytes);
 }
@@ -190,9 +238,16 @@ function headersOf({ requestId, limit, setCookies }: Call): ReadonlyArray<readon
 }
 
 function decode(method: DescMethod, context: HandlerContext, decoded: Message): Message {
+  requireWellFormed(context);
   const body = context.values.get(requestBody);
   if (body === undefined) return decoded;
   return body.format === 'json' ? decodeJson(method, body.bytes) : decodeBinary(method, body.bytes);
+}
+
+// Only after the caller has been let in: a stranger is told nothing but that.
+function requireWellFormed(context: HandlerContext): void {
+  const description = context.values.get(requestFault);
+  if (description !== undefined) throw validationFailed([{ field: '', description }]);
 }
 
 function transportOf(context: HandlerContext): Transport {

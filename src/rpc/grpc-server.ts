@@ -2,14 +2,11 @@
 
 import { toBinary } from '@bufbuild/protobuf';
 import type { DescMethod, Message } from '@bufbuild/protobuf';
-import { anyPack } from '@bufbuild/protobuf/wkt';
-import { create } from '@bufbuild/protobuf';
 import type {
   handleClientStreamingCall,
   handleServerStreamingCall,
   handleUnaryCall,
   sendUnaryData,
-  ServerCredentials,
   ServerReadableStream,
   ServerUnaryCall,
   ServerWritableStream,
@@ -17,33 +14,27 @@ import type {
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { logVerbosity, Metadata, Server, setLogVerbosity } from '@grpc/grpc-js';
-import { StatusSchema } from '../../gen/google/rpc/status_pb.ts';
 import { after } from '../domain/maybe-promise.ts';
 import type { Transport } from './call.ts';
-import type { LimitState } from '../domain/limits/rate-limiter.ts';
 import type { ServeClientStream, UndecodedMessage } from './client-stream-pipeline.ts';
 import { serveClientStream } from './client-stream-pipeline.ts';
 import { decodeBinary } from './decode-message.ts';
-import type { RpcError } from './error-table.ts';
 import type { ServedService } from './handlers/handlers.ts';
-import { limitHeaders, retryAfter } from './limit-headers.ts';
+import { statusOf, withLimit } from './grpc-status.ts';
 import type { Outcome, ServeMethod } from './pipeline.ts';
 import { serveMethod } from './pipeline.ts';
 import type { StreamPipelineDeps } from './stream-life.ts';
 import type { ServeStream } from './stream-pipeline.ts';
 import { serveStream } from './stream-pipeline.ts';
 
-/** What bounds a connection and its calls. */
+/** What bounds a connection and its calls, beside what the gate does. */
 export type GrpcLimits = {
   readonly maxMessageBytes: number;
-  readonly maxConcurrentStreams: number;
   readonly maxConnectionIdleMs: number;
 };
 
 const KEEPALIVE_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
-// Bounds what one connection's frames and header blocks may hold (CVE-2019-9511 and its kin). In megabytes.
-const MAX_SESSION_MEMORY_MB = 64;
 
 /** A server with every method of `services` behind the pipeline; not yet listening. */
 export function createGrpcServer(
@@ -56,25 +47,13 @@ export function createGrpcServer(
   const server = new Server({
     'grpc.max_receive_message_length': limits.maxMessageBytes,
     'grpc.max_send_message_length': limits.maxMessageBytes,
-    'grpc.max_concurrent_streams': limits.maxConcurrentStreams,
     'grpc.max_connection_idle_ms': limits.maxConnectionIdleMs,
     'grpc.keepalive_time_ms': KEEPALIVE_MS,
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
-    'grpc-node.max_session_memory': MAX_SESSION_MEMORY_MB,
     'grpc.enable_channelz': 0,
   });
   for (const served of services) server.addService(definitionOf(served), implementationOf(deps, served));
   return server;
-}
-
-/** Listens on `address` (host:port); resolves to the port. Errors: when the address is taken or not ours. */
-export function listenGrpc(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, port) => {
-      if (error === null) resolve(port);
-      else reject(error);
-    });
-  });
 }
 
 type GrpcCall = Pick<ServerUnaryCall<Buffer, Buffer>, 'metadata' | 'cancelled' | 'getPeer'> & {
@@ -241,25 +220,4 @@ function serializer(method: DescMethod): (response: Message) => Buffer {
     serialized.set(response, bytes);
     return bytes;
   };
-}
-
-function withLimit(metadata: Metadata, limit: LimitState): Metadata {
-  for (const [name, value] of limitHeaders(limit)) metadata.set(name, value);
-  return metadata;
-}
-
-function statusOf(error: RpcError, limit: LimitState | undefined) {
-  const status = create(StatusSchema, {
-    code: error.code,
-    message: error.message,
-    details: error.details.map(({ schema, value }) => anyPack(schema, value)),
-  });
-  const metadata = new Metadata();
-  metadata.set('grpc-status-details-bin', Buffer.from(toBinary(StatusSchema, status)));
-  metadata.set('x-request-id', error.requestId);
-  for (const seconds of retryAfter(error)) metadata.set('retry-after', seconds);
-  if (limit !== undefined) withLimit(metadata, limit);
-  // Connect's codes are gRPC's, number for number.
-  const code: number = error.code;
-  return { code, details: error.message, metadata };
 }

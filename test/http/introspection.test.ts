@@ -263,6 +263,17 @@ describe('the caller', () => {
     expectRefusal(await introspect(token, both), 401, 'invalid_token', INVALID_TOKEN);
   });
 
+  it('may show a key as client_secret in the form', async () => {
+    const { accessToken } = await signUp(service, 'secret-post');
+    const form = { token: accessToken, client_id: 'my-resource-server', client_secret: gatewayKey };
+    const answer = await postForm(service, INTROSPECT, form);
+    expect([answer.status, answer.json]).toMatchObject([200, { active: true }]);
+    const bad = await postForm(service, INTROSPECT, { ...form, client_secret: `${gatewayKey}x` });
+    expect([bad.status, bad.json]).toMatchObject([401, { error: 'invalid_client' }]);
+    const anonymous = await postForm(service, INTROSPECT, { token: accessToken, client_id: 'x' });
+    expect(anonymous.status).toBe(401);
+  });
+
   it('is refused with a bad Basic, in kind', async () => {
     const stranger = service.app.apiKeyCodec.create(randomUUID()).text;
     const headers = [

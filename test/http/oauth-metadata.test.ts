@@ -27,10 +27,8 @@ describe('the document', () => {
       issuer: 'http://latchkey.test',
       jwks_uri: 'https://id.example.com/.well-known/jwks.json',
       scopes_supported: expect.arrayContaining(['account:read', 'tokens:validate', 'roles:write']) as unknown,
-      response_types_supported: [],
-      grant_types_supported: [],
       introspection_endpoint: 'https://id.example.com/oauth2/introspect',
-      introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'Bearer'],
+      introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'Bearer'],
       revocation_endpoint: 'https://id.example.com/oauth2/revoke',
       revocation_endpoint_auth_methods_supported: ['none'],
     });

@@ -74,7 +74,8 @@ describe.each(ENDPOINTS)('%s', (path) => {
     'text/plain',
     'multipart/form-data; boundary=x',
     'application/x-www-form-urlencoded-not',
-    'application/x-www-form-urlencoded; charset=iso-8859-1',
+    'application/x-www-form-urlencoded; charset=utf-16',
+    'application/x-www-form-urlencoded; charset="us-ascii',
     'application/x-www-form-urlencoded, application/json',
     '',
   ])('takes no body of type %s', async (type) => {
@@ -86,10 +87,17 @@ describe.each(ENDPOINTS)('%s', (path) => {
       `${FORM_TYPE};charset=UTF-8`,
       `${FORM_TYPE} ; charset="utf-8"`,
       FORM_TYPE.toUpperCase(),
+      `${FORM_TYPE}; charset=US-ASCII`,
+      `${FORM_TYPE}; charset="ISO-8859-1"`,
     ])
       expect((await postBody(service, path, 'token=x', { 'content-type': type })).status).toBe(200);
     const none = await curl('-H', 'content-type:', '-d', 'token=x', service.httpUrl + path);
     expect([none.status, none.json]).toMatchObject([400, { error: 'invalid_request' }]);
+  });
+
+  it('takes nothing but ASCII by the label of an older charset', async () => {
+    const type = { 'content-type': `${FORM_TYPE}; charset=iso-8859-1` };
+    expectRefused(await postBody(service, path, 'token=x&note=\u00e9', type), 400);
   });
 
   it('takes nothing compressed', async () => {

@@ -2,24 +2,18 @@
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { refusedOrigins } from '../../src/http/refused-origins.ts';
-import { startHttpServer, type RunningHttpServer } from '../../src/http/server.ts';
+import type { RunningHttpServer } from '../../src/http/server.ts';
+import { startBareHttpServer } from '../support/http-server.ts';
 
 const OWN = 'https://id.example.com';
 const told: string[] = [];
 let server: RunningHttpServer;
 beforeAll(async () => {
-  server = await startHttpServer(
-    {
-      tls: undefined,
-      hsts: 'off',
-      allowedOrigins: new Set(['https://a.example.com']),
-      maxConcurrentStreams: 10,
-      handler: (_request, response) => void response.end('{}'),
-      onRefusedOrigin: refusedOrigins(OWN, (origin) => told.push(origin)),
-    },
-    '127.0.0.1',
-    0,
-  );
+  server = await startBareHttpServer({
+    allowedOrigins: new Set(['https://a.example.com']),
+    handler: (_request, response) => void response.end('{}'),
+    onRefusedOrigin: refusedOrigins(OWN, (origin) => told.push(origin)),
+  });
 });
 afterAll(() => server.close(0));
 

@@ -19,6 +19,11 @@ const HEALTH_PROTO = `${MODULES}/grpc-health-check/proto/health/v1/health.proto`
 export const REFLECTION_VERSIONS = ['v1', 'v1alpha'] as const;
 type ReflectionVersion = (typeof REFLECTION_VERSIONS)[number];
 
+const REFLECTION_PROTOS: Readonly<Record<ReflectionVersion, string>> = {
+  v1: resolve(import.meta.dirname, '../../proto/grpc/reflection/v1/reflection.proto'),
+  v1alpha: resolve(import.meta.dirname, 'reflection-v1alpha.proto'),
+};
+
 const ReflectionAnswer = z.object({
   list_services_response: z.object({ service: z.array(z.object({ name: z.string() })) }).nullish(),
   file_descriptor_response: z.object({ file_descriptor_proto: z.array(z.instanceof(Buffer)) }).nullish(),
@@ -108,10 +113,7 @@ function methodOf(types: PackageDefinition, service: string, method: string): Se
 }
 
 function reflectionOver(client: Client, version: ReflectionVersion) {
-  const types = loadSync(
-    `${MODULES}/@grpc/reflection/build/proto/grpc/reflection/${version}/reflection.proto`,
-    OPTIONS,
-  );
+  const types = loadSync(REFLECTION_PROTOS[version], OPTIONS);
   const method = methodOf(types, `grpc.reflection.${version}.ServerReflection`, 'ServerReflectionInfo');
   return (request: object): Promise<z.infer<typeof ReflectionAnswer>> =>
     new Promise((resolvePromise, reject) => {

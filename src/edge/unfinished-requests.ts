@@ -1,0 +1,143 @@
+// The requests that have begun and not yet arrived whole, over every connection of the process: bounded in number, bytes and time.
+
+/** Why a request is given up: its time is over, or there are too many unfinished ones and it is the oldest. */
+export type GiveUpReason = 'late' | 'crowded';
+
+export type UnfinishedLimits = {
+  readonly maxRequests: number;
+  /** Bytes of memory that unfinished requests may hold, all together and on one connection. */
+  readonly maxBytes: number;
+  readonly maxBytesPerConnection: number;
+  /** How long a message may take to arrive, in milliseconds. */
+  readonly timeoutMs: number;
+};
+
+/** What a stream, its headers and its bookkeeping take, about. */
+const BASE_BYTES = 4_096;
+const SWEEPS_PER_TIMEOUT = 4;
+const MAX_SWEEP_INTERVAL_MS = 1_000;
+
+type Share = { readonly requests: Set<UnfinishedRequest>; bytes: number };
+
+/**
+ * Where there are too many, the oldest goes: an honest request arrives in milliseconds, so that whoever holds many open loses its own. Time is
+ * looked at a few times per timeout.
+ */
+export class UnfinishedRequests {
+  readonly #limits: UnfinishedLimits;
+  readonly #now: () => number;
+  readonly #all: Share = { requests: new Set(), bytes: 0 };
+  readonly #connections = new WeakMap<object, Share>();
+  readonly #sweeper: NodeJS.Timeout;
+
+  /** `now` in milliseconds, never going back. */
+  constructor(limits: UnfinishedLimits, now: () => number = () => performance.now()) {
+    this.#limits = limits;
+    this.#now = now;
+    const interval = Math.min(MAX_SWEEP_INTERVAL_MS, limits.timeoutMs / SWEEPS_PER_TIMEOUT);
+    this.#sweeper = setInterval(() => this.sweep(), interval).unref();
+  }
+
+  /** How many there are, and how many bytes they hold. */
+  get load(): { readonly requests: number; readonly bytes: number } {
+    return { requests: this.#all.requests.size, bytes: this.#all.bytes };
+  }
+
+  /** Notes a request on `connection`. `giveUp` is called at most once, and never after `finish`. */
+  begin(connection: object, giveUp: (reason: GiveUpReason) => void): UnfinishedRequest {
+    let share = this.#connections.get(connection);
+    if (share === undefined) {
+      share = { requests: new Set(), bytes: 0 };
+      this.#connections.set(connection, share);
+    }
+    return new UnfinishedRequest([this.#all, share], this.#now, giveUp, () => this.#makeRoom(share));
+  }
+
+  /** Gives up those whose time is over. */
+  sweep(): void {
+    const deadline = this.#now() - this.#limits.timeoutMs;
+    for (const request of this.#all.requests) {
+      if (request.startTime > deadline) return;
+      request.giveUp('late');
+    }
+  }
+
+  /** Looks no more. */
+  close(): void {
+    clearInterval(this.#sweeper);
+  }
+
+  #makeRoom(share: Share): void {
+    const { maxBytes, maxBytesPerConnection, maxRequests } = this.#limits;
+    while (share.bytes > maxBytesPerConnection) oldestOf(share)?.giveUp('crowded');
+    while (this.#all.bytes > maxBytes || this.#all.requests.size > maxRequests)
+      oldestOf(this.#all)?.giveUp('crowded');
+  }
+}
+
+/** One request until it has arrived. */
+export class UnfinishedRequest {
+  /** When its message began. */
+  readonly startTime: number;
+  readonly #shares: readonly Share[];
+  readonly #now: () => number;
+  readonly #giveUp: (reason: GiveUpReason) => void;
+  readonly #makeRoom: () => void;
+  #bytes = BASE_BYTES;
+  #isOver = false;
+
+  constructor(
+    shares: readonly Share[],
+    now: () => number,
+    giveUp: (reason: GiveUpReason) => void,
+    makeRoom: () => void,
+  ) {
+    this.startTime = now();
+    this.#shares = shares;
+    this.#now = now;
+    this.#giveUp = giveUp;
+    this.#makeRoom = makeRoom;
+    for (const share of shares) {
+      share.requests.add(this);
+      share.bytes += this.#bytes;
+    }
+    makeRoom();
+  }
+
+  /** Says how many bytes of it are held now. Others may be given up for it, or itself. */
+  hold(bytes: number): void {
+    if (this.#isOver) return;
+    this.#count(BASE_BYTES + bytes);
+    this.#makeRoom();
+  }
+
+  /** It has arrived, or nobody waits for it any more. */
+  finish(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#count(0);
+    for (const { requests } of this.#shares) requests.delete(this);
+  }
+
+  /** A request, or a message of this one, on the same connection. */
+  another(giveUp: (reason: GiveUpReason) => void): UnfinishedRequest {
+    return new UnfinishedRequest(this.#shares, this.#now, giveUp, this.#makeRoom);
+  }
+
+  /** Ends it early. */
+  giveUp(reason: GiveUpReason): void {
+    if (this.#isOver) return;
+    this.finish();
+    this.#giveUp(reason);
+  }
+
+  #count(bytes: number): void {
+    for (const share of this.#shares) share.bytes += bytes - this.#bytes;
+    this.#bytes = bytes;
+  }
+}
+
+function oldestOf({ requests }: Share): UnfinishedRequest | undefined {
+  const [oldest] = requests;
+  return oldest;
+}

@@ -1,0 +1,173 @@
+// Opens both ports over one app, within the same bounds, and closes them in order.
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { HealthImplementation } from 'grpc-health-check';
+import { AuthService } from '../gen/latchkey/v1/auth_service_pb.ts';
+import type { App } from './app.ts';
+import type { ConnectionLimits } from './edge/connections.ts';
+import { UnfinishedRequests } from './edge/unfinished-requests.ts';
+import { arrivalOf } from './http/request-arrival.ts';
+import type { Readiness } from './domain/health/readiness.ts';
+import type { RouteDeps } from './http/routes.ts';
+import { createRoutes } from './http/routes.ts';
+import { refusedOrigins } from './http/refused-origins.ts';
+import type { RunningHttpServer } from './http/server.ts';
+import { startHttpServer } from './http/server.ts';
+import { addressKey } from './domain/limits/address-key.ts';
+import { withinAny } from './rpc/client-address.ts';
+import { createConnectHandler } from './rpc/connect-server.ts';
+import type { GrpcPort } from './rpc/grpc-port.ts';
+import { openGrpcPort } from './rpc/grpc-port.ts';
+import { addReflection } from './rpc/grpc-reflection.ts';
+import { createGrpcServer } from './rpc/grpc-server.ts';
+import type { ServedService } from './rpc/handlers/handlers.ts';
+import { messageLimits, requestShapes } from './rpc/message-limits.ts';
+import type { StreamPipelineDeps } from './rpc/stream-life.ts';
+
+/** How long an answer may take to leave. */
+const FLUSH_MS = 250;
+const CONNECTION_IDLE_MS = 15 * 60_000;
+/** How many requests of the whole process may be unfinished. */
+const MAX_UNFINISHED_REQUESTS = 10_000;
+/** What one connection may hold of what all may. */
+const CONNECTION_SHARE = 1 / 4;
+/** A message that comes in fragments may hold this many times its size: each keeps the buffer that it was read into. */
+const FRAGMENT_OVERHEAD = 5;
+
+/** What the ports serve. */
+export type Served = {
+  readonly pipeline: StreamPipelineDeps;
+  readonly services: readonly ServedService[];
+  readonly health: HealthImplementation;
+  readonly readiness: () => Readiness;
+};
+
+/** Both ports, open. */
+export type Ports = {
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  /** No new connections, no new calls on those that are open; what is under way ends, or is cut after the grace. */
+  close(graceMs: number): Promise<void>;
+};
+
+/** Opens the ports. Errors: when one is taken or a certificate is unusable; neither is open then. */
+export async function openPorts(app: App, served: Served): Promise<Ports> {
+  const unfinished = unfinishedRequests(app);
+  const grpc = await openGrpc(app, served, unfinished);
+  const http = await openHttp(app, served, unfinished).catch(async (error: unknown) => {
+    await grpc.close(0, Promise.resolve());
+    throw error;
+  });
+  return {
+    grpcPort: grpc.port,
+    httpPort: http.port,
+    async close(graceMs) {
+      // A health watch never ends by itself: when the last call has been answered and its answer sent, what is left is cut.
+      const answered = served.pipeline.activeCalls
+        .idle()
+        .then(() => delay(FLUSH_MS, undefined, { ref: false }));
+      await Promise.all([grpc.close(graceMs, answered), http.close(graceMs)]);
+      unfinished.close();
+    },
+  };
+}
+
+function unfinishedRequests(app: App): UnfinishedRequests {
+  const { MAX_MESSAGE_BYTES, MAX_UNFINISHED_BYTES, REQUEST_TIMEOUT } = app.config;
+  const largest = MAX_MESSAGE_BYTES * FRAGMENT_OVERHEAD;
+  return new UnfinishedRequests({
+    maxRequests: MAX_UNFINISHED_REQUESTS,
+    maxBytes: Math.max(MAX_UNFINISHED_BYTES, largest),
+    maxBytesPerConnection: Math.max(MAX_UNFINISHED_BYTES * CONNECTION_SHARE, largest),
+    timeoutMs: REQUEST_TIMEOUT,
+  });
+}
+
+function connectionLimits(app: App): ConnectionLimits {
+  const { MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, TRUSTED_PROXIES } = app.config;
+  return {
+    maxConnections: MAX_CONNECTIONS,
+    maxPerAddress: MAX_CONNECTIONS_PER_ADDRESS,
+    keyOf: addressKey,
+    isExempt: withinAny(TRUSTED_PROXIES),
+  };
+}
+
+/** Warns once about each port: whoever opens connections without end must not fill the log as well. */
+function warnOnce(app: App, port: string): (address: string) => void {
+  let isTold = false;
+  return (address) => {
+    if (isTold) return;
+    isTold = true;
+    app.logger.warn(
+      { port, ip: address, limit: app.config.MAX_CONNECTIONS_PER_ADDRESS },
+      'refused a connection: its address has as many as one may have (LATCHKEY_MAX_CONNECTIONS_PER_ADDRESS; proxies belong in LATCHKEY_TRUSTED_PROXIES)',
+    );
+  };
+}
+
+function openGrpc(app: App, served: Served, unfinished: UnfinishedRequests): Promise<GrpcPort> {
+  const { MAX_MESSAGE_BYTES, MAX_CONCURRENT_STREAMS, GRPC_ADDRESS, TLS } = app.config;
+  const descriptors = served.services.map(({ service }) => service);
+  const server = createGrpcServer(served.pipeline, served.services, {
+    maxMessageBytes: MAX_MESSAGE_BYTES,
+    maxConnectionIdleMs: CONNECTION_IDLE_MS,
+  });
+  served.health.addToServer(server);
+  addReflection(server, descriptors);
+  const shapes = requestShapes(descriptors, messageLimits(MAX_MESSAGE_BYTES));
+  const options = {
+    tls: TLS,
+    maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
+    connections: connectionLimits(app),
+    onConnectionRefused: warnOnce(app, 'grpc'),
+    shapeOf: (path: string) => shapes.get(path),
+    unfinished,
+  };
+  return openGrpcPort(server, options, GRPC_ADDRESS);
+}
+
+function openHttp(app: App, served: Served, unfinished: UnfinishedRequests): Promise<RunningHttpServer> {
+  const { MAX_MESSAGE_BYTES, MAX_CONCURRENT_STREAMS, ALLOWED_ORIGINS, HTTP_ADDRESS, HSTS, PUBLIC_URL, TLS } =
+    app.config;
+  const limits = {
+    maxMessageBytes: messageLimits(MAX_MESSAGE_BYTES),
+    maxResponseBytes: MAX_MESSAGE_BYTES,
+    arrivalOf,
+  };
+  const routes = createRoutes(routeDepsOf(app, served));
+  const options = {
+    tls: TLS,
+    hsts: HSTS,
+    allowedOrigins: new Set(ALLOWED_ORIGINS),
+    onRefusedOrigin: refusedOrigins(new URL(PUBLIC_URL).origin, (origin) =>
+      app.logger.warn(
+        { origin },
+        'a page of an origin that is not among LATCHKEY_ALLOWED_ORIGINS cannot call',
+      ),
+    ),
+    maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
+    connections: connectionLimits(app),
+    onConnectionRefused: warnOnce(app, 'http'),
+    unfinished,
+    handler: createConnectHandler(served.pipeline, served.services, limits, routes),
+  };
+  return startHttpServer(options, HTTP_ADDRESS);
+}
+
+function routeDepsOf(app: App, { pipeline, readiness }: Served): RouteDeps {
+  const introspectionAccess = pipeline.accessTable.get(AuthService.method.validateToken);
+  if (introspectionAccess === undefined) throw new Error('ValidateToken has no access rule');
+  const { authenticate, clientAddress, maxCallMs } = pipeline;
+  const { ISSUER: issuer, PUBLIC_URL: publicUrl } = app.config;
+  return {
+    ...app,
+    readiness,
+    introspectionAccess,
+    authenticate,
+    clientAddress,
+    maxCallMs,
+    issuer,
+    publicUrl,
+  };
+}
