@@ -118,9 +118,11 @@ describe('argon2id', () => {
     expect(parameters).toEqual(['m=64', 'p=1', 't=2']);
     expect(hash).not.toBe(await hasher.hash(password));
     expect(await hasher.verify(hash, password)).toBe(true);
-    for (const other of ['', 'Grüße, 世界', `${password} `, password.normalize('NFD')]) {
+    for (const other of ['', 'Grüße, 世界', `${password} `]) {
       expect(await hasher.verify(hash, other)).toBe(false);
     }
+    // Our hashes are of the NFC, whatever a keyboard sends.
+    expect(await hasher.verify(hash, password.normalize('NFD'))).toBe(true);
   });
 
   it('takes no password for an account that is not there, not even that of the stand-in', async () => {

@@ -11,7 +11,7 @@ it('answers in order, with no more at once than allowed', async () => {
   const results = await inParallel(items, 7, async (item) => {
     running += 1;
     most = Math.max(most, running);
-    for (let tick = 0; tick < item % 5; tick += 1) await Promise.resolve();
+    for (let tick = 0; tick <= item % 5; tick += 1) await Promise.resolve();
     running -= 1;
     return item * 2;
   });

@@ -24,6 +24,4 @@ export type CredentialStore = {
   removePassword(userId: string, now: number): Promise<boolean>;
   /** The hash of the password that the account had before, when it was replaced after `since`. */
   findSuperseded(userId: string, since: number): Promise<string | undefined>;
-  /** Forgets the superseded hash. */
-  forgetSuperseded(userId: string): Promise<void>;
 };

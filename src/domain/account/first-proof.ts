@@ -17,7 +17,7 @@ import type { User } from './user.ts';
 
 export type FirstProofStores = EndKeysStores & {
   readonly users: Pick<UserStore, 'raiseEpochs' | 'setMfaEnabled'>;
-  readonly credentials: Pick<CredentialStore, 'removePassword' | 'forgetSuperseded'>;
+  readonly credentials: Pick<CredentialStore, 'removePassword'>;
   readonly totpFactors: Pick<TotpStore, 'remove'>;
   readonly knownDevices: Pick<KnownDevices, 'forgetAll'>;
   readonly lockouts: Pick<LockoutStore, 'forget'>;
@@ -48,7 +48,6 @@ export async function endUnproved(
   const { id: userId } = user;
   const now = deps.clock.now();
   const hadPassword = !setsPassword && (await stores.credentials.removePassword(userId, now));
-  await stores.credentials.forgetSuperseded(userId);
   const hadFactor = (await stores.users.setMfaEnabled(userId, false, now)) !== undefined;
   await stores.totpFactors.remove(userId);
   await stores.knownDevices.forgetAll(userId);

@@ -25,7 +25,7 @@ import type { UserStore } from './user-store.ts';
 import type { User } from './user.ts';
 
 type ResetStores = FirstProofStores & {
-  readonly credentials: Pick<CredentialStore, 'setPasswordHash' | 'removePassword' | 'forgetSuperseded'>;
+  readonly credentials: Pick<CredentialStore, 'setPasswordHash' | 'removePassword'>;
   readonly emails: Pick<EmailStore, 'markVerified'>;
   readonly actionTokens: Pick<ActionTokenStore, 'consume' | 'deleteAll'>;
   readonly lockouts: Pick<LockoutStore, 'forget'>;

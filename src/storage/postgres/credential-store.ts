@@ -49,10 +49,6 @@ export function credentialStore(tables: Kysely<Tables>): CredentialStore {
         .executeTakeFirst();
       return row?.password_hash;
     },
-
-    async forgetSuperseded(userId) {
-      await tables.deleteFrom('superseded_passwords').where('user_id', '=', userId).execute();
-    },
   };
 }
 
