@@ -3,7 +3,7 @@
 import type { PresentedCredentials } from '../domain/access/authenticate.ts';
 import { API_KEY_PREFIX } from '../domain/api-key/api-key.ts';
 import type { Form } from './form.ts';
-import { formDecode } from './form.ts';
+import { formDecode, isForm } from './form.ts';
 import type { HttpRequest } from './request.ts';
 import { headerValues } from './request.ts';
 
@@ -34,7 +34,7 @@ export async function clientCredentials(
 ): Promise<Omit<PresentedCredentials, 'clientAddress'>> {
   const presented = presentedCredentials(request);
   const showsNothing = presented.authorization.length === 0 && presented.apiKey.length === 0;
-  if (!showsNothing) return presented;
+  if (!showsNothing || !isForm(request.headers['content-type'])) return presented;
   const secret = (await readForm()).get('client_secret');
   return secret === undefined ? presented : { authorization: [], apiKey: [secret] };
 }

@@ -13,6 +13,11 @@ const MAX_ASCII = 0x7f;
 /** How the bytes of a form are to be read: a label of an older charset is right for ASCII alone, which all of them share. */
 export type FormCharset = 'utf-8' | 'ascii';
 
+/** Whether a body of this type may be read as a form. */
+export function isForm(contentType: string | undefined): boolean {
+  return FORM_TYPE.test(contentType ?? '');
+}
+
 /** The charset of a form. Errors: HttpRefusal 400 when the content type is not a form's, 415 when the body is compressed. */
 export function requireFormType(
   contentType: string | undefined,

@@ -39,7 +39,8 @@ export type ConnectLimits = {
   readonly arrivalOf: (request: Parameters<NodeHandler>[0]) => Arrival | undefined;
 };
 
-type ReadOptions = { readonly readMaxBytes: number };
+/** What each method is served with. Options of a method stand in for all choices of protocols that the router was given. */
+type ReadOptions = { readonly readMaxBytes: number; readonly grpc: false };
 
 /** A listener for Node's HTTP servers. */
 export type NodeHandler = ReturnType<typeof connectNodeAdapter>;
@@ -105,7 +106,7 @@ function addService(
   limits: ConnectLimits,
 ): void {
   for (const method of served.service.methods) {
-    const options = { readMaxBytes: limits.maxMessageBytes(method) };
+    const options: ReadOptions = { readMaxBytes: limits.maxMessageBytes(method), grpc: false };
     const handler = served.handlers.get(method.localName);
     const streamHandler = served.streamHandlers.get(method.localName);
     const clientStreamHandler = served.clientStreamHandlers.get(method.localName);
