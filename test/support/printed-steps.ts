@@ -61,7 +61,7 @@ export function settled(text: string): string {
     .filter((line) => !line.startsWith('npm warn'))
     .join('\n')
     .replace(/eyJ[\w-]+\.[\w-]+\.[\w-]+/g, '<access token>')
-    .replace(/lk(rt|ak|mf)_[\w-]{20,}/g, '<lk$1>')
+    .replace(/lk(rt|ak|mf|dt)_[\w-]{20,}/g, '<lk$1>')
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uuid>')
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, '<time>')
     .replace(/lkrt_\w{3}$/gm, 'lkrt_…')
