@@ -27,6 +27,8 @@ const REFLECTION_PROTOS: Readonly<Record<ReflectionVersion, string>> = {
 const ReflectionAnswer = z.object({
   list_services_response: z.object({ service: z.array(z.object({ name: z.string() })) }).nullish(),
   file_descriptor_response: z.object({ file_descriptor_proto: z.array(z.instanceof(Buffer)) }).nullish(),
+  all_extension_numbers_response: z.object({ extension_number: z.array(z.number()) }).nullish(),
+  error_response: z.object({ error_code: z.number() }).nullish(),
 });
 const HealthAnswer = z.object({ status: z.string() });
 
@@ -112,7 +114,8 @@ function methodOf(types: PackageDefinition, service: string, method: string): Se
   return definition;
 }
 
-function reflectionOver(client: Client, version: ReflectionVersion) {
+/** Asks one question of reflection. */
+export function reflectionOver(client: Client, version: ReflectionVersion) {
   const types = loadSync(REFLECTION_PROTOS[version], OPTIONS);
   const method = methodOf(types, `grpc.reflection.${version}.ServerReflection`, 'ServerReflectionInfo');
   return (request: object): Promise<z.infer<typeof ReflectionAnswer>> =>
