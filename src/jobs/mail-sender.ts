@@ -58,7 +58,7 @@ export class MailSender {
     for (const id of this.#unnoted) await this.#noteSent(id);
     const underWay = new Map<string, UnderWay>();
     try {
-      while (stopping?.aborted !== true) {
+      while (!isAborted(stopping)) {
         const hasRoom = await this.#fillLanes(underWay, stopping, cut);
         if (underWay.size === 0) return;
         await nextEnding(underWay, hasRoom, stopping);
@@ -75,7 +75,7 @@ export class MailSender {
     stopping: AbortSignal | undefined,
     cut: AbortSignal | undefined,
   ): Promise<boolean> {
-    while (underWay.size < LANES && stopping?.aborted !== true) {
+    while (underWay.size < LANES && !isAborted(stopping)) {
       const now = this.#deps.clock.now();
       const leaseEnd = now + LEASE_MS;
       const [mail] = await this.#deps.outboxQueue.lease(now, leaseEnd, 1, busyOf(underWay));
@@ -151,4 +151,8 @@ async function nextEnding(
 /** Doubles with each attempt, up to half an hour. */
 export function retryPause(attempts: number): number {
   return Math.min(FIRST_RETRY_MS * 2 ** (attempts - 1), MAX_RETRY_MS);
+}
+
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true;
 }

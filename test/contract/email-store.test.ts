@@ -67,7 +67,8 @@ describeOnEveryDatabase('EmailStore', (open) => {
     await setStatus(user.id, 'active');
     expect(await stored(user.id)).toMatchObject({ emailVerified: false, updateTime: NOW });
     const proofs = await Promise.all(Array.from({ length: 5 }, () => markVerified(user.id, user.email.key)));
-    expect(proofs.toSorted()).toEqual(['again', 'again', 'again', 'again', 'first']);
+    expect(proofs.filter((proof) => proof === 'first')).toHaveLength(1);
+    expect(proofs.filter((proof) => proof === 'again')).toHaveLength(4);
     expect(await stored(user.id)).toMatchObject({ emailVerified: true, updateTime: LATER });
   });
 

@@ -53,6 +53,8 @@ export async function deleteAccount(deps: DeleteAccountDeps, input: ProvenInput)
   const attempt = await personAttempt(deps, input, 'account.delete');
   const ending = await actAsPerson(deps, attempt, input, async (stores: DeleteStores, settle) => {
     const { role } = await getUser(stores, userId);
+    // The proof takes a while; whoever was demoted meanwhile asks again.
+    if (role !== attempt.user.role) throw changedMeanwhile();
     if (role === SUPREME_ROLE && (await stores.accountDeletions.countOthersWithRole(userId, role)) === 0)
       return refuse(deps, stores, input);
     const user = await stores.emails.holdById(userId);
