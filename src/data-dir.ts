@@ -27,12 +27,11 @@ export type DataDir = {
 };
 
 /**
- * Creates the directory when it is missing and locks it. Errors: Error with one line that says what to do, when another process holds it or it
+ * Creates the directory when it is missing and locks it. Errors: ConfigError when it is a file; Error with one line that says what to do, when another process holds it or it
  * cannot be written or locked.
  */
 export async function openDataDir(path: string): Promise<DataDir> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
-  await access(path, constants.W_OK | constants.X_OK);
+  await makeWritable(path);
   const lock = takeLock(path);
   const bootstrapFile = join(path, 'bootstrap.json');
   const databaseDir = join(path, 'postgres');
@@ -60,6 +59,20 @@ export async function openDataDir(path: string): Promise<DataDir> {
       lock.release();
     },
   };
+}
+
+async function makeWritable(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    await access(path, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EEXIST' || code === 'ENOTDIR')
+      throw new ConfigError(`LATCHKEY_DATA_DIR: ${path} is a file, or below one; it must be a directory`, {
+        cause: error,
+      });
+    throw error;
+  }
 }
 
 function takeLock(path: string): DirectoryLock {

@@ -72,7 +72,8 @@ describeWithPostgres('migrations on Postgres', () => {
       client.query('alter table sessions add column next integer; alter table users add column next integer'),
     );
     expect(before?.session.id).toBe(session.id);
-    for (let attempt = 0; attempt < 5; attempt += 1) expect(await look()).toEqual(before);
+    for (let attempt = 0; attempt < 5; attempt += 1)
+      expect(await look()).toEqual({ ...before, readTime: expect.any(Number) });
   });
 
   it('run once, and leave the built-in roles', async () => {

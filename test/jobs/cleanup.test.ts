@@ -60,13 +60,13 @@ describe('a cleanup run', () => {
 
   it('ends when its time is used up, and the next one begins with those whose turn it is', async () => {
     const { clock, cleaner, kinds } = world(() => {
-      clock.advance(RUN_MS / 4);
+      clock.advance(RUN_MS / 5);
       return { deleted: BATCH_ROWS, isDone: false, position: undefined };
     });
     await cleaner.run();
-    expect(kinds()).toEqual(CLEANUP_KINDS.slice(0, 4));
+    expect(kinds()).toEqual(CLEANUP_KINDS.slice(0, 5));
     await cleaner.run();
-    expect(kinds()).toEqual(CLEANUP_KINDS);
+    expect(kinds().slice(0, CLEANUP_KINDS.length)).toEqual(CLEANUP_KINDS);
   });
 
   it('ends when it is told to, and when the clock is set back', async () => {
