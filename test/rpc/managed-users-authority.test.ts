@@ -153,7 +153,7 @@ describe.each(ACTORS)('by %s', (name) => {
       await act.prepare?.(userId);
       const before = await stateOf(userId);
       const steppedUp = name !== 'service' || act.asksForLogin !== true;
-      const expected = steppedUp ? (REFUSALS[name][role] ?? 'OK') : 'STEP_UP_REQUIRED ';
+      const expected = steppedUp ? (REFUSALS[name][role] ?? 'OK') : 'CREDENTIAL_NOT_ALLOWED ';
       const ending = await endingOf(act.call(userId, actor(name).options));
       expect(sorted(ending)).toBe(sorted(expected));
       if (expected !== 'OK') expect(await stateOf(userId)).toEqual(before);
@@ -182,7 +182,7 @@ describe.each(ACTORS)('by %s', (name) => {
     const expected = WITHOUT_SCOPE.includes(name)
       ? 'INSUFFICIENT_SCOPE users:write'
       : name === 'service'
-        ? 'STEP_UP_REQUIRED '
+        ? 'CREDENTIAL_NOT_ALLOWED '
         : (granting[role] ?? refused ?? 'OK');
     const ending = await endingOf(admin().setUserRole({ userId, role }, actor(name).options));
     expect(sorted(ending)).toBe(sorted(expected));
@@ -212,7 +212,7 @@ describe.each(ACTORS)('by %s', (name) => {
       for (const act of Object.values(ACTS)) {
         const ending = await endingOf(act.call(userId, actor(name).options));
         if (WITHOUT_SCOPE.includes(name)) expect(ending).toBe('INSUFFICIENT_SCOPE users:write');
-        else expect(ending).toMatch(/^(?:USER_NOT_FOUND|STEP_UP_REQUIRED) $/);
+        else expect(ending).toMatch(/^(?:USER_NOT_FOUND|CREDENTIAL_NOT_ALLOWED) $/);
       }
     }
   });
