@@ -292,6 +292,7 @@ it('one of several changes at once wins, and the others are told', async () => {
     ),
   );
   expect(endings.filter((ending) => ending === 'ok')).toHaveLength(1);
-  for (const ending of endings) expect(['ok', 'CONFLICT', 'INVALID_CREDENTIALS', 'TOKEN_REVOKED']).toContain(ending);
+  for (const ending of endings)
+    expect(['ok', 'CONFLICT', 'INVALID_CREDENTIALS', 'TOKEN_REVOKED']).toContain(ending);
   await loginWith(name, passwords[endings.indexOf('ok')] ?? '');
 });
