@@ -105,7 +105,9 @@ describeWithServices('a node whose Postgres fails', () => {
     // One connection: who comes next gets the one that was interrupted.
     const narrow = await startNode({ ...variables, DATABASE_POOL_SIZE: '1' });
     const victim = await openSession(node);
-    const fresh = await Promise.all(Array.from({ length: 40 }, () => openSession(node)));
+    const fresh: Held[] = [];
+    // One by one: together they wait for each other's connections, which the short timeout does not suffer.
+    while (fresh.length < 40) fresh.push(await openSession(node));
     await withClient(postgres.url, async (blocker) => {
       await blocker.query('begin');
       await blocker.query('lock table users in access exclusive mode');

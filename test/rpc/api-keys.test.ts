@@ -414,11 +414,11 @@ describe("another's key", () => {
     expect((await user.listApiKeys({}, stranger)).apiKeys).toEqual([]);
     const asService = bearer((await exchange(ofService.text)).accessToken);
     for (const call of [
-      user.listApiKeys({}, asService),
-      user.revokeApiKey({ apiKeyId: ofService.id }, asService),
-      user.revokeApiKey({ apiKeyId: ofService.id }, bearer(ofService.text)),
+      () => user.listApiKeys({}, asService),
+      () => user.revokeApiKey({ apiKeyId: ofService.id }, asService),
+      () => user.revokeApiKey({ apiKeyId: ofService.id }, bearer(ofService.text)),
     ])
-      expect(await reason(call)).toBe('CREDENTIAL_NOT_ALLOWED');
+      expect(await reason(call())).toBe('CREDENTIAL_NOT_ALLOWED');
     await exchange(mine.secret);
   });
 });

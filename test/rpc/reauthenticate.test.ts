@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { decodeJwt } from 'jose';
-
+import { ageRotation } from '../support/age-rotation.ts';
 import { BROWSER_PROTOCOLS, openBrowser, PAGE_ORIGIN, signInByCookie } from '../support/browser.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { mailedAccounts, reasonOf } from '../support/mailed-accounts.ts';
@@ -57,7 +57,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     const { tokens: next } = await service.auth(protocol).reauthenticate(byPassword(), caller);
     const old = () => service.auth(protocol).refreshToken({ refreshToken: tokens.refreshToken });
     expect((await old()).tokens?.refreshToken).toBe(next?.refreshToken);
-    await accounts.advance(11_000);
+    await ageRotation(service.app.database, tokens.sessionId, 11_000);
     expect(await reasonOf(old())).toBe('REFRESH_TOKEN_REUSED');
   });
 

@@ -94,11 +94,13 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   const running = await startService(app);
   const grpcUrl = `http://127.0.0.1:${running.grpcPort}`;
   const httpUrl = `http://127.0.0.1:${running.httpPort}`;
-  const transport = (protocol: Protocol): Transport => {
-    if (protocol === 'grpc') return createGrpcTransport({ baseUrl: grpcUrl });
-    if (protocol === 'grpc-web') return createGrpcWebTransport({ baseUrl: httpUrl, httpVersion: '1.1' });
-    return createConnectTransport({ baseUrl: httpUrl, httpVersion: '1.1' });
+  // One each: a transport keeps its connection, and those of one address are bounded.
+  const transports: Readonly<Record<Protocol, Transport>> = {
+    grpc: createGrpcTransport({ baseUrl: grpcUrl }),
+    'grpc-web': createGrpcWebTransport({ baseUrl: httpUrl, httpVersion: '1.1' }),
+    connect: createConnectTransport({ baseUrl: httpUrl, httpVersion: '1.1' }),
   };
+  const transport = (protocol: Protocol): Transport => transports[protocol];
   return {
     app,
     running,
