@@ -48,13 +48,16 @@ export function gateOf(deps: GateDeps, serve: ServeGrpcStream) {
     stream.on('error', () => undefined);
     if (!isGrpcRequest(stream, headers)) return;
     joinAuthorization(headers, rawHeaders);
-    let isServed = false;
+    let state: 'arriving' | 'served' | 'refused' = 'arriving';
     const pass = () => {
-      isServed = true;
+      // What is given up may arrive all the same.
+      if (state === 'refused') return;
+      state = 'served';
       serve(stream, headers);
     };
     const refuse = (refusal: Refusal) => {
-      if (isServed) endServing(stream);
+      if (state === 'served') endServing(stream);
+      state = 'refused';
       answerError(stream, rpcErrorOf(refusal, headers));
     };
     const fault = timeoutFault(headers);

@@ -22,6 +22,8 @@ import {
 /** Why a request is refused: as the domain does, or by a bare code. */
 export type Refusal = DomainError | { readonly code: Code; readonly message: string };
 
+const UNREADABLE = 'a message does not decompress';
+
 /** A request as it comes in. */
 export type Intake = {
   readonly stream: ServerHttp2Stream;
@@ -40,116 +42,108 @@ const INFLATERS: Readonly<
 };
 
 /**
- * Reads the one message of the request and calls `serve` when it is whole; it stands in the stream again then, uncompressed. The request counts
- * as unfinished until its end, which grpc-js waits for.
+ * Reads the one message of the request and calls `serve` when it is whole; what serves gets it as the stream's data, in one piece and uncompressed.
+ * The request counts as unfinished until its end, which grpc-js waits for.
  */
 export function takeMessage(intake: Intake, serve: () => void): void {
-  const { stream, arrival } = intake;
-  const finish = () => arrival.finish();
-  stream.once('close', finish);
-  // What came with the headers is there already: most requests.
-  const bytes = buffered(stream);
-  if (bytes !== null && isPlainMessage(bytes, intake.maxBytes)) {
-    stream.unshift(bytes);
-    stream.once('end', finish);
-    serve();
-  } else {
-    new SlowIntake(intake, serve).begin(bytes);
-  }
+  new MessageIntake(intake, serve).begin();
 }
 
-/** Takes all that has arrived out of the stream. */
-function buffered(stream: ServerHttp2Stream): Buffer | null {
-  const bytes: unknown = stream.read();
-  return bytes instanceof Buffer ? bytes : null;
-}
-
-function isPlainMessage(bytes: Buffer, maxBytes: number): boolean {
-  if (bytes.length < ENVELOPE_HEADER_LENGTH || bytes[0] !== 0) return false;
-  const length = bytes.readUInt32BE(1);
-  return length <= maxBytes && bytes.length === ENVELOPE_HEADER_LENGTH + length;
-}
-
-/** A message that comes in pieces, or is none. */
-class SlowIntake {
+class MessageIntake {
   readonly #intake: Intake;
   readonly #serve: () => void;
-  readonly #frame = new Frame();
+  #expects: 'message' | 'handover' | 'end' | 'nothing' = 'message';
+  /** Of a message that comes in pieces. */
+  #frame: Frame | undefined;
 
   constructor(intake: Intake, serve: () => void) {
     this.#intake = intake;
     this.#serve = serve;
   }
 
-  begin(bytes: Buffer | null): void {
-    const { stream } = this.#intake;
-    stream.on('data', this.#onData);
-    stream.on('end', this.#onEnd);
-    if (bytes !== null) this.#onData(bytes);
+  begin(): void {
+    const { stream, arrival } = this.#intake;
+    stream.on('data', (chunk: Buffer) => this.#take(chunk));
+    stream.on('end', () => this.#end());
+    stream.once('close', () => arrival.finish());
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  #take(chunk: Buffer): void {
+    if (this.#expects === 'end') this.#refuse(malformed(SECOND_MESSAGE));
+    if (this.#expects !== 'message') return;
+    // Most requests come in one piece, which needs no copy: it is read at once.
+    if (this.#frame === undefined && isPlainMessage(chunk, this.#intake.maxBytes)) this.#handOver(chunk);
+    else this.#collect(chunk);
+  }
+
+  #end(): void {
+    if (this.#expects !== 'message') return this.#intake.arrival.finish();
+    const isEmpty = this.#frame?.isEmpty ?? true;
+    this.#refuse(malformed(isEmpty ? 'the request holds no message' : TRUNCATED));
+  }
+
+  #collect(chunk: Buffer): void {
     const { maxBytes, arrival } = this.#intake;
+    const frame = (this.#frame ??= new Frame());
     let rest: Uint8Array = chunk;
-    while (rest.length > 0 && !this.#frame.isWhole) {
-      rest = this.#frame.take(rest);
-      if (this.#frame.length > maxBytes) return this.#refuse(tooLarge(maxBytes));
+    while (rest.length > 0 && !frame.isWhole) {
+      rest = frame.take(rest);
+      if (frame.length > maxBytes) return this.#refuse(tooLarge(maxBytes));
     }
-    arrival.hold(this.#frame.heldBytes);
-    if (!this.#frame.isWhole) return;
+    arrival.hold(frame.heldBytes);
+    if (!frame.isWhole) return;
     if (rest.length > 0) this.#refuse(malformed(SECOND_MESSAGE));
-    else this.#pass();
-  };
-
-  readonly #onEnd = (): void => {
-    this.#refuse(malformed(this.#frame.isEmpty ? 'the request holds no message' : TRUNCATED));
-  };
-
-  #pass(): void {
-    const { stream, arrival, encoding } = this.#intake;
-    const fault = flagFault(this.#frame.flags, encoding);
-    if (fault !== undefined) return this.#refuse(malformed(fault));
-    this.#letGo();
-    stream.pause();
-    const isCompressed = this.#frame.flags !== 0;
-    // Stands in the stream meanwhile, or it would seem to have ended.
-    stream.unshift(envelope(this.#frame.open()));
-    stream.once('end', () => arrival.finish());
-    if (isCompressed) void this.#inflate();
-    else this.#serve();
+    else this.#pass(frame);
   }
 
-  async #inflate(): Promise<void> {
+  #pass(frame: Frame): void {
+    const { flags } = frame;
+    const fault = flagFault(flags, this.#intake.encoding);
+    if (fault !== undefined) this.#refuse(malformed(fault));
+    else if (flags === 0) this.#handOver(envelope(frame.open()));
+    else void this.#inflate(frame.open());
+  }
+
+  async #inflate(compressed: Buffer): Promise<void> {
     const { stream, encoding, maxBytes } = this.#intake;
     const inflater = INFLATERS[encoding];
-    const compressed = buffered(stream);
-    if (compressed === null) return;
-    stream.unshift(compressed);
     if (inflater === undefined) return this.#refuse(unknownEncoding());
-    try {
-      const message = await inflater(compressed.subarray(ENVELOPE_HEADER_LENGTH), {
-        maxOutputLength: maxBytes,
-      });
-      if (stream.destroyed || stream.closed) return;
-      stream.read();
-      stream.unshift(envelope(message));
-    } catch (error) {
-      return this.#refuse(isTooLong(error) ? tooLarge(maxBytes) : malformed('a message does not decompress'));
-    }
-    this.#serve();
+    stream.pause();
+    // Stands in the stream meanwhile, or it would seem to have ended.
+    stream.unshift(compressed);
+    this.#expects = 'nothing';
+    const faultOf = (error: unknown) => (isTooLong(error) ? tooLarge(maxBytes) : malformed(UNREADABLE));
+    const inflated = await inflater(compressed, { maxOutputLength: maxBytes }).then(
+      (message) => ({ message }),
+      (error: unknown) => ({ fault: faultOf(error) }),
+    );
+    if (stream.destroyed || stream.closed) return;
+    if ('fault' in inflated) return this.#refuse(inflated.fault);
+    const waiting: unknown = stream.read();
+    const hasMore = waiting instanceof Buffer && waiting.length > compressed.length;
+    if (hasMore) this.#refuse(malformed(SECOND_MESSAGE));
+    else this.#handOver(envelope(inflated.message));
   }
 
-  #letGo(): void {
-    const { stream } = this.#intake;
-    stream.off('data', this.#onData);
-    stream.off('end', this.#onEnd);
+  // By an event of its own: put back into the stream, it would come a second time to whoever listens already.
+  #handOver(framed: Buffer): void {
+    this.#expects = 'handover';
+    this.#serve();
+    this.#intake.stream.emit('data', framed);
+    this.#expects = 'end';
   }
 
   #refuse(refusal: Refusal): void {
-    this.#letGo();
+    this.#expects = 'nothing';
     this.#intake.arrival.finish();
     this.#intake.refuse(refusal);
   }
+}
+
+function isPlainMessage(bytes: Buffer, maxBytes: number): boolean {
+  if (bytes.length < ENVELOPE_HEADER_LENGTH || bytes[0] !== 0) return false;
+  const length = bytes.readUInt32BE(1);
+  return length <= maxBytes && bytes.length === ENVELOPE_HEADER_LENGTH + length;
 }
 
 /**

@@ -96,6 +96,27 @@ describe('the gRPC port', () => {
     expect((await call(pieces)).message).toBe(MISSING_PASSWORD);
   });
 
+  it('refuses a second message that comes when the first has been taken', async () => {
+    const opened = session();
+    const { stream, ended } = rawStream(opened, login, [LOGIN], { end: false });
+    // Answered when all before it has been read.
+    await new Promise<void>((resolve) => opened.ping(() => resolve()));
+    stream.end(EMPTY);
+    const end = await ended;
+    expect(end.grpcStatus).toBe(INVALID_ARGUMENT);
+    expect(end.requestId).toMatch(/./);
+    expect(end.message).toMatch(/more than the one message/);
+  });
+
+  it('refuses a second message behind a compressed one', async () => {
+    const pieces = [compressed(LOGIN.subarray(5)), EMPTY];
+    const end = await call(pieces, { 'grpc-encoding': 'gzip' });
+    expect([end.grpcStatus, end.message]).toEqual([
+      INVALID_ARGUMENT,
+      expect.stringMatching(/more than the one message/),
+    ]);
+  });
+
   it('decompresses, within the bounds of the method', async () => {
     const headers = { 'grpc-encoding': 'gzip' };
     expect((await call([compressed(LOGIN.subarray(5))], headers)).message).toBe(MISSING_PASSWORD);
@@ -136,6 +157,13 @@ describe('senders that never end', () => {
     await eventually(() => ends.length === STREAMS);
     expect(new Set(ends.map(({ grpcStatus }) => grpcStatus))).toEqual(new Set([DEADLINE_EXCEEDED]));
     expect(ends.every(({ requestId }) => requestId !== undefined)).toBe(true);
+  });
+
+  it('are given up for good, though the rest comes when they have been told', async () => {
+    const { stream, ended } = rawStream(session(), login, [LOGIN.subarray(0, 6)], { end: false });
+    stream.once('response', () => stream.end(LOGIN.subarray(6)));
+    expect(await ended).toMatchObject({ grpcStatus: DEADLINE_EXCEEDED });
+    expect((await service.auth().getJwks({})).keys).toHaveLength(1);
   });
 
   it('are given up in the middle of a stream of messages too', async () => {
