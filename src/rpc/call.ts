@@ -61,6 +61,7 @@ export class Call {
   #charge: (() => Promise<void>) | undefined;
   #isCharged = false;
   #believesSender = false;
+  #clientAddress: string | undefined;
   #controller: AbortController | undefined;
   #abortReason: unknown;
 
@@ -81,13 +82,17 @@ export class Call {
   /** Believes whoever sent the call about the address of its own client. */
   believeSender(): void {
     this.#believesSender = true;
+    this.#clientAddress = undefined;
   }
 
   /** The address of the client, also behind trusted proxies. */
   get clientAddress(): string {
-    const { peerAddress } = this.transport;
-    const forwardedFor = this.transport.headerValues('x-forwarded-for');
-    return this.#setting.clientAddress(peerAddress, forwardedFor, this.#believesSender);
+    if (this.#clientAddress === undefined) {
+      const { peerAddress } = this.transport;
+      const forwardedFor = this.transport.headerValues('x-forwarded-for');
+      this.#clientAddress = this.#setting.clientAddress(peerAddress, forwardedFor, this.#believesSender);
+    }
+    return this.#clientAddress;
   }
 
   /** Where the call came from, for the audit log and the session list. */

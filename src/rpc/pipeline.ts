@@ -95,7 +95,7 @@ async function withinTime(
   const { promise: timeUp, reject } = Promise.withResolvers<never>();
   const limitMs = Math.max(0, Math.min(deps.maxCallMs, call.transport.timeoutMs ?? Infinity));
   const timer = setTimeout(() => {
-    reject(new DomainError('DEADLINE_EXCEEDED', `The call took longer than ${Math.round(limitMs)} ms.`));
+    reject(new DomainError('DEADLINE_EXCEEDED', `The call took longer than ${Math.ceil(limitMs)} ms.`));
     call.abort();
   }, limitMs);
   // Until the work itself has ended, also when its caller no longer waits.

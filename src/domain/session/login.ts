@@ -97,7 +97,7 @@ export function login(deps: LoginDeps, input: LoginInput): Promise<LoginOutcome>
 }
 
 async function logIn(deps: LoginDeps, input: LoginInput): Promise<LoginOutcome> {
-  const { password, origin, signal } = input;
+  const { password, origin } = input;
   const key = identifierKey(input.identifier);
   const user = await deps.users.findByIdentifier(key);
   const device = knownDevice(deps, user, input.deviceTokens ?? []);
@@ -111,7 +111,7 @@ async function logIn(deps: LoginDeps, input: LoginInput): Promise<LoginOutcome> 
   const lockedUntil = locks.get(counter.key);
   if (lockedUntil !== undefined) return refuse(deps, attempt, accountLocked(lockedUntil, now));
 
-  const matches = await deps.passwordHasher.verify(user?.passwordHash, password, signal, key);
+  const matches = await deps.passwordHasher.verify(user?.passwordHash, password, input.signal, key);
   if (user?.passwordHash === undefined || !matches || isSilenced(locks, counter)) {
     if (await isSuperseded(deps, user?.id, password)) return refuse(deps, attempt, invalidCredentials());
     return refuseFailure(deps, attempt);

@@ -12,7 +12,8 @@ import { refresh } from './refresh.ts';
 export function refreshTogether(deps: RefreshDeps): (input: RefreshInput) => Promise<TokenSet> {
   const underWay = new Map<string, Promise<TokenSet>>();
   return (input) => {
-    const key = [input.refreshToken, ...input.scopes].join(' ');
+    const { refreshToken, scopes } = input;
+    const key = scopes.length === 0 ? refreshToken : [refreshToken, ...scopes].join(' ');
     const joined = underWay.get(key);
     if (joined !== undefined) return joined;
     const refreshing = refresh(deps, input).finally(() => underWay.delete(key));

@@ -17,6 +17,7 @@ export class UnansweredRefreshes {
 
   /** When the call that came at `madeAt` was first tried: `madeAt` itself, unless attempts before it got no answer. */
   firstAttempt(content: RefreshTokenContent, madeAt: number): number {
+    if (this.#attempts.size === 0) return madeAt;
     const attempts = this.#attempts.get(keyOf(content));
     return attempts === undefined || madeAt - attempts.lastAt > KEPT_MS ? madeAt : attempts.firstAt;
   }
@@ -34,7 +35,7 @@ export class UnansweredRefreshes {
 
   /** The caller has an answer. */
   settle(content: RefreshTokenContent): void {
-    this.#attempts.delete(keyOf(content));
+    if (this.#attempts.size > 0) this.#attempts.delete(keyOf(content));
   }
 }
 

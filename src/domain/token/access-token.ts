@@ -33,7 +33,7 @@ export function endWithin(now: number, ttlMs: number, end: number): number {
 }
 
 /** Port: writes tokens. */
-export type AccessTokenSigner = { sign(claims: AccessTokenClaims): MaybePromise<string> };
+export type AccessTokenSigner = { sign(claims: AccessTokenClaims): Promise<string> };
 
 /** Why a text is no good access token, before anyone asks about revocation. */
 export type TokenFault = 'invalid' | 'expired' | 'not_yet_valid';

@@ -108,7 +108,10 @@ export function authServiceHandlers(
         deviceName: reader.text(request.deviceName, { field: 'device_name', max: 100, name: true }),
         useCookie: request.useCookie,
         origin: call.origin,
-        signal: call.signal,
+        // Made when somebody waits for it: most logins of a flood are refused before.
+        get signal() {
+          return call.signal;
+        },
       };
       const obstacle = request.useCookie ? call.cookieObstacle : undefined;
       if (obstacle !== undefined) reader.add('use_cookie', obstacle);
