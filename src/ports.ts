@@ -1,7 +1,7 @@
 // Opens both ports over one app, within the same bounds, and closes them in order.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import type { HealthImplementation } from 'grpc-health-check';
+import { Health } from '../gen/grpc/health/v1/health_pb.ts';
 import { AuthService } from '../gen/latchkey/v1/auth_service_pb.ts';
 import type { App } from './app.ts';
 import type { ConnectionLimits } from './edge/connections.ts';
@@ -16,6 +16,7 @@ import { startHttpServer } from './http/server.ts';
 import { addressKey } from './domain/limits/address-key.ts';
 import { withinAny } from './rpc/client-address.ts';
 import { createConnectHandler } from './rpc/connect-server.ts';
+import type { GrpcHealth } from './rpc/grpc-health.ts';
 import type { GrpcPort } from './rpc/grpc-port.ts';
 import { openGrpcPort } from './rpc/grpc-port.ts';
 import { addReflection } from './rpc/grpc-reflection.ts';
@@ -38,7 +39,7 @@ const FRAGMENT_OVERHEAD = 5;
 export type Served = {
   readonly pipeline: StreamPipelineDeps;
   readonly services: readonly ServedService[];
-  readonly health: HealthImplementation;
+  readonly health: GrpcHealth;
   readonly readiness: () => Readiness;
 };
 
@@ -113,8 +114,8 @@ function openGrpc(app: App, served: Served, unfinished: UnfinishedRequests): Pro
     maxMessageBytes: MAX_MESSAGE_BYTES,
     maxConnectionIdleMs: CONNECTION_IDLE_MS,
   });
-  served.health.addToServer(server);
-  addReflection(server, descriptors);
+  served.health.addTo(server);
+  addReflection(server, [...descriptors, Health]);
   const shapes = requestShapes(descriptors, messageLimits(MAX_MESSAGE_BYTES));
   const options = {
     tls: TLS,

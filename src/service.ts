@@ -1,7 +1,6 @@
 // The running service: both servers over one app, the jobs beside them, and an orderly end.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { HealthImplementation } from 'grpc-health-check';
 import { AdminService } from '../gen/latchkey/v1/admin_service_pb.ts';
 import { AuthService } from '../gen/latchkey/v1/auth_service_pb.ts';
 import { UserService } from '../gen/latchkey/v1/user_service_pb.ts';
@@ -29,6 +28,7 @@ import type { Transport } from './rpc/call.ts';
 import { accessTable } from './rpc/access-table.ts';
 import { ActiveCalls } from './rpc/active-calls.ts';
 import { clientAddressBehind } from './rpc/client-address.ts';
+import { GrpcHealth } from './rpc/grpc-health.ts';
 import { OpenStreams } from './rpc/open-streams.ts';
 import { ProxyWatch } from './rpc/proxy-watch.ts';
 import { adminServiceHandlers } from './rpc/handlers/admin-service.ts';
@@ -83,13 +83,13 @@ export async function startService(app: App): Promise<RunningService> {
   await lifetimes.keep();
   await probes.run();
 
-  const health = new HealthImplementation({ '': 'NOT_SERVING' });
+  const health = new GrpcHealth(SERVICES.map(({ typeName }) => typeName));
   const ports = await openPorts(app, { pipeline, services, health, readiness: ready });
   const probeSocket = await startProbes(app, ready).catch(async (error: unknown) => {
     await ports.close(0);
     throw error;
   });
-  const showHealth = () => setHealth(health, ready().status !== 'unavailable');
+  const showHealth = () => health.set(ready().status !== 'unavailable');
   showHealth();
 
   const onFailure = (job: string) => (error: unknown) =>
@@ -237,9 +237,4 @@ function servicesOf(app: App): readonly ServedService[] {
 async function startProbes(app: App, readiness: () => Readiness): Promise<ProbeSocket | undefined> {
   const { HEALTH_SOCKET: path } = app.config;
   return path === undefined ? undefined : startProbeSocket(path, readiness);
-}
-
-function setHealth(health: HealthImplementation, isServing: boolean): void {
-  const status = isServing ? 'SERVING' : 'NOT_SERVING';
-  for (const name of ['', ...SERVICES.map((service) => service.typeName)]) health.setStatus(name, status);
 }

@@ -10,7 +10,6 @@ import type {
   ServerReadableStream,
   ServerUnaryCall,
   ServerWritableStream,
-  ServiceDefinition,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { logVerbosity, Metadata, Server, setLogVerbosity } from '@grpc/grpc-js';
@@ -19,6 +18,7 @@ import type { Transport } from './call.ts';
 import type { ServeClientStream, UndecodedMessage } from './client-stream-pipeline.ts';
 import { serveClientStream } from './client-stream-pipeline.ts';
 import { decodeBinary } from './decode-message.ts';
+import { definitionOf } from './grpc-definition.ts';
 import type { ServedService } from './handlers/handlers.ts';
 import { statusOf, withLimit } from './grpc-status.ts';
 import type { Outcome, ServeMethod } from './pipeline.ts';
@@ -52,7 +52,8 @@ export function createGrpcServer(
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
     'grpc.enable_channelz': 0,
   });
-  for (const served of services) server.addService(definitionOf(served), implementationOf(deps, served));
+  for (const served of services)
+    server.addService(definitionOf(served.service), implementationOf(deps, served));
   return server;
 }
 
@@ -61,26 +62,6 @@ type GrpcCall = Pick<ServerUnaryCall<Buffer, Buffer>, 'metadata' | 'cancelled' |
   readonly request?: Buffer;
   on(event: 'cancelled', listener: () => void): unknown;
 };
-
-// Bytes go through untouched: the pipeline decodes a request when the caller has been let in.
-const bytesAsTheyAre = (bytes: Buffer) => bytes;
-
-function definitionOf({ service }: ServedService): ServiceDefinition {
-  const entries = service.methods.map((method) => {
-    const definition = {
-      path: `/${service.typeName}/${method.name}`,
-      requestStream: method.methodKind === 'client_streaming',
-      responseStream: method.methodKind === 'server_streaming',
-      requestSerialize: bytesAsTheyAre,
-      requestDeserialize: bytesAsTheyAre,
-      responseSerialize: bytesAsTheyAre,
-      responseDeserialize: bytesAsTheyAre,
-      originalName: method.localName,
-    };
-    return [method.name, definition] as const;
-  });
-  return Object.fromEntries(entries);
-}
 
 function implementationOf(deps: StreamPipelineDeps, served: ServedService): UntypedServiceImplementation {
   return Object.fromEntries(
@@ -109,6 +90,7 @@ function methodOf(deps: StreamPipelineDeps, served: ServedService, method: DescM
 function unary(method: DescMethod, serve: ServeMethod): handleUnaryCall<Buffer, Buffer> {
   const answer = answering(method);
   return (call, respond) => {
+    // Decoded when the caller has been let in.
     const outcome = serve(new GrpcTransport(call), () => decodeBinary(method, call.request));
     void after(outcome, (known) => answer(known, call, respond));
   };

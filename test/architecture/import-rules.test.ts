@@ -13,7 +13,7 @@ interface Rule {
   readonly builtins: boolean;
 }
 
-const GRPC = ['@bufbuild/protobuf', '@connectrpc/*', '@grpc/*', 'grpc-health-check'];
+const GRPC = ['@bufbuild/protobuf', '@connectrpc/*', '@grpc/*'];
 const ANYTHING: Rule = { folders: ['*'], packages: ['*'], builtins: true };
 
 /** The longest matching path counts. A folder without a row is an offence: a new folder starts with a decision. */

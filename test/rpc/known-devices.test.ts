@@ -7,6 +7,7 @@ import { FakeClock } from '../support/fake-clock.ts';
 import { DAY_MS } from '../support/samples.ts';
 import { refusalOf } from '../support/rpc-calls.ts';
 import type { Protocol, TestService } from '../support/service.ts';
+import { enrolTotp } from '../support/totp.ts';
 import { bearer, GOOD_PASSWORD, PROTOCOLS, signUp, startTestService } from '../support/service.ts';
 
 const WRONG = 'Wrong-Horse-42-Staple!';
@@ -148,6 +149,41 @@ describe('a known device', () => {
       await logIn(name, password, next);
     },
   );
+});
+
+describe('a device whose account changed its credentials', () => {
+  it('is known by the token of a changed password, and not by the one before', async () => {
+    const { deviceToken: before, accessToken } = await known('changed');
+    const passwords = { currentPassword: GOOD_PASSWORD, newPassword: OTHER };
+    const { deviceToken } = await service.user().changePassword(passwords, bearer(accessToken));
+    await lockOut('changed');
+    expect(await reasonOf('changed', OTHER, before)).toBe('ACCOUNT_LOCKED');
+    await logIn('changed', OTHER, deviceToken);
+  });
+
+  it('is known by the token of a second factor, and not by the one before', async () => {
+    const { deviceToken: before, accessToken } = await known('second');
+    const { deviceToken } = await enrolTotp(service, accessToken);
+    await lockOut('second');
+    expect(await reasonOf('second', GOOD_PASSWORD, before)).toBe('ACCOUNT_LOCKED');
+    const { outcome } = await attempt('second', GOOD_PASSWORD, deviceToken);
+    expect(outcome.case).toBe('mfaChallenge');
+  });
+
+  it('is known by the cookie, where it came by one', async () => {
+    await signUp(service, 'page');
+    const browser = openBrowser(service);
+    await signInByCookie(browser, 'page');
+    const passwords = { currentPassword: GOOD_PASSWORD, newPassword: OTHER };
+    const { deviceToken } = await browser.user.changePassword(passwords);
+    expect(deviceToken).toBe('');
+    const [pair = ''] = browser.deviceCookies.at(-1)?.split(';') ?? [];
+    await lockOut('page');
+    const later = openBrowser(service);
+    later.headers.set('cookie', pair);
+    const { outcome } = await later.auth.login({ identifier: 'page', password: OTHER, useCookie: true });
+    expect(outcome.case).toBe('tokens');
+  });
 });
 
 describe('a browser', () => {

@@ -11,9 +11,8 @@ import { Client, credentials, Metadata, type ServiceDefinition } from '@grpc/grp
 import { loadFileDescriptorSetFromBuffer, loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import { z } from 'zod';
 
-const MODULES = resolve(import.meta.dirname, '../../node_modules');
 const OPTIONS = { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true } as const;
-const HEALTH_PROTO = `${MODULES}/grpc-health-check/proto/health/v1/health.proto`;
+const HEALTH_PROTO = resolve(import.meta.dirname, '../../proto/grpc/health/v1/health.proto');
 
 /** The versions of the reflection protocol. */
 export const REFLECTION_VERSIONS = ['v1', 'v1alpha'] as const;

@@ -104,8 +104,10 @@ export async function person(world: MfaWorld) {
       throw new Error('no second factor is asked');
     },
     enroll: () => enrollTotp(world, { userId, sessionId: newId(), proof: PASSWORD_PROOF, origin: ORIGIN }),
-    confirm: (sessionId: string, code: string) =>
-      confirmTotp(world, { userId, sessionId, code, origin: ORIGIN }),
+    async confirm(sessionId: string, code: string) {
+      const { backupCodes } = await confirmTotp(world, { userId, sessionId, code, origin: ORIGIN });
+      return backupCodes;
+    },
     async verify(mfaToken: string, factor: TypedFactor) {
       const handOut = await verifyMfa(world, { mfaToken, factor, mayUseCookie: false, origin: ORIGIN });
       if ('tokens' in handOut) return handOut.tokens;
@@ -125,7 +127,10 @@ export async function enrolledPerson(world: MfaWorld) {
     code: totpCode(secret, world.clock.now() + steps * STEP_MS),
   });
   const wrong = (): TypedFactor => ({ kind: 'totp', code: wrongCode(secret, world.clock.now()) });
-  const backups = codes.map((text): TypedFactor => ({ kind: 'backup_code', code: text.replace('-', '') }));
+  const backups = codes.map((text): TypedFactor => ({
+    kind: 'backup_code',
+    code: text.replace('-', ''),
+  }));
   return { ...owner, secret, sessionId, code, wrong, backups };
 }
 

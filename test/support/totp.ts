@@ -11,6 +11,8 @@ export const STEP_MS = 30_000;
 export type EnrolledFactor = {
   readonly secret: string;
   readonly backupCodes: readonly string[];
+  /** What the calling device is known by from now on. */
+  readonly deviceToken: string;
   /** The code that the app shows at `now`; by the service's clock, and `steps` later, unless told. */
   code(steps?: number, now?: number): string;
 };
@@ -35,8 +37,9 @@ export function wrongCode(secret: string, now: number): string {
 export async function enrolTotp(service: TestService, accessToken: string): Promise<EnrolledFactor> {
   const { secret } = await service.user().enrollTotp(byPassword(), bearer(accessToken));
   const code = (steps = 0, now = service.app.clock.now()) => totpCode(secret, now + steps * STEP_MS);
-  const { backupCodes } = await service.user().confirmTotp({ code: code() }, bearer(accessToken));
-  return { secret, backupCodes, code };
+  const confirmed = await service.user().confirmTotp({ code: code() }, bearer(accessToken));
+  const { backupCodes, deviceToken } = confirmed;
+  return { secret, backupCodes, deviceToken, code };
 }
 
 /** Logs in with the password alone; resolves to the token of the challenge. */

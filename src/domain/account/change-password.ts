@@ -5,6 +5,8 @@ import type { AuditEvent, AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
+import type { KnownDeviceDeps } from '../lockout/device-token.ts';
+import { grantDevice } from '../lockout/device-token.ts';
 import { sessionCounter } from '../lockout/failure-counter.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
 import type { LockoutDeps } from '../lockout/lockout.ts';
@@ -15,8 +17,9 @@ import { announce } from '../revocation/announce.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { EndCredentialsDeps, EndKeysStores } from '../session/end-credentials.ts';
 import { endCredentials, endCredentialsAndKeys, keysEnded } from '../session/end-credentials.ts';
-import type { HandOut, HandOutDeps } from '../session/hand-out.ts';
+import type { HandOutDeps } from '../session/hand-out.ts';
 import { handOut } from '../session/hand-out.ts';
+import type { LoginHandOut } from '../session/login.ts';
 import type { RenewSessionDeps } from '../session/renew-session.ts';
 import { renewSession } from '../session/renew-session.ts';
 import type { SessionStore } from '../session/session-store.ts';
@@ -44,6 +47,7 @@ export type ChangePasswordDeps = LockoutDeps &
   AcceptablePasswordDeps &
   EndCredentialsDeps &
   RenewSessionDeps &
+  KnownDeviceDeps &
   HandOutDeps & {
     readonly users: Pick<UserStore, 'findWithPassword'>;
     readonly lockouts: Pick<LockoutStore, 'findLocks'>;
@@ -66,11 +70,14 @@ export type ChangePasswordInput = {
 /**
  * Sets a new password. Every session is dead when this resolves, its tokens and its cookie, and so is every reset link, pending challenge, change
  * of address, and token that was exchanged for an API key; the keys themselves too where asked. The calling session alone goes on, by the
- * tokens or the cookie that this answers. Errors: INVALID_CREDENTIALS, ACCOUNT_LOCKED, PASSWORD_POLICY,
+ * tokens or the cookie that this answers, and its device is known by the token in the answer. Errors: INVALID_CREDENTIALS, ACCOUNT_LOCKED, PASSWORD_POLICY,
  * PASSWORD_BREACHED, CONFLICT (another call changed the password meanwhile), TOKEN_REVOKED (ended the calling session), USER_NOT_FOUND,
  * OVERLOADED, STORAGE_UNAVAILABLE.
  */
-export async function changePassword(deps: ChangePasswordDeps, input: ChangePasswordInput): Promise<HandOut> {
+export async function changePassword(
+  deps: ChangePasswordDeps,
+  input: ChangePasswordInput,
+): Promise<LoginHandOut> {
   const user = await deps.users.findWithPassword(input.userId);
   if (user === undefined) throw new DomainError('USER_NOT_FOUND', 'The account does not exist any more.');
   const checkedHash = await checkCurrentPassword(deps, input, user);
@@ -80,7 +87,8 @@ export async function changePassword(deps: ChangePasswordDeps, input: ChangePass
   const newHash = await deps.passwordHasher.hash(input.newPassword, input.signal);
   const changed = await deps.transact((stores) => replace(deps, stores, input, checkedHash, newHash));
   await announce(deps, changed.ended);
-  return handOut(deps, changed.user, changed.session);
+  const given = await handOut(deps, changed.user, changed.session);
+  return { ...given, device: grantDevice(deps, changed.user, undefined) };
 }
 
 async function checkCurrentPassword(

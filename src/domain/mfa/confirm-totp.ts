@@ -1,10 +1,13 @@
 // ConfirmTotp: the first code of an authenticator app turns the second factor on.
 
+import { getUser } from '../account/get-user.ts';
 import type { UserStore } from '../account/user-store.ts';
 import type { CallOrigin } from '../audit/audit-event.ts';
 import { auditEvent } from '../audit/record.ts';
 import type { ActionTokenStore } from '../action-token/action-token.ts';
 import { DomainError } from '../errors.ts';
+import type { DeviceGrant, KnownDeviceDeps } from '../lockout/device-token.ts';
+import { grantDevice } from '../lockout/device-token.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
 import type { LockoutStores } from '../lockout/lockout.ts';
 import { sessionCounter } from '../lockout/failure-counter.ts';
@@ -25,7 +28,7 @@ import type { Totp, TotpFactor, TotpSecrets } from './totp.ts';
 import { PENDING_MS } from './totp.ts';
 
 type ConfirmStores = LockoutStores & {
-  readonly users: Pick<UserStore, 'setMfaEnabled'>;
+  readonly users: Pick<UserStore, 'setMfaEnabled' | 'findById'>;
   readonly sessions: Pick<SessionStore, 'endOthers'>;
   readonly totpFactors: Pick<TotpStore, 'confirm' | 'replaceBackupCodes'>;
   readonly actionTokens: Pick<ActionTokenStore, 'deleteAll'>;
@@ -34,6 +37,7 @@ type ConfirmStores = LockoutStores & {
 
 export type ConfirmTotpDeps = CodeAttemptDeps &
   AnnounceDeps &
+  KnownDeviceDeps &
   EndOtherSessionsDeps & {
     readonly users: Pick<UserStore, 'findById'>;
     readonly totpFactors: Pick<TotpStore, 'find'>;
@@ -52,15 +56,19 @@ export type ConfirmTotpInput = {
   readonly origin: CallOrigin;
 };
 
+/** What turning it on answers. */
+export type TotpConfirmed = {
+  readonly backupCodes: readonly string[];
+  /** What the calling device is known by from now on. */
+  readonly device: DeviceGrant;
+};
+
 /**
  * Turns the second factor on, ends every other session (none of them has shown it), and answers the backup codes, which are never shown again.
  * The code is used up by it. Errors: MFA_NOT_PENDING, MFA_ALREADY_ENABLED, MFA_CODE_INVALID, ACCOUNT_LOCKED, TOKEN_REVOKED, USER_NOT_FOUND,
  * STORAGE_UNAVAILABLE.
  */
-export async function confirmTotp(
-  deps: ConfirmTotpDeps,
-  input: ConfirmTotpInput,
-): Promise<readonly string[]> {
+export async function confirmTotp(deps: ConfirmTotpDeps, input: ConfirmTotpInput): Promise<TotpConfirmed> {
   const { userId, sessionId, origin } = input;
   const user = await deps.users.findById(userId);
   if (user === undefined) throw new DomainError('USER_NOT_FOUND', 'The account does not exist any more.');
@@ -75,11 +83,11 @@ export async function confirmTotp(
   const step = deps.totp.matchedStep(secret, input.code, deps.clock.now());
   if (step === undefined) return refuseWrongCode(deps, attempt);
   const codes = newBackupCodes(deps.backupCodes, userId);
-  const revoked = await deps
+  const { revoked, user: enabled } = await deps
     .transact((stores: ConfirmStores) => enable(deps, stores, input, factor, step, codes))
     .catch((error: unknown) => refuseIfLocked(deps, attempt, error));
   await announce(deps, revoked);
-  return codes.map(({ text }) => text);
+  return { backupCodes: codes.map(({ text }) => text), device: grantDevice(deps, enabled, undefined) };
 }
 
 function notPending(): DomainError {
@@ -115,5 +123,5 @@ async function enable(
   const { fullName } = user;
   const letter = { template: 'mfa_enabled', fullName, ipAddress: origin.ipAddress } as const;
   await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
-  return revoked;
+  return { revoked, user: await getUser(stores, userId) };
 }

@@ -8,6 +8,7 @@ import type { UserService } from '../../../gen/latchkey/v1/user_service_pb.ts';
 import { ChangePasswordResponseSchema } from '../../../gen/latchkey/v1/user_service_pb.ts';
 import { RequestReader } from '../decode.ts';
 import { encodeHandOut } from '../encode.ts';
+import { giveDevice } from './device-token.ts';
 import type { ServiceHandlers } from './handlers.ts';
 
 export type ChangePasswordHandlersDeps = ChangePasswordDeps;
@@ -31,8 +32,8 @@ export function changePasswordHandlers(
       const passwords = { currentPassword, newPassword };
       const input = { userId, sessionId, ...passwords, revokeApiKeys, origin, signal };
       const handOut = await changePassword(deps, input);
-      if ('cookie' in handOut) call.giveCookie(handOut.cookie);
-      return create(ChangePasswordResponseSchema, { tokens: encodeHandOut(handOut) });
+      const deviceToken = giveDevice(call, handOut);
+      return create(ChangePasswordResponseSchema, { tokens: encodeHandOut(handOut), deviceToken });
     },
   };
 }

@@ -1,5 +1,6 @@
 // Device tokens in requests and answers: a field for programs, a cookie for browsers.
 
+import type { DeviceGrant } from '../../domain/lockout/device-token.ts';
 import type { LoginHandOut } from '../../domain/session/login.ts';
 import type { Call } from '../call.ts';
 import type { RequestReader } from '../decode.ts';
@@ -15,5 +16,12 @@ export function giveDevice(call: Call, handOut: LoginHandOut): string {
   if ('tokens' in handOut) return handOut.device.token;
   call.giveCookie(handOut.cookie);
   call.giveDeviceCookie(handOut.device);
+  return '';
+}
+
+/** As `giveDevice`, where the session goes on as it was. */
+export function giveDeviceAlone(call: Call, device: DeviceGrant): string {
+  if (call.requirePrincipal().credential !== 'session_cookie') return device.token;
+  call.giveDeviceCookie(device);
   return '';
 }

@@ -21,6 +21,7 @@ import {
 import type { Call } from '../call.ts';
 import { RequestReader } from '../decode.ts';
 import { qrPng, qrSvg } from '../qr-code.ts';
+import { giveDeviceAlone } from './device-token.ts';
 import type { ServiceHandlers } from './handlers.ts';
 import { provenCaller } from './proofs.ts';
 
@@ -54,8 +55,9 @@ export function totpHandlers(
       if (sessionId === undefined)
         throw new DomainError('CREDENTIAL_NOT_ALLOWED', 'This call needs the token of a session.');
       await call.charge();
-      const backupCodes = await confirmTotp(deps, { ...callerOf(call), sessionId, code });
-      return create(ConfirmTotpResponseSchema, { backupCodes: [...backupCodes] });
+      const { backupCodes, device } = await confirmTotp(deps, { ...callerOf(call), sessionId, code });
+      const deviceToken = giveDeviceAlone(call, device);
+      return create(ConfirmTotpResponseSchema, { backupCodes: [...backupCodes], deviceToken });
     },
 
     async disableTotp(request, call) {
