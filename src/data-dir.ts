@@ -1,7 +1,7 @@
 // The data directory of the embedded mode: one process at a time, its master key, its bootstrap file.
 
 import { constants, existsSync } from 'node:fs';
-import { access, chmod, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
+import { access, chmod, mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ConfigError } from './config.ts';
 import { MASTER_KEY_LENGTH } from './crypto/master-key.ts';
@@ -63,16 +63,36 @@ export async function openDataDir(path: string): Promise<DataDir> {
 
 async function makeWritable(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await makeFolder(path);
     await access(path, constants.W_OK | constants.X_OK);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = codeOf(error);
     if (code === 'EEXIST' || code === 'ENOTDIR')
       throw new ConfigError(`LATCHKEY_DATA_DIR: ${path} is a file, or below one; it must be a directory`, {
         cause: error,
       });
+    if (code === 'ENOENT')
+      throw new ConfigError(`LATCHKEY_DATA_DIR: no folder can be made at ${path}`, { cause: error });
     throw error;
   }
+}
+
+// Node's own recursive mkdir never ends where a file system answers ENOENT below a folder that is there, as /proc does.
+async function makeFolder(path: string): Promise<void> {
+  if (existsSync(path)) {
+    if ((await stat(path)).isDirectory()) return;
+    throw Object.assign(new Error(`${path} is a file`), { code: 'ENOTDIR' });
+  }
+  const parent = dirname(path);
+  if (parent !== path) await makeFolder(parent);
+  await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
+    // Another process made it meanwhile.
+    if (codeOf(error) !== 'EEXIST') throw error;
+  });
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
 function takeLock(path: string): DirectoryLock {

@@ -88,6 +88,11 @@ describe('latchkey', () => {
       /TRUSTED_PROXIES.*10\.0\.0\.0\/99/,
     ],
     ['a data directory that is a file', { LATCHKEY_DATA_DIR: 'text' }, /LATCHKEY_DATA_DIR: .*text/],
+    [
+      'a data directory where none can be',
+      { LATCHKEY_DATA_DIR: '/proc/latchkey/data' },
+      /LATCHKEY_DATA_DIR: no folder can be made/,
+    ],
     ['an administrator without address', { LATCHKEY_ADMIN_EMAIL: 'nobody' }, /LATCHKEY_ADMIN_EMAIL: /],
   ])('ends with 78 and one line for %s', async (what, variables, message) => {
     await writeFile(join(folder.path, 'text'), 'just text');
