@@ -21,15 +21,18 @@ type Watch = {
   /** What was told last. */
   told: Status | undefined;
   isWriting: boolean;
+  isOver: boolean;
 };
 
 /**
- * The health of a server, which is that of each of its services. Where there are too many watches, the oldest ends: an honest client watches again,
- * and whoever holds many open loses its own.
+ * The health of a server, which is that of each of its services. Where there are too many watches, whoever has the most loses its oldest: an honest
+ * client has few, and watches again.
  */
 export class GrpcHealth {
   readonly #services: ReadonlySet<string>;
-  readonly #watches = new Set<Watch>();
+  /** By the address that they come from, oldest first. */
+  readonly #watches = new Map<string, Set<Watch>>();
+  #count = 0;
   #isServing = false;
 
   /** By the names of the services; the server as a whole goes by the empty name. */
@@ -39,13 +42,13 @@ export class GrpcHealth {
 
   /** How many watch. */
   get watches(): number {
-    return this.#watches.size;
+    return this.#count;
   }
 
   /** Says whether the server serves, and tells those who watch. It does not until it is said. */
   set(isServing: boolean): void {
     this.#isServing = isServing;
-    for (const watch of this.#watches) this.#tell(watch);
+    for (const watches of this.#watches.values()) for (const watch of watches) this.#tell(watch);
   }
 
   /** Adds the service to a server. */
@@ -72,12 +75,28 @@ export class GrpcHealth {
   readonly #watch: handleServerStreamingCall<Buffer, Buffer> = (call) => {
     const service = serviceIn(call.request);
     if (service === undefined) return void call.emit('error', MALFORMED);
-    if (this.#watches.size >= MAX_WATCHES) this.#endOldest();
-    const watch: Watch = { call, service, told: undefined, isWriting: false };
-    this.#watches.add(watch);
-    call.once('close', () => this.#watches.delete(watch));
+    if (this.#count >= MAX_WATCHES) this.#endOne();
+    const watch: Watch = { call, service, told: undefined, isWriting: false, isOver: false };
+    // Address and port.
+    const address = call.getPeer().replace(/:\d+$/, '');
+    this.#enter(address, watch);
+    call.once('close', () => this.#leave(address, watch));
     this.#tell(watch);
   };
+
+  #enter(address: string, watch: Watch): void {
+    const watches = this.#watches.get(address) ?? new Set();
+    this.#watches.set(address, watches.add(watch));
+    this.#count += 1;
+  }
+
+  #leave(address: string, watch: Watch): void {
+    watch.isOver = true;
+    const watches = this.#watches.get(address);
+    if (watches?.delete(watch) !== true) return;
+    this.#count -= 1;
+    if (watches.size === 0) this.#watches.delete(address);
+  }
 
   #statusOf(service: string): Status {
     if (!this.#services.has(service)) return Status.SERVICE_UNKNOWN;
@@ -87,19 +106,20 @@ export class GrpcHealth {
   // One who does not read is told the newest once it does, and nothing of what was between.
   #tell(watch: Watch): void {
     const status = this.#statusOf(watch.service);
-    if (watch.isWriting || watch.told === status) return;
+    if (watch.isOver || watch.isWriting || watch.told === status) return;
     watch.told = status;
     watch.isWriting = true;
     watch.call.write(answer(status), () => {
       watch.isWriting = false;
-      if (this.#watches.has(watch)) this.#tell(watch);
+      this.#tell(watch);
     });
   }
 
-  #endOldest(): void {
-    const [oldest] = this.#watches;
-    if (oldest === undefined) return;
-    this.#watches.delete(oldest);
+  #endOne(): void {
+    const [fullest] = [...this.#watches].toSorted(([, one], [, other]) => other.size - one.size);
+    const [oldest] = fullest?.[1] ?? [];
+    if (fullest === undefined || oldest === undefined) return;
+    this.#leave(fullest[0], oldest);
     oldest.call.emit('error', { code: Code.RESOURCE_EXHAUSTED, details: 'Too many watch. Watch again.' });
   }
 }

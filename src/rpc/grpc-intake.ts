@@ -5,6 +5,7 @@ import type { ServerHttp2Stream } from 'node:http2';
 import { promisify } from 'node:util';
 import { gunzip, inflate } from 'node:zlib';
 import { Code } from '@connectrpc/connect';
+import { Slots } from '../edge/slots.ts';
 import type { UnfinishedRequest } from '../edge/unfinished-requests.ts';
 import type { DomainError } from '../domain/errors.ts';
 import { validationFailed } from '../domain/errors.ts';
@@ -23,6 +24,10 @@ import {
 export type Refusal = DomainError | { readonly code: Code; readonly message: string };
 
 const UNREADABLE = 'a message does not decompress';
+/** Over all requests: what is inflated may grow to the limit of its method. */
+const inflations = new Slots(4);
+/** What is held of a message that was let through until the request has ended: grpc-js copies it. */
+const COPIES = 2;
 
 /** A request as it comes in. */
 export type Intake = {
@@ -34,12 +39,13 @@ export type Intake = {
   readonly maxBytes: number;
 };
 
-const INFLATERS: Readonly<
-  Record<string, (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>>
-> = {
-  gzip: promisify(gunzip),
-  deflate: promisify(inflate),
-};
+type Inflater = (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>;
+
+// A map: of an object, the caller could name what every object has.
+const INFLATERS: ReadonlyMap<string, Inflater> = new Map([
+  ['gzip', promisify(gunzip) as Inflater],
+  ['deflate', promisify(inflate) as Inflater],
+]);
 
 /**
  * Reads the one message of the request and calls `serve` when it is whole; what serves gets it as the stream's data, in one piece and uncompressed.
@@ -55,17 +61,19 @@ class MessageIntake {
   #expects: 'message' | 'handover' | 'end' | 'nothing' = 'message';
   /** Of a message that comes in pieces. */
   #frame: Frame | undefined;
+  #arrival: UnfinishedRequest;
 
   constructor(intake: Intake, serve: () => void) {
     this.#intake = intake;
     this.#serve = serve;
+    this.#arrival = intake.arrival;
   }
 
   begin(): void {
-    const { stream, arrival } = this.#intake;
+    const { stream } = this.#intake;
     stream.on('data', (chunk: Buffer) => this.#take(chunk));
     stream.on('end', () => this.#end());
-    stream.once('close', () => arrival.finish());
+    stream.once('close', () => this.#arrival.finish());
   }
 
   #take(chunk: Buffer): void {
@@ -77,20 +85,20 @@ class MessageIntake {
   }
 
   #end(): void {
-    if (this.#expects !== 'message') return this.#intake.arrival.finish();
+    if (this.#expects !== 'message') return this.#arrival.finish();
     const isEmpty = this.#frame?.isEmpty ?? true;
     this.#refuse(malformed(isEmpty ? 'the request holds no message' : TRUNCATED));
   }
 
   #collect(chunk: Buffer): void {
-    const { maxBytes, arrival } = this.#intake;
+    const { maxBytes } = this.#intake;
     const frame = (this.#frame ??= new Frame());
     let rest: Uint8Array = chunk;
     while (rest.length > 0 && !frame.isWhole) {
       rest = frame.take(rest);
       if (frame.length > maxBytes) return this.#refuse(tooLarge(maxBytes));
     }
-    arrival.hold(frame.heldBytes);
+    this.#arrival.hold(frame.heldBytes);
     if (!frame.isWhole) return;
     if (rest.length > 0) this.#refuse(malformed(SECOND_MESSAGE));
     else this.#pass(frame);
@@ -106,28 +114,44 @@ class MessageIntake {
 
   async #inflate(compressed: Buffer): Promise<void> {
     const { stream, encoding, maxBytes } = this.#intake;
-    const inflater = INFLATERS[encoding];
+    const inflater = INFLATERS.get(encoding);
     if (inflater === undefined) return this.#refuse(unknownEncoding());
     stream.pause();
     // Stands in the stream meanwhile, or it would seem to have ended.
     stream.unshift(compressed);
     this.#expects = 'nothing';
-    const faultOf = (error: unknown) => (isTooLong(error) ? tooLarge(maxBytes) : malformed(UNREADABLE));
-    const inflated = await inflater(compressed, { maxOutputLength: maxBytes }).then(
-      (message) => ({ message }),
-      (error: unknown) => ({ fault: faultOf(error) }),
-    );
-    if (stream.destroyed || stream.closed) return;
+    this.#arrival.finish();
+    this.#arrival = this.#waitingForUs(compressed.length);
+    const inflated = await inflations
+      .run(async () => (isGone(stream) ? undefined : inflater(compressed, { maxOutputLength: maxBytes })))
+      .then(
+        (message) => ({ message }),
+        (error: unknown) => ({ fault: isTooLong(error) ? tooLarge(maxBytes) : malformed(UNREADABLE) }),
+      );
+    if (isGone(stream)) return;
+    this.#arrival.finish();
+    this.#arrival = this.#intake.arrival.another((reason) => this.#refuse(givenUpFor(reason)));
     if ('fault' in inflated) return this.#refuse(inflated.fault);
     const waiting: unknown = stream.read();
     const hasMore = waiting instanceof Buffer && waiting.length > compressed.length;
     if (hasMore) this.#refuse(malformed(SECOND_MESSAGE));
-    else this.#handOver(envelope(inflated.message));
+    else this.#handOver(envelope(inflated.message ?? Buffer.alloc(0)));
+  }
+
+  // It is we who let it wait: its time does not pass, and it counts as what it holds.
+  #waitingForUs(bytes: number): UnfinishedRequest {
+    const waiting = this.#intake.arrival.another((reason) => {
+      if (reason === 'late') this.#arrival = this.#waitingForUs(bytes);
+      else this.#refuse(givenUpFor(reason));
+    });
+    waiting.hold(bytes);
+    return waiting;
   }
 
   // By an event of its own: put back into the stream, it would come a second time to whoever listens already.
   #handOver(framed: Buffer): void {
     this.#expects = 'handover';
+    this.#arrival.hold(framed.length * COPIES);
     this.#serve();
     this.#intake.stream.emit('data', framed);
     this.#expects = 'end';
@@ -135,7 +159,7 @@ class MessageIntake {
 
   #refuse(refusal: Refusal): void {
     this.#expects = 'nothing';
-    this.#intake.arrival.finish();
+    this.#arrival.finish();
     this.#intake.refuse(refusal);
   }
 }
@@ -208,7 +232,8 @@ class MessageWatch {
     const { encoding, maxBytes } = this.#intake;
     if (length > maxBytes) return tooLarge(maxBytes);
     const fault = flagFault(flags, encoding);
-    return fault === undefined ? undefined : malformed(fault);
+    if (fault !== undefined) return malformed(fault);
+    return flags === 0 ? undefined : COMPRESSED_IN_STREAM;
   }
 
   #refuse(refusal: Refusal): void {
@@ -223,6 +248,16 @@ function malformed(description: string): DomainError {
 
 function tooLarge(maxBytes: number): Refusal {
   return { code: Code.ResourceExhausted, message: `A message is larger than ${maxBytes} bytes.` };
+}
+
+// grpc-js would inflate as many of them as it reads ahead, each to whatever size.
+const COMPRESSED_IN_STREAM: Refusal = {
+  code: Code.Unimplemented,
+  message: 'Where a request is a stream of messages, they are taken uncompressed.',
+};
+
+function isGone(stream: ServerHttp2Stream): boolean {
+  return stream.destroyed || stream.closed;
 }
 
 // https://github.com/grpc/grpc/blob/master/doc/compression.md

@@ -35,21 +35,23 @@ export function withLimit(metadata: Metadata, limit: LimitState): Metadata {
 }
 
 /**
- * Answers with an error alone, unless something has been answered already, and gives up what is still to come of the request
- * (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, Trailers-Only).
+ * Answers with an error: alone, or, where an answer has begun and not ended, in its trailers; and gives up what is still to come of the request
+ * (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
  */
 export function answerError(stream: ServerHttp2Stream, error: RpcError): void {
   if (stream.destroyed || stream.closed) return;
-  if (!stream.headersSent) {
-    const { code, details, metadata } = statusOf(error, undefined);
-    const headers = {
-      [constants.HTTP2_HEADER_STATUS]: constants.HTTP_STATUS_OK,
-      [constants.HTTP2_HEADER_CONTENT_TYPE]: 'application/grpc+proto',
-      'grpc-status': code,
-      'grpc-message': encodeURI(details),
-      ...metadata.toHttp2Headers(),
-    };
-    stream.respond(headers, { endStream: true });
-  }
+  const { code, details, metadata } = statusOf(error, undefined);
+  const status = {
+    'grpc-status': code,
+    'grpc-message': encodeURI(details),
+    ...metadata.toHttp2Headers(),
+  };
+  if (!stream.headersSent) stream.respond({ ...TRAILERS_ONLY, ...status }, { endStream: true });
+  else if (!stream.writableEnded) stream.once('wantTrailers', () => stream.sendTrailers(status)).end();
   resetSoon(stream);
 }
+
+const TRAILERS_ONLY = {
+  [constants.HTTP2_HEADER_STATUS]: constants.HTTP_STATUS_OK,
+  [constants.HTTP2_HEADER_CONTENT_TYPE]: 'application/grpc+proto',
+};

@@ -49,12 +49,16 @@ describe('a data directory of PGlite', () => {
 });
 
 describeWithPostgres('migrations on Postgres', () => {
-  const opened: Database[] = [];
-  afterAll(() => Promise.all(opened.map((database) => database.close())));
+  const opened = new Set<Database>();
+  afterAll(() => Promise.all([...opened].map((database) => database.close())));
   const openAt = async (url: string, poolSize = 4, statementTimeoutMs = 10_000) => {
     const database = await openDatabase({ url, poolSize, statementTimeoutMs });
-    opened.push(database);
+    opened.add(database);
     return database;
+  };
+  const close = async (database: Database) => {
+    opened.delete(database);
+    await database.close();
   };
 
   it('leave prepared statements working when they add a column', async () => {
@@ -109,7 +113,7 @@ describeWithPostgres('migrations on Postgres', () => {
       ),
     );
     expect(await database.migrate()).not.toEqual([]);
-    await database.close();
+    await close(database);
     await withClient(url, (client) => client.query(`drop owned by ${owner}; drop role ${owner}`));
   });
 
@@ -129,7 +133,7 @@ describeWithPostgres('migrations on Postgres', () => {
         database.tables,
       );
       expect(rows).toEqual([{ text: 'ärgerAжукCbBc' }]);
-      await database.close();
+      await close(database);
       await withClient(url, (client) => client.query(`drop database "${own}"`));
     },
   );

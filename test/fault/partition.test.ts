@@ -21,6 +21,7 @@ describeWithServices('nodes with a link of their own to Postgres and to Redis', 
   const later = afterSuite();
   const startNode = nodeStarter(later);
   const links: TcpProxy[] = [];
+  const nodes: TestService[] = [];
   let shared: Variables;
 
   beforeAll(async () => {
@@ -47,7 +48,9 @@ describeWithServices('nodes with a link of their own to Postgres and to Redis', 
       DATABASE_URL: postgres.through(shared['DATABASE_URL'] ?? ''),
       REDIS_URL: redis.through(shared['REDIS_URL'] ?? ''),
     };
-    return { node: await startNode({ ...shared, ...variables, ...own }, options), postgres, redis };
+    const node = await startNode({ ...shared, ...variables, ...own }, options);
+    nodes.push(node);
+    return { node, postgres, redis };
   }
 
   /** 'active', 'inactive', or why there is no verdict. */
@@ -122,19 +125,24 @@ describeWithServices('nodes with a link of their own to Postgres and to Redis', 
   });
 
   it('hear of a revocation whose publish was lost from whoever read it in Postgres', async () => {
-    const [writer, listener, third] = [await startLinked(), await startLinked(), await startLinked()];
+    const [writer, listener] = [await startLinked(), await startLinked()];
+    await startLinked();
     const { session, tokens } = await openSession(writer.node);
     await eventually(async () => (await verdictOf(listener.node, tokens.accessToken)) === 'active');
     await listener.postgres.refuse();
     const lost = vi.spyOn(writer.node.app.revocationChannel, 'publish');
     lost.mockImplementationOnce(async () => undefined);
-    const published = vi.spyOn(third.node.app.revocationChannel, 'publish');
+    // Any of the suite's nodes may be the first to read it, and the others then see it on Redis.
+    const published = nodes
+      .filter((node) => node !== writer.node)
+      .map((node) => vi.spyOn(node.app.revocationChannel, 'publish'));
     await writer.node.auth().logout({}, bearer(tokens.accessToken));
     await eventually(async () => (await verdictOf(listener.node, tokens.accessToken)) === 'inactive');
-    const again = [...lost.mock.calls.slice(1), ...published.mock.calls]
+    const again = [...lost.mock.calls.slice(1), ...published.flatMap(({ mock }) => mock.calls)]
       .flatMap(([revocations]) => revocations)
       .filter(({ id }) => id === session.id);
     expect(again.length).toBeGreaterThanOrEqual(1);
-    expect(again.length).toBeLessThanOrEqual(2);
+    // Each of them once at most.
+    expect(again.length).toBeLessThan(nodes.length);
   });
 });

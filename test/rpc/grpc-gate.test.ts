@@ -3,7 +3,7 @@
 import { gzipSync } from 'node:zlib';
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { AdminService } from '../../gen/latchkey/v1/admin_service_pb.ts';
+import { ServerReflection } from '../../gen/grpc/reflection/v1/reflection_pb.ts';
 import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { SMALL_MESSAGE_BYTES } from '../../src/rpc/message-limits.ts';
 import { eventually } from '../support/eventually.ts';
@@ -12,6 +12,7 @@ import { openSession, rawStream, type RawEnd } from '../support/raw-grpc.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 
 const { login } = AuthService.method;
+const REFLECT = ServerReflection.method.serverReflectionInfo;
 const INVALID_ARGUMENT = '3';
 const DEADLINE_EXCEEDED = '4';
 const RESOURCE_EXHAUSTED = '8';
@@ -127,6 +128,39 @@ describe('the gRPC port', () => {
     expect(await call([broken], { 'grpc-encoding': 'br' })).toMatchObject({ grpcStatus: UNIMPLEMENTED });
   });
 
+  it.each(['br', 'constructor', '__proto__', 'toString', 'valueOf', 'hasOwnProperty'])(
+    'knows no encoding "%s", and goes on',
+    async (encoding) => {
+      const end = await call([compressed(LOGIN.subarray(5))], { 'grpc-encoding': encoding });
+      expect(end.grpcStatus).toBe(UNIMPLEMENTED);
+      expect(end.requestId).toMatch(/./);
+      expect((await call([LOGIN])).message).toBe(MISSING_PASSWORD);
+    },
+  );
+
+  it('takes no compressed message where a request is a stream of them', async () => {
+    const headers = { 'grpc-encoding': 'gzip', 'x-request-id': 'mine-2' };
+    for (const bytes of [gzipSync(Buffer.alloc(0)), Buffer.from('abc'), Buffer.alloc(0)]) {
+      const framed = frame(bytes);
+      framed[0] = 1;
+      const end = await rawStream(session(), REFLECT, [framed], { headers }).ended;
+      expect(end).toMatchObject({ grpcStatus: UNIMPLEMENTED, requestId: 'mine-2' });
+      expect(end.message).toMatch(/uncompressed/);
+    }
+  });
+
+  it('says in the trailers what is wrong when the answer has begun', async () => {
+    const listServices = frame(Buffer.from([0x3a, 0x00]));
+    const { stream, ended } = rawStream(session(), REFLECT, [listServices], {
+      end: false,
+      headers: { 'x-request-id': 'mine-3' },
+    });
+    stream.once('data', () => stream.write(Buffer.from([7, 0, 0, 0, 0])));
+    const end = await ended;
+    expect(end).toMatchObject({ status: 200, grpcStatus: INVALID_ARGUMENT, requestId: 'mine-3' });
+    expect(end.message).toMatch(/flags/);
+  });
+
   it('refuses a message by its announced length, before any of it has come', async () => {
     const head = frame(Buffer.alloc(0), SMALL_MESSAGE_BYTES + 1);
     const { ended } = rawStream(session(), login, [head], { end: false });
@@ -167,13 +201,7 @@ describe('senders that never end', () => {
   });
 
   it('are given up in the middle of a stream of messages too', async () => {
-    const { importUsers } = AdminService.method;
-    const method = {
-      ...importUsers,
-      parent: { ...importUsers.parent, typeName: 'grpc.reflection.v1.ServerReflection' },
-      name: 'ServerReflectionInfo',
-    };
-    const { ended } = rawStream(session(), method, [frame(Buffer.from([0x0a]), 100)], { end: false });
+    const { ended } = rawStream(session(), REFLECT, [frame(Buffer.from([0x0a]), 100)], { end: false });
     expect(await ended).toMatchObject({ grpcStatus: DEADLINE_EXCEEDED });
   });
 
@@ -197,6 +225,19 @@ describe('bytes that are held for nobody', () => {
     });
   });
   afterAll(() => service.stop());
+
+  it('count as they are inflated, until the request has ended', async () => {
+    const opened = session();
+    const ends: RawEnd[] = [];
+    const pieces = [compressed(Buffer.alloc(60_000))];
+    // Some hundred bytes each, and 120,000 once they are inflated and copied.
+    for (let count = 0; count < 20; count += 1)
+      void rawStream(opened, login, pieces, { end: false, headers: { 'grpc-encoding': 'gzip' } }).ended.then(
+        (end) => ends.push(end),
+      );
+    await eventually(() => ends.length >= 15);
+    expect(new Set(ends.map(({ grpcStatus }) => grpcStatus))).toEqual(new Set([RESOURCE_EXHAUSTED]));
+  });
 
   it('cost a connection its oldest requests, not others theirs', async () => {
     const honest = rawStream(session(), login, [LOGIN.subarray(0, 6)], { end: false });

@@ -1,10 +1,13 @@
 // Holds the standard health service: what it says, whom it tells of changes, and what strangers may hold open.
 
+import { connect } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { ClientReadableStream } from '@grpc/grpc-js';
 import { Client, credentials, Server, ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import {
+  Health,
   HealthCheckRequestSchema,
   HealthCheckResponse_ServingStatus as Status,
   HealthCheckResponseSchema,
@@ -12,6 +15,8 @@ import {
 } from '../../gen/grpc/health/v1/health_pb.ts';
 import { GrpcHealth, MAX_WATCHES } from '../../src/rpc/grpc-health.ts';
 import { eventually } from '../support/eventually.ts';
+import { frame } from '../support/raw-calls.ts';
+import { rawStream } from '../support/raw-grpc.ts';
 
 const SERVICE = 'example.v1.Service';
 const PATH = '/grpc.health.v1.Health/';
@@ -22,11 +27,12 @@ const requestOf = (service: string) =>
 let health: GrpcHealth;
 let server: Server;
 let client: Client;
+let port: number;
 beforeEach(async () => {
   health = new GrpcHealth([SERVICE]);
   server = new Server();
   health.addTo(server);
-  const port = await new Promise<number>((resolve, reject) => {
+  port = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
       error === null ? resolve(bound) : reject(error),
     );
@@ -64,6 +70,18 @@ function watch(service: string) {
   return { seen, ended, cancel: () => stream.cancel() };
 }
 
+/** A watch from another address of this machine. */
+function rawWatch(localAddress: string) {
+  const session = connect(`http://127.0.0.1:${port}`, {
+    createConnection: () => connectSocket({ host: '127.0.0.1', port, localAddress }),
+  });
+  const { watch: method } = Health.method;
+  const { stream } = rawStream(session, method, [frame(requestOf(SERVICE))]);
+  let count = 0;
+  stream.on('data', () => (count += 1));
+  return { answers: () => count, cancel: () => session.destroy() };
+}
+
 it('says how the server and each of its services are, and knows no other', async () => {
   expect([await check(''), await check(SERVICE)]).toEqual([Status.NOT_SERVING, Status.NOT_SERVING]);
   health.set(true);
@@ -94,15 +112,19 @@ it('tells who watches of each change, once', async () => {
   await eventually(() => health.watches === 0);
 });
 
-it('holds so many watches, and ends the oldest for the next', async () => {
-  const first = watch(SERVICE);
+it('holds so many watches, and ends the oldest of whoever has the most', async () => {
+  const honest = rawWatch('127.0.0.2');
   await eventually(() => health.watches === 1);
-  const others = Array.from({ length: MAX_WATCHES - 1 }, () => watch(SERVICE));
+  const first = watch(SERVICE);
+  await eventually(() => health.watches === 2);
+  const others = Array.from({ length: MAX_WATCHES - 2 }, () => watch(SERVICE));
   await eventually(() => health.watches === MAX_WATCHES);
   const last = watch(SERVICE);
   expect(await first.ended).toBe(8);
   await eventually(() => last.seen.length === 1);
   expect(health.watches).toBe(MAX_WATCHES);
-  for (const { cancel } of [...others, last]) cancel();
+  health.set(true);
+  await eventually(() => honest.answers() === 2);
+  for (const { cancel } of [...others, last, honest]) cancel();
   await eventually(() => health.watches === 0);
 });

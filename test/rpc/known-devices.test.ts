@@ -161,6 +161,21 @@ describe('a device whose account changed its credentials', () => {
     await logIn('changed', OTHER, deviceToken);
   });
 
+  it('is one device however often that is changed in a session', async () => {
+    let { accessToken } = await known('often');
+    const devices = new Set<string | undefined>();
+    for (const [currentPassword, newPassword] of [
+      [GOOD_PASSWORD, OTHER],
+      [OTHER, GOOD_PASSWORD],
+    ] as const) {
+      const passwords = { currentPassword, newPassword };
+      const { tokens, deviceToken } = await service.user().changePassword(passwords, bearer(accessToken));
+      accessToken = tokens?.accessToken ?? '';
+      devices.add(service.app.deviceTokenCodec.read(deviceToken)?.deviceId);
+    }
+    expect(devices.size).toBe(1);
+  });
+
   it('is known by the token of a second factor, and not by the one before', async () => {
     const { deviceToken: before, accessToken } = await known('second');
     const { deviceToken } = await enrolTotp(service, accessToken);

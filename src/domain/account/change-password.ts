@@ -87,8 +87,9 @@ export async function changePassword(
   const newHash = await deps.passwordHasher.hash(input.newPassword, input.signal);
   const changed = await deps.transact((stores) => replace(deps, stores, input, checkedHash, newHash));
   await announce(deps, changed.ended);
+  // By the id of the session, so that as many changes as one likes give one counter.
   const given = await handOut(deps, changed.user, changed.session);
-  return { ...given, device: grantDevice(deps, changed.user, undefined) };
+  return { ...given, device: grantDevice(deps, changed.user, input.sessionId) };
 }
 
 async function checkCurrentPassword(

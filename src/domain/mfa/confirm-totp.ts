@@ -87,7 +87,7 @@ export async function confirmTotp(deps: ConfirmTotpDeps, input: ConfirmTotpInput
     .transact((stores: ConfirmStores) => enable(deps, stores, input, factor, step, codes))
     .catch((error: unknown) => refuseIfLocked(deps, attempt, error));
   await announce(deps, revoked);
-  return { backupCodes: codes.map(({ text }) => text), device: grantDevice(deps, enabled, undefined) };
+  return { backupCodes: codes.map(({ text }) => text), device: grantDevice(deps, enabled, sessionId) };
 }
 
 function notPending(): DomainError {
