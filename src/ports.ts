@@ -64,14 +64,22 @@ export async function openPorts(app: App, served: Served): Promise<Ports> {
     httpPort: http.port,
     async close(graceMs) {
       // A health watch never ends by itself: when the last call has been answered and its answer sent, what is left is cut.
-      const answered = served.pipeline.activeCalls
-        .idle()
-        .then(() => delay(FLUSH_MS, undefined, { ref: false }));
+      const answered = quiet(served.pipeline.activeCalls, unfinished).then(() =>
+        delay(FLUSH_MS, undefined, { ref: false }),
+      );
       await Promise.all([grpc.close(graceMs, answered), http.close(graceMs)]);
       unfinished.close();
     },
   };
 }
+
+// What has begun to arrive is a call of its sender's already.
+async function quiet(calls: Idling, unfinished: Idling): Promise<void> {
+  await unfinished.idle();
+  await calls.idle();
+}
+
+type Idling = { idle(): Promise<void> };
 
 function unfinishedRequests(app: App): UnfinishedRequests {
   const { MAX_MESSAGE_BYTES, MAX_UNFINISHED_BYTES, REQUEST_TIMEOUT } = app.config;

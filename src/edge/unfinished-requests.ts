@@ -17,6 +17,14 @@ const BASE_BYTES = 4_096;
 const SWEEPS_PER_TIMEOUT = 4;
 const MAX_SWEEP_INTERVAL_MS = 1_000;
 
+/** Where a request is counted. */
+type Book = {
+  readonly shares: readonly Share[];
+  readonly now: () => number;
+  readonly makeRoom: () => void;
+  readonly onOver: () => void;
+};
+
 type Share = { readonly requests: Set<UnfinishedRequest>; bytes: number };
 
 /**
@@ -29,6 +37,7 @@ export class UnfinishedRequests {
   readonly #all: Share = { requests: new Set(), bytes: 0 };
   readonly #connections = new WeakMap<object, Share>();
   readonly #sweeper: NodeJS.Timeout;
+  readonly #waiting: Array<() => void> = [];
 
   /** `now` in milliseconds, never going back. */
   constructor(limits: UnfinishedLimits, now: () => number = () => performance.now()) {
@@ -50,7 +59,19 @@ export class UnfinishedRequests {
       share = { requests: new Set(), bytes: 0 };
       this.#connections.set(connection, share);
     }
-    return new UnfinishedRequest([this.#all, share], this.#now, giveUp, () => this.#makeRoom(share));
+    const shares = [this.#all, share];
+    const book = {
+      shares,
+      now: this.#now,
+      makeRoom: () => this.#makeRoom(share),
+      onOver: () => this.#tell(),
+    };
+    return new UnfinishedRequest(book, giveUp);
+  }
+
+  /** Resolves when there are none. */
+  async idle(): Promise<void> {
+    if (this.#all.requests.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   /** Gives up those whose time is over. */
@@ -67,6 +88,11 @@ export class UnfinishedRequests {
     clearInterval(this.#sweeper);
   }
 
+  #tell(): void {
+    if (this.#all.requests.size > 0) return;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
   #makeRoom(share: Share): void {
     const { maxBytes, maxBytesPerConnection, maxRequests } = this.#limits;
     while (share.bytes > maxBytesPerConnection) oldestOf(share)?.giveUp('crowded');
@@ -79,36 +105,27 @@ export class UnfinishedRequests {
 export class UnfinishedRequest {
   /** When its message began. */
   readonly startTime: number;
-  readonly #shares: readonly Share[];
-  readonly #now: () => number;
+  readonly #book: Book;
   readonly #giveUp: (reason: GiveUpReason) => void;
-  readonly #makeRoom: () => void;
   #bytes = BASE_BYTES;
   #isOver = false;
 
-  constructor(
-    shares: readonly Share[],
-    now: () => number,
-    giveUp: (reason: GiveUpReason) => void,
-    makeRoom: () => void,
-  ) {
-    this.startTime = now();
-    this.#shares = shares;
-    this.#now = now;
+  constructor(book: Book, giveUp: (reason: GiveUpReason) => void) {
+    this.startTime = book.now();
+    this.#book = book;
     this.#giveUp = giveUp;
-    this.#makeRoom = makeRoom;
-    for (const share of shares) {
+    for (const share of book.shares) {
       share.requests.add(this);
       share.bytes += this.#bytes;
     }
-    makeRoom();
+    book.makeRoom();
   }
 
   /** Says how many bytes of it are held now. Others may be given up for it, or itself. */
   hold(bytes: number): void {
     if (this.#isOver) return;
     this.#count(BASE_BYTES + bytes);
-    this.#makeRoom();
+    this.#book.makeRoom();
   }
 
   /** It has arrived, or nobody waits for it any more. */
@@ -116,12 +133,13 @@ export class UnfinishedRequest {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#count(0);
-    for (const { requests } of this.#shares) requests.delete(this);
+    for (const { requests } of this.#book.shares) requests.delete(this);
+    this.#book.onOver();
   }
 
   /** A request, or a message of this one, on the same connection. */
   another(giveUp: (reason: GiveUpReason) => void): UnfinishedRequest {
-    return new UnfinishedRequest(this.#shares, this.#now, giveUp, this.#makeRoom);
+    return new UnfinishedRequest(this.#book, giveUp);
   }
 
   /** Ends it early. */
@@ -132,7 +150,7 @@ export class UnfinishedRequest {
   }
 
   #count(bytes: number): void {
-    for (const share of this.#shares) share.bytes += bytes - this.#bytes;
+    for (const share of this.#book.shares) share.bytes += bytes - this.#bytes;
     this.#bytes = bytes;
   }
 }

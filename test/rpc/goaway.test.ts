@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { ClientHttp2Session } from 'node:http2';
 import { connect } from 'node:http2';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { LoginRequestSchema } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { selfSigned, type Certificate } from '../support/certificates.ts';
 import { temporaryFolder } from '../support/child-service.ts';
@@ -43,29 +43,35 @@ const PORTS = [
   ['the HTTP port', () => service.running.httpPort, 'application/json', Buffer.from(JSON.stringify(LOGIN))],
 ] as const;
 
-it.each(PORTS)('on %s', async (_name, port, type, body) => {
-  const session = connect(`https://127.0.0.1:${port()}`, { ca: certificate.cert, servername: 'localhost' });
-  await once(session, 'connect');
-  const goaway = once(session, 'goaway');
-  const closed = once(session, 'close');
-  const answer = login(session, type, body);
-  // Answered when what was sent before it has been read.
-  await new Promise<void>((resolve) => session.ping(() => resolve()));
-  const stopped = service.running.stop();
-  expect((await goaway)[0]).toBe(NO_ERROR);
-  expect(await answer).toMatch(/INVALID_CREDENTIALS|identifier or the password is wrong/);
-  await stopped;
-  await closed;
+describe.each(PORTS)('%s', (_name, port, type, body) => {
+  it.each([
+    ['a call that is under way', body.length],
+    ['a call whose request is still arriving', 9],
+  ])('answers %s', async (_what, sentBefore) => {
+    const session = connect(`https://127.0.0.1:${port()}`, { ca: certificate.cert, servername: 'localhost' });
+    await once(session, 'connect');
+    const goaway = once(session, 'goaway');
+    const closed = once(session, 'close');
+    const { stream, answer } = login(session, type);
+    stream.write(body.subarray(0, sentBefore));
+    if (sentBefore === body.length) stream.end();
+    // Answered when what was sent before it has been read.
+    await new Promise<void>((resolve) => session.ping(() => resolve()));
+    const stopped = service.running.stop();
+    expect((await goaway)[0]).toBe(NO_ERROR);
+    if (sentBefore < body.length) stream.end(body.subarray(sentBefore));
+    expect(await answer).toMatch(/INVALID_CREDENTIALS|identifier or the password is wrong/);
+    await stopped;
+    await closed;
+  });
 });
 
-/** What the answer says, wherever it says it. */
-async function login(session: ClientHttp2Session, type: string, body: Buffer): Promise<string> {
+/** The request, and what the answer says, wherever it says it. */
+function login(session: ClientHttp2Session, type: string) {
   const stream = session.request({ ':method': 'POST', ':path': PATH, 'content-type': type, te: 'trailers' });
   const said: string[] = [];
   for (const event of ['response', 'trailers'] as const)
     stream.on(event, (headers) => said.push(decodeURIComponent(String(headers['grpc-message']))));
   stream.on('data', (chunk: Buffer) => said.push(chunk.toString()));
-  stream.end(body);
-  await once(stream, 'close');
-  return said.join(' ');
+  return { stream, answer: once(stream, 'close').then(() => said.join(' ')) };
 }
