@@ -4,7 +4,7 @@ import { constants, existsSync } from 'node:fs';
 import { access, chmod, mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ConfigError } from './config.ts';
-import { MASTER_KEY_LENGTH } from './crypto/master-key.ts';
+import { MASTER_KEY_LENGTH } from './crypto/keys/master-key.ts';
 import { randomBytes } from './crypto/ids.ts';
 import type { BootstrapSecrets } from './domain/instance/bootstrap.ts';
 import type { DirectoryLock } from './storage/directory-lock.ts';

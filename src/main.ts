@@ -11,7 +11,7 @@ import { openCurrentStorage, requireServable } from './cli/current-storage.ts';
 import { addOperatorCommands } from './cli/operator-commands.ts';
 import type { Config } from './config.ts';
 import { ConfigError, readConfig, unknownVariables } from './config.ts';
-import { WrongMasterKeyError } from './crypto/master-key-check.ts';
+import { WrongMasterKeyError } from './crypto/keys/master-key-check.ts';
 import type { BootstrapSecrets } from './domain/instance/bootstrap.ts';
 import type { RunningService } from './service.ts';
 import { startService } from './service.ts';

@@ -1,8 +1,8 @@
 // Which master keys a node seals and opens with: those that it is given, or those of its data directory.
 
 import type { Config } from './config.ts';
-import { Keyring } from './crypto/keyring.ts';
-import { MasterKey } from './crypto/master-key.ts';
+import { Keyring } from './crypto/keys/keyring.ts';
+import { MasterKey } from './crypto/keys/master-key.ts';
 import type { DataDir } from './data-dir.ts';
 
 /** Seals with `primary`, and opens what either has sealed. */

@@ -1,7 +1,7 @@
 // Asks a list of breached passwords by range (the Have I Been Pwned API, k-anonymity): five hexadecimal digits leave the process.
 
 import { createHash } from 'node:crypto';
-import type { BreachedPasswords } from '../domain/account/breached-passwords.ts';
+import type { BreachedPasswords } from '../domain/password/breached-passwords.ts';
 import type { Clock } from '../domain/clock.ts';
 import { readText } from './bounded-body.ts';
 

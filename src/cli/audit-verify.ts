@@ -6,7 +6,7 @@ import { sealHash } from '../crypto/seal-hash.ts';
 import type { ChainHead } from '../domain/audit/seal.ts';
 import type { Fault, Verification } from '../domain/audit/verify-chain.ts';
 import { verifyChain } from '../domain/audit/verify-chain.ts';
-import { readChain } from '../storage/postgres/chain-reader.ts';
+import { readChain } from '../storage/postgres/audit/chain-reader.ts';
 import { withDatabase } from './open-database.ts';
 
 const HEAD = /^(?<number>\d{1,15}):(?<hash>[0-9a-f]{64})$/;

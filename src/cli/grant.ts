@@ -2,7 +2,7 @@
 
 import type { Config } from '../config.ts';
 import { ConfigError } from '../config.ts';
-import { grantService, UnfitRoleError } from '../storage/postgres/grants.ts';
+import { grantService, UnfitRoleError } from '../storage/postgres/instance/grants.ts';
 import { openCurrentStorage } from './current-storage.ts';
 
 /** Grants; to be run with the URL of the owner, again after each migration. Errors: ConfigError, the driver's. */

@@ -2,7 +2,7 @@
 
 import type { Config } from '../config.ts';
 import { ConfigError } from '../config.ts';
-import { signingKeyMaker } from '../crypto/signing-keys.ts';
+import { signingKeyMaker } from '../crypto/keys/signing-keys.ts';
 import { COMMAND_LINE } from '../domain/access/authority.ts';
 import type { ListedSigningKey } from '../domain/keyset/list-signing-keys.ts';
 import { listSigningKeys } from '../domain/keyset/list-signing-keys.ts';

@@ -3,7 +3,7 @@
 import { Presets, SingleBar } from 'cli-progress';
 import type { Config } from '../config.ts';
 import { openDataDir } from '../data-dir.ts';
-import { resealer } from '../crypto/resealer.ts';
+import { resealer } from '../crypto/keys/resealer.ts';
 import type { MasterKeyRotation } from '../domain/instance/rotate-master-key.ts';
 import { rotateMasterKey } from '../domain/instance/rotate-master-key.ts';
 import { SEALED_KINDS } from '../domain/instance/sealed-values.ts';

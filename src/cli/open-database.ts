@@ -2,8 +2,8 @@
 
 import type { OpenStorage } from '../app.ts';
 import type { Config } from '../config.ts';
-import type { InstanceSecrets } from '../crypto/instance-secrets.ts';
-import { openInstance } from '../crypto/instance-secrets.ts';
+import type { InstanceSecrets } from '../crypto/keys/instance-secrets.ts';
+import { openInstance } from '../crypto/keys/instance-secrets.ts';
 import { newId } from '../crypto/ids.ts';
 import type { Clock, NewId } from '../domain/clock.ts';
 import type { Transact } from '../domain/transactions.ts';

@@ -37,7 +37,7 @@ const TYPE = 'at+jwt';
 export const CLOCK_SKEW_MS = 5_000;
 
 /**
- * What is read of a token: the Claims of src/crypto/access-token-codec.ts, written down again because other programs import this folder and
+ * What is read of a token: the Claims of src/crypto/tokens/access-token-codec.ts, written down again because other programs import this folder and
  * nothing beside it. test/crypto/two-readers.test.ts holds them equal.
  */
 export const Claims = z.object({

@@ -6,10 +6,10 @@ import { expect, it } from 'vitest';
 import { AdminService } from '../../gen/latchkey/v1/admin_service_pb.ts';
 import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { UserService } from '../../gen/latchkey/v1/user_service_pb.ts';
-import { accessTable } from '../../src/rpc/access-table.ts';
+import { accessTable } from '../../src/edge/pipeline/access-table.ts';
 import { ROOT } from '../support/printed-steps.ts';
 
-const sources = globSync('src/rpc/handlers/*.ts', { cwd: ROOT }).map((file) =>
+const sources = globSync('src/edge/operations/**/*.ts', { cwd: ROOT }).map((file) =>
   readFileSync(join(ROOT, file), 'utf8'),
 );
 

@@ -1,7 +1,7 @@
 // What the audit log costs a login: its transaction with the event against the same transaction without, in turns, on one durable Postgres.
 
 import { randomBytes } from 'node:crypto';
-import { actionTokenCodec } from '../../src/crypto/action-token-codec.ts';
+import { actionTokenCodec } from '../../src/crypto/tokens/action-token-codec.ts';
 import { newId } from '../../src/crypto/ids.ts';
 import type { User } from '../../src/domain/account/user.ts';
 import type { LoginStores } from '../../src/domain/session/login.ts';

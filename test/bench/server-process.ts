@@ -7,7 +7,7 @@ import { hash } from 'argon2';
 import { Pool } from 'pg';
 import { z } from 'zod';
 import { totalOf } from '../../src/jobs/cleanup.ts';
-import { ROTATE } from '../../src/storage/postgres/session-rotation.ts';
+import { ROTATE } from '../../src/storage/postgres/session/session-rotation.ts';
 import { GOOD_PASSWORD, startTestService } from '../support/service.ts';
 import { inParallel } from './load.ts';
 import { prepareLogins } from './login-replay.ts';

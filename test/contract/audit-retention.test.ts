@@ -6,7 +6,7 @@ import { newId } from '../../src/crypto/ids.ts';
 import type { AuditEvent } from '../../src/domain/audit/audit-event.ts';
 import { keepMonths } from '../../src/domain/audit/retention.ts';
 import { verifyChain } from '../../src/domain/audit/verify-chain.ts';
-import { readChain } from '../../src/storage/postgres/chain-reader.ts';
+import { readChain } from '../../src/storage/postgres/audit/chain-reader.ts';
 import { appendAndSeal, sampleEvent, SEAL_HASH, sealOnce } from '../support/audit-events.ts';
 import type { TestStores } from '../support/databases.ts';
 import { describeOnEveryDatabase, describeOnPostgres } from '../support/databases.ts';

@@ -8,7 +8,7 @@ import type { AuditEvent } from '../../src/domain/audit/audit-event.ts';
 import type { ChainHead } from '../../src/domain/audit/seal.ts';
 import type { Verification } from '../../src/domain/audit/verify-chain.ts';
 import { MAX_FAULTS, verifyChain } from '../../src/domain/audit/verify-chain.ts';
-import { chainReader, readChain } from '../../src/storage/postgres/chain-reader.ts';
+import { chainReader, readChain } from '../../src/storage/postgres/audit/chain-reader.ts';
 import { appendAndSeal, sampleEvent, SEAL_HASH, sealOnce } from '../support/audit-events.ts';
 import type { TestStores } from '../support/databases.ts';
 import { describeOnEveryDatabase } from '../support/databases.ts';

@@ -3,7 +3,7 @@
 import { beforeAll, expect, it } from 'vitest';
 
 import { randomBytes } from 'node:crypto';
-import { apiKeyCodec as openApiKeyCodec } from '../../src/crypto/api-key-codec.ts';
+import { apiKeyCodec as openApiKeyCodec } from '../../src/crypto/tokens/api-key-codec.ts';
 import { newId, newPassword } from '../../src/crypto/ids.ts';
 import { BUILT_IN_ROLES } from '../../src/domain/access/role.ts';
 import { bootstrap, type BootstrapSecrets } from '../../src/domain/instance/bootstrap.ts';

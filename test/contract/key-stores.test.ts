@@ -4,9 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { beforeAll, expect, it } from 'vitest';
 
 import { newId } from '../../src/crypto/ids.ts';
-import { Keyset } from '../../src/crypto/keyset.ts';
-import { MasterKey } from '../../src/crypto/master-key.ts';
-import { signingKeyMaker } from '../../src/crypto/signing-keys.ts';
+import { Keyset } from '../../src/crypto/keys/keyset.ts';
+import { MasterKey } from '../../src/crypto/keys/master-key.ts';
+import { signingKeyMaker } from '../../src/crypto/keys/signing-keys.ts';
 import type { SigningAlgorithm } from '../../src/domain/keyset/signing-key.ts';
 import { maintainSigningKeys } from '../../src/domain/keyset/maintain-signing-keys.ts';
 import { describeOnEveryDatabase, type TestStores } from '../support/databases.ts';

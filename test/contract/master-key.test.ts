@@ -4,13 +4,13 @@ import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { newId } from '../../src/crypto/ids.ts';
-import { INSTANCE_SECRETS, openInstance } from '../../src/crypto/instance-secrets.ts';
-import { Keyring } from '../../src/crypto/keyring.ts';
-import { WrongMasterKeyError } from '../../src/crypto/master-key-check.ts';
-import { MasterKey } from '../../src/crypto/master-key.ts';
-import { resealer } from '../../src/crypto/resealer.ts';
-import { openSigningKey, signingKeyMaker } from '../../src/crypto/signing-keys.ts';
-import { totpSecrets } from '../../src/crypto/totp.ts';
+import { INSTANCE_SECRETS, openInstance } from '../../src/crypto/keys/instance-secrets.ts';
+import { Keyring } from '../../src/crypto/keys/keyring.ts';
+import { WrongMasterKeyError } from '../../src/crypto/keys/master-key-check.ts';
+import { MasterKey } from '../../src/crypto/keys/master-key.ts';
+import { resealer } from '../../src/crypto/keys/resealer.ts';
+import { openSigningKey, signingKeyMaker } from '../../src/crypto/keys/signing-keys.ts';
+import { totpSecrets } from '../../src/crypto/tokens/totp.ts';
 import {
   MASTER_KEY_CHECK,
   MASTER_KEY_NEXT,

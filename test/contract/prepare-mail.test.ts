@@ -2,11 +2,11 @@
 
 import { beforeAll, beforeEach, expect, it } from 'vitest';
 
-import { actionTokenCodec } from '../../src/crypto/action-token-codec.ts';
+import { actionTokenCodec } from '../../src/crypto/tokens/action-token-codec.ts';
 import { newId } from '../../src/crypto/ids.ts';
-import { resetPassword } from '../../src/domain/account/reset-password.ts';
+import { resetPassword } from '../../src/domain/password/reset-password.ts';
 import type { NewUser } from '../../src/domain/account/user-store.ts';
-import { nobodyAsked } from '../../src/domain/account/breached-passwords.ts';
+import { nobodyAsked } from '../../src/domain/password/breached-passwords.ts';
 import { DomainError } from '../../src/domain/errors.ts';
 import type { LinkLetter } from '../../src/domain/mail/outbox.ts';
 import { prepareMail } from '../../src/domain/mail/prepare-mail.ts';

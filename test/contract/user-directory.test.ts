@@ -26,8 +26,8 @@ import type {
   UserPosition,
   UserQuery,
 } from '../../src/domain/user-directory/user-directory.ts';
-import type { Looks } from '../../src/storage/postgres/user-directory.ts';
-import { userDirectory } from '../../src/storage/postgres/user-directory.ts';
+import type { Looks } from '../../src/storage/postgres/account/user-directory.ts';
+import { userDirectory } from '../../src/storage/postgres/account/user-directory.ts';
 import { describeOnEveryDatabase, type TestStores } from '../support/databases.ts';
 import { NOW } from '../support/samples.ts';
 

@@ -3,8 +3,8 @@
 import { randomBytes } from 'node:crypto';
 import { assert as holds, constantFrom, integer, nat, property, record, uuid } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { deviceTokenCodec } from '../../src/crypto/device-token-codec.ts';
-import { sessionCookieCodec } from '../../src/crypto/session-cookie-codec.ts';
+import { deviceTokenCodec } from '../../src/crypto/tokens/device-token-codec.ts';
+import { sessionCookieCodec } from '../../src/crypto/tokens/session-cookie-codec.ts';
 
 const key = randomBytes(32);
 const codec = deviceTokenCodec(key);

@@ -1,9 +1,9 @@
 // Holds the check of the hashes that imports bring: Firebase's, ASP.NET's and Django's over SHA-256.
 
 import { beforeAll, describe, expect, it } from 'vitest';
-import { argon2Hasher } from '../../src/crypto/argon2-hasher.ts';
-import { isKnownHash } from '../../src/crypto/legacy-hashes.ts';
-import type { PasswordHasher } from '../../src/domain/account/password-hasher.ts';
+import { argon2Hasher } from '../../src/crypto/hashing/argon2-hasher.ts';
+import { isKnownHash } from '../../src/crypto/legacy-hashes/legacy-hashes.ts';
+import type { PasswordHasher } from '../../src/domain/password/password-hasher.ts';
 import { CHEAP_FOREIGN_VECTORS, FIREBASE_VECTOR } from '../support/legacy-vectors.ts';
 
 let hasher: PasswordHasher;

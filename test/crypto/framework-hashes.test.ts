@@ -2,11 +2,11 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { argon2Hasher } from '../../src/crypto/argon2-hasher.ts';
-import { readImportedHash } from '../../src/crypto/imported-hash.ts';
-import { digestInWorker } from '../../src/crypto/iterated-hash-workers.ts';
-import { iteratedDigest } from '../../src/crypto/iterated-hashes.ts';
-import type { PasswordHasher } from '../../src/domain/account/password-hasher.ts';
+import { argon2Hasher } from '../../src/crypto/hashing/argon2-hasher.ts';
+import { readImportedHash } from '../../src/crypto/hashing/imported-hash.ts';
+import { digestInWorker } from '../../src/crypto/hashing/iterated-hash-workers.ts';
+import { iteratedDigest } from '../../src/crypto/hashing/iterated-hashes.ts';
+import type { PasswordHasher } from '../../src/domain/password/password-hasher.ts';
 import { FRAMEWORK_VECTORS } from '../support/framework-vectors.ts';
 
 let hasher: PasswordHasher;

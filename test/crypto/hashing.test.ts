@@ -2,8 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 
-import { argon2Hasher } from '../../src/crypto/argon2-hasher.ts';
-import { HashingQueue } from '../../src/crypto/hashing-queue.ts';
+import { argon2Hasher } from '../../src/crypto/hashing/argon2-hasher.ts';
+import { HashingQueue } from '../../src/crypto/hashing/hashing-queue.ts';
 import { newPassword } from '../../src/crypto/ids.ts';
 import { anyNumber, containing } from '../support/matchers.ts';
 

@@ -2,10 +2,10 @@
 
 import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { Keyring } from '../../src/crypto/keyring.ts';
-import { MasterKey, UnsealError } from '../../src/crypto/master-key.ts';
-import { pageTokenCodec } from '../../src/crypto/page-token-codec.ts';
-import { watchCursorCodec } from '../../src/crypto/cursor-codecs.ts';
+import { Keyring } from '../../src/crypto/keys/keyring.ts';
+import { MasterKey, UnsealError } from '../../src/crypto/keys/master-key.ts';
+import { pageTokenCodec } from '../../src/crypto/tokens/page-token-codec.ts';
+import { watchCursorCodec } from '../../src/crypto/tokens/cursor-codecs.ts';
 
 const [old, next, other] = Array.from({ length: 3 }, () => new MasterKey(randomBytes(32))) as [
   MasterKey,

@@ -3,10 +3,10 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 
-import { Keyset, UNKNOWN_KID_RELOAD_MS } from '../../src/crypto/keyset.ts';
-import { UnsealError } from '../../src/crypto/master-key.ts';
-import { MasterKey } from '../../src/crypto/master-key.ts';
-import { openSigningKey } from '../../src/crypto/signing-keys.ts';
+import { Keyset, UNKNOWN_KID_RELOAD_MS } from '../../src/crypto/keys/keyset.ts';
+import { UnsealError } from '../../src/crypto/keys/master-key.ts';
+import { MasterKey } from '../../src/crypto/keys/master-key.ts';
+import { openSigningKey } from '../../src/crypto/keys/signing-keys.ts';
 import { claimsAt, forge, StoredKeys, tokenForge } from './token-forge.ts';
 import { containing } from '../support/matchers.ts';
 

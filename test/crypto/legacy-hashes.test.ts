@@ -3,9 +3,9 @@
 import { assert, asyncProperty, boolean, constantFrom, nat, string } from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 
-import { argon2Hasher } from '../../src/crypto/argon2-hasher.ts';
-import { isKnownHash, readLegacyHash } from '../../src/crypto/legacy-hashes.ts';
-import type { PasswordHasher } from '../../src/domain/account/password-hasher.ts';
+import { argon2Hasher } from '../../src/crypto/hashing/argon2-hasher.ts';
+import { isKnownHash, readLegacyHash } from '../../src/crypto/legacy-hashes/legacy-hashes.ts';
+import type { PasswordHasher } from '../../src/domain/password/password-hasher.ts';
 import { CHEAP_VECTORS, VECTORS } from '../support/legacy-vectors.ts';
 
 const SETTINGS = { memoryCost: 64, timeCost: 1, parallelism: 1, slots: 2, maxWaiting: 100 };

@@ -4,7 +4,7 @@ import { createHmac } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { MASTER_KEY_LENGTH, MasterKey, UnsealError } from '../../src/crypto/master-key.ts';
+import { MASTER_KEY_LENGTH, MasterKey, UnsealError } from '../../src/crypto/keys/master-key.ts';
 
 const secret = (byte: number) => new Uint8Array(MASTER_KEY_LENGTH).fill(byte);
 const key = new MasterKey(secret(1));

@@ -4,10 +4,10 @@ import { randomBytes } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { apiKeyCodec as openApiKeyCodec } from '../../src/crypto/api-key-codec.ts';
+import { apiKeyCodec as openApiKeyCodec } from '../../src/crypto/tokens/api-key-codec.ts';
 import { newId } from '../../src/crypto/ids.ts';
-import { refreshTokenCodec } from '../../src/crypto/refresh-token-codec.ts';
-import { sessionCookieCodec } from '../../src/crypto/session-cookie-codec.ts';
+import { refreshTokenCodec } from '../../src/crypto/tokens/refresh-token-codec.ts';
+import { sessionCookieCodec } from '../../src/crypto/tokens/session-cookie-codec.ts';
 import { SALT_LENGTH } from '../../src/domain/session/refresh-token.ts';
 import { uuidFromBytes, uuidToBytes } from '../../src/crypto/uuid-bytes.ts';
 

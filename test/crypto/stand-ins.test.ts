@@ -2,9 +2,9 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { argon2Hasher } from '../../src/crypto/argon2-hasher.ts';
-import { hashShape } from '../../src/crypto/hash-shape.ts';
-import { StandIns } from '../../src/crypto/stand-ins.ts';
+import { argon2Hasher } from '../../src/crypto/hashing/argon2-hasher.ts';
+import { hashShape } from '../../src/crypto/hashing/hash-shape.ts';
+import { StandIns } from '../../src/crypto/hashing/stand-ins.ts';
 import { CHEAP_FOREIGN_VECTORS, CHEAP_VECTORS, FIREBASE_VECTOR, VECTORS } from '../support/legacy-vectors.ts';
 
 const OWN = '$argon2id$v=19$m=64,t=2,p=1$c2FsdHNhbHRzYWx0$a2V5a2V5a2V5a2V5a2V5a2V5';

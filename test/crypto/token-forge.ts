@@ -2,10 +2,10 @@
 
 import { createPrivateKey, randomBytes, sign, type KeyObject } from 'node:crypto';
 
-import { accessTokenSigner, RememberingVerifier } from '../../src/crypto/access-token-codec.ts';
-import { Keyset } from '../../src/crypto/keyset.ts';
-import { MasterKey } from '../../src/crypto/master-key.ts';
-import { signingKeyMaker } from '../../src/crypto/signing-keys.ts';
+import { accessTokenSigner, RememberingVerifier } from '../../src/crypto/tokens/access-token-codec.ts';
+import { Keyset } from '../../src/crypto/keys/keyset.ts';
+import { MasterKey } from '../../src/crypto/keys/master-key.ts';
+import { signingKeyMaker } from '../../src/crypto/keys/signing-keys.ts';
 import type { SigningAlgorithm, SigningKey } from '../../src/domain/keyset/signing-key.ts';
 import type { AccessTokenClaims } from '../../src/domain/token/access-token.ts';
 import { FakeClock } from '../support/fake-clock.ts';

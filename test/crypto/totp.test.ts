@@ -2,9 +2,9 @@
 
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { backupCodes } from '../../src/crypto/backup-codes.ts';
-import { MasterKey, UnsealError } from '../../src/crypto/master-key.ts';
-import { totp, totpSecrets } from '../../src/crypto/totp.ts';
+import { backupCodes } from '../../src/crypto/tokens/backup-codes.ts';
+import { MasterKey, UnsealError } from '../../src/crypto/keys/master-key.ts';
+import { totp, totpSecrets } from '../../src/crypto/tokens/totp.ts';
 
 // '12345678901234567890', the seed of RFC 6238, appendix B.
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';

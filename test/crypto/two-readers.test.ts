@@ -3,7 +3,7 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
-import { Claims as ServiceClaims } from '../../src/crypto/access-token-codec.ts';
+import { Claims as ServiceClaims } from '../../src/crypto/tokens/access-token-codec.ts';
 import { CLOCK_SKEW_MS as SERVICE_SKEW_MS } from '../../src/domain/token/access-token.ts';
 import {
   Claims as VerifierClaims,

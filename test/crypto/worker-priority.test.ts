@@ -4,8 +4,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { expect, it } from 'vitest';
 
-import { argon2Hasher } from '../../src/crypto/argon2-hasher.ts';
-import { HASHING_NICENESS } from '../../src/crypto/worker-priority.ts';
+import { argon2Hasher } from '../../src/crypto/hashing/argon2-hasher.ts';
+import { HASHING_NICENESS } from '../../src/crypto/hashing/worker-priority.ts';
 
 const isLinux = process.platform === 'linux';
 

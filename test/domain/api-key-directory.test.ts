@@ -2,7 +2,7 @@
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import { beforeEach, expect, it } from 'vitest';
-import { apiKeyCodec } from '../../src/crypto/api-key-codec.ts';
+import { apiKeyCodec } from '../../src/crypto/tokens/api-key-codec.ts';
 import { ApiKeyDirectory } from '../../src/domain/api-key/api-key-directory.ts';
 import type { ApiKeyRecord } from '../../src/domain/api-key/api-key.ts';
 import { DomainError } from '../../src/domain/errors.ts';

@@ -2,9 +2,9 @@
 
 import { assert, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { commonPasswords } from '../../src/crypto/common-passwords.ts';
-import { isGuessable } from '../../src/domain/account/guessable-password.ts';
-import { passwordViolations } from '../../src/domain/account/password-policy.ts';
+import { commonPasswords } from '../../src/crypto/hashing/common-passwords.ts';
+import { isGuessable } from '../../src/domain/password/guessable-password.ts';
+import { passwordViolations } from '../../src/domain/password/password-policy.ts';
 
 const common = commonPasswords();
 const nobody = { email: 'somebody@example.com', username: undefined, fullName: '' };

@@ -2,13 +2,13 @@
 
 import { describe, expect, it } from 'vitest';
 
-import { commonPasswords } from '../../src/crypto/common-passwords.ts';
+import { commonPasswords } from '../../src/crypto/hashing/common-passwords.ts';
 import { newPassword } from '../../src/crypto/ids.ts';
 import {
   passwordViolations,
   readPassword,
   type PasswordOwner,
-} from '../../src/domain/account/password-policy.ts';
+} from '../../src/domain/password/password-policy.ts';
 
 const common = commonPasswords();
 const owner: PasswordOwner = {

@@ -3,13 +3,13 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { actionTokenCodec } from '../../src/crypto/action-token-codec.ts';
-import { deviceTokenCodec } from '../../src/crypto/device-token-codec.ts';
+import { actionTokenCodec } from '../../src/crypto/tokens/action-token-codec.ts';
+import { deviceTokenCodec } from '../../src/crypto/tokens/device-token-codec.ts';
 import { newId } from '../../src/crypto/ids.ts';
-import { refreshTokenCodec } from '../../src/crypto/refresh-token-codec.ts';
-import { sessionCookieCodec } from '../../src/crypto/session-cookie-codec.ts';
+import { refreshTokenCodec } from '../../src/crypto/tokens/refresh-token-codec.ts';
+import { sessionCookieCodec } from '../../src/crypto/tokens/session-cookie-codec.ts';
 import { BUILT_IN_ROLES, RoleDirectory } from '../../src/domain/access/role.ts';
-import { nobodyAsked } from '../../src/domain/account/breached-passwords.ts';
+import { nobodyAsked } from '../../src/domain/password/breached-passwords.ts';
 import { register } from '../../src/domain/account/register.ts';
 import { DomainError } from '../../src/domain/errors.ts';
 import { logoutAll, revokeSession } from '../../src/domain/session/end-session.ts';

@@ -1,7 +1,7 @@
 // Holds the bounds of requests that have not arrived whole: time, number and bytes, with the oldest given up first.
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { UnfinishedRequests, type UnfinishedLimits } from '../../src/edge/unfinished-requests.ts';
+import { UnfinishedRequests, type UnfinishedLimits } from '../../src/edge/transport/unfinished-requests.ts';
 
 const LIMITS = { maxRequests: 10, maxBytes: 100_000, maxBytesPerConnection: 50_000, timeoutMs: 1_000 };
 

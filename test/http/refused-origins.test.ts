@@ -1,8 +1,8 @@
 // Origins that are refused: each is told of once, so that whoever reads the log knows what is missing.
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { refusedOrigins } from '../../src/http/refused-origins.ts';
-import type { RunningHttpServer } from '../../src/http/server.ts';
+import { refusedOrigins } from '../../src/edge/http/refused-origins.ts';
+import type { RunningHttpServer } from '../../src/edge/http/server.ts';
 import { startBareHttpServer } from '../support/http-server.ts';
 
 const OWN = 'https://id.example.com';

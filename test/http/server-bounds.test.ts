@@ -2,7 +2,7 @@
 
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { RunningHttpServer } from '../../src/http/server.ts';
+import type { RunningHttpServer } from '../../src/edge/http/server.ts';
 import { eventually } from '../support/eventually.ts';
 import { startBareHttpServer } from '../support/http-server.ts';
 

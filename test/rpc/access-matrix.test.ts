@@ -28,7 +28,7 @@ import {
 import { nameOf } from '../support/rpc-calls.ts';
 import { PROTOCOLS, startTestService, type Protocol, type TestService } from '../support/service.ts';
 
-vi.mock(import('../../src/rpc/handlers/handlers.ts'), async () => ({
+vi.mock(import('../../src/edge/operations/handlers.ts'), async () => ({
   servedService: (await import('../support/recorded-handlers.ts')).recordedService,
 }));
 

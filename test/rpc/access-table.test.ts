@@ -12,9 +12,9 @@ import { describe, expect, it } from 'vitest';
 import type { Principal } from '../../src/domain/access/principal.ts';
 import { LIMIT_TABLE } from '../../src/domain/limits/limit-table.ts';
 import { unlimited } from '../../src/domain/limits/rate-limiter.ts';
-import { ActiveCalls } from '../../src/rpc/active-calls.ts';
-import { accessTable, type AccessRule } from '../../src/rpc/access-table.ts';
-import { serveMethod } from '../../src/rpc/pipeline.ts';
+import { ActiveCalls } from '../../src/edge/pipeline/active-calls.ts';
+import { accessTable, type AccessRule } from '../../src/edge/pipeline/access-table.ts';
+import { serveMethod } from '../../src/edge/pipeline/pipeline.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import {
   access,

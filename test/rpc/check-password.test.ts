@@ -1,7 +1,7 @@
 // CheckPassword, and what a known breach means where people choose a password.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { nobodyAsked } from '../../src/domain/account/breached-passwords.ts';
+import { nobodyAsked } from '../../src/domain/password/breached-passwords.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { http, range, sha1, startRangeServer, type RangeServer } from '../support/range-server.ts';
 import { refusalOf } from '../support/rpc-calls.ts';

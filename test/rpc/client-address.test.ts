@@ -1,7 +1,7 @@
 // Whose address a call comes from, and who is believed about it.
 
 import { describe, expect, it } from 'vitest';
-import { clientAddressBehind } from '../../src/rpc/client-address.ts';
+import { clientAddressBehind } from '../../src/edge/pipeline/client-address.ts';
 
 const PROXIES = ['10.0.0.0/8', '192.0.2.7', 'fd00::/8'];
 

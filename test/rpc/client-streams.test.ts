@@ -7,7 +7,7 @@ import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
 import { create, toBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { AdminService, ImportUsersRequestSchema } from '../../gen/latchkey/v1/admin_service_pb.ts';
-import { OpenStreams } from '../../src/rpc/open-streams.ts';
+import { OpenStreams } from '../../src/edge/pipeline/open-streams.ts';
 import { eventually } from '../support/eventually.ts';
 import { member, type Member } from '../support/members.ts';
 import { frame, jsonCall, rawCall } from '../support/raw-calls.ts';

@@ -1,8 +1,8 @@
 // Which calls may carry a session cookie: held here by itself, for the library behind it refuses most of the others too.
 
 import { describe, expect, it } from 'vitest';
-import type { CookieCarrier } from '../../src/rpc/session-cookie.ts';
-import { cookieObstacle, cookieValues, SESSION_COOKIE_NAME } from '../../src/rpc/session-cookie.ts';
+import type { CookieCarrier } from '../../src/edge/pipeline/session-cookie.ts';
+import { cookieObstacle, cookieValues, SESSION_COOKIE_NAME } from '../../src/edge/pipeline/session-cookie.ts';
 
 const ORIGIN = 'https://app.example.com';
 const ALLOWED = new Set([ORIGIN]);

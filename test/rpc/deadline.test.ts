@@ -3,7 +3,7 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { UserService } from '../../gen/latchkey/v1/user_service_pb.ts';
-import { Call } from '../../src/rpc/call.ts';
+import { Call } from '../../src/edge/pipeline/call.ts';
 import type { TestService } from '../support/service.ts';
 import { GOOD_PASSWORD, startTestService } from '../support/service.ts';
 

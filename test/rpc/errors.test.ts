@@ -9,10 +9,10 @@ import { ErrorReason as WireReason } from '../../gen/latchkey/v1/error_reason_pb
 import { GetMeResponseSchema, UserService } from '../../gen/latchkey/v1/user_service_pb.ts';
 import { DomainError, type ErrorReason } from '../../src/domain/errors.ts';
 import { unlimited } from '../../src/domain/limits/rate-limiter.ts';
-import { ActiveCalls } from '../../src/rpc/active-calls.ts';
-import { accessTable } from '../../src/rpc/access-table.ts';
-import { toRpcError } from '../../src/rpc/error-table.ts';
-import { serveMethod, type Handler } from '../../src/rpc/pipeline.ts';
+import { ActiveCalls } from '../../src/edge/pipeline/active-calls.ts';
+import { accessTable } from '../../src/edge/pipeline/access-table.ts';
+import { toRpcError } from '../../src/edge/pipeline/error-table.ts';
+import { serveMethod, type Handler } from '../../src/edge/pipeline/pipeline.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { ErrorInfoSchema, RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
 

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ServerReflection } from '../../gen/grpc/reflection/v1/reflection_pb.ts';
 import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
-import { SMALL_MESSAGE_BYTES } from '../../src/rpc/message-limits.ts';
+import { SMALL_MESSAGE_BYTES } from '../../src/edge/messages/message-limits.ts';
 import { eventually } from '../support/eventually.ts';
 import { frame } from '../support/raw-calls.ts';
 import { openSession, rawStream, type RawEnd } from '../support/raw-grpc.ts';

@@ -13,7 +13,7 @@ import {
   HealthCheckResponseSchema,
   HealthListResponseSchema,
 } from '../../gen/grpc/health/v1/health_pb.ts';
-import { GrpcHealth, MAX_WATCHES } from '../../src/rpc/grpc-health.ts';
+import { GrpcHealth, MAX_WATCHES } from '../../src/edge/grpc/health.ts';
 import { eventually } from '../support/eventually.ts';
 import { frame } from '../support/raw-calls.ts';
 import { rawStream } from '../support/raw-grpc.ts';

@@ -1,8 +1,8 @@
 // A proxy that nobody declared is noticed once.
 
 import { expect, it } from 'vitest';
-import { clientAddressBehind } from '../../src/rpc/client-address.ts';
-import { ProxyWatch } from '../../src/rpc/proxy-watch.ts';
+import { clientAddressBehind } from '../../src/edge/pipeline/client-address.ts';
+import { ProxyWatch } from '../../src/edge/pipeline/proxy-watch.ts';
 
 function watched(trusted: readonly string[] = []) {
   const told: string[] = [];

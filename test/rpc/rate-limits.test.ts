@@ -9,9 +9,9 @@ import { AuthService, LoginResponseSchema } from '../../gen/latchkey/v1/auth_ser
 import { UserService } from '../../gen/latchkey/v1/user_service_pb.ts';
 import { LIMIT_TABLE } from '../../src/domain/limits/limit-table.ts';
 import type { RateLimiter } from '../../src/domain/limits/rate-limiter.ts';
-import { accessTable } from '../../src/rpc/access-table.ts';
-import { ActiveCalls } from '../../src/rpc/active-calls.ts';
-import { serveMethod, type Handler } from '../../src/rpc/pipeline.ts';
+import { accessTable } from '../../src/edge/pipeline/access-table.ts';
+import { ActiveCalls } from '../../src/edge/pipeline/active-calls.ts';
+import { serveMethod, type Handler } from '../../src/edge/pipeline/pipeline.ts';
 import { memoryRateLimiter } from '../../src/storage/memory/rate-limiter.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { eventually } from '../support/eventually.ts';

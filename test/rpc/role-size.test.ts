@@ -4,7 +4,7 @@ import { assert, asyncProperty, integer, tuple } from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
 import { MAX_ACCESS_TOKEN_BYTES } from '../../src/domain/access/token-size.ts';
-import { accessTokenSizer } from '../../src/crypto/access-token-size.ts';
+import { accessTokenSizer } from '../../src/crypto/tokens/access-token-size.ts';
 import type { Member } from '../support/members.ts';
 import { firstAdministrator, member } from '../support/members.ts';
 import { refusalOf } from '../support/rpc-calls.ts';

@@ -1,7 +1,7 @@
 // A back end states whose call it forwards, by a key with the scope for it; nobody else is believed.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FORWARD_SCOPE } from '../../src/rpc/stated-address.ts';
+import { FORWARD_SCOPE } from '../../src/edge/pipeline/stated-address.ts';
 import { byPassword } from '../support/proofs.ts';
 import type { Member } from '../support/members.ts';
 import { firstAdministrator } from '../support/members.ts';

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { accountCounterKeys } from '../../src/domain/lockout/failure-counter.ts';
-import { SUPERSEDED_FOR_MS } from '../../src/domain/account/superseded-password.ts';
+import { SUPERSEDED_FOR_MS } from '../../src/domain/password/superseded-password.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { mailedAccounts, NEW_PASSWORD, reasonOf } from '../support/mailed-accounts.ts';
 import { firstAdministrator } from '../support/members.ts';

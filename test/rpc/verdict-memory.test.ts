@@ -8,9 +8,9 @@ import type { Principal } from '../../src/domain/access/principal.ts';
 import { RevocationIndex } from '../../src/domain/revocation/revocation-index.ts';
 import type { RevocationTarget } from '../../src/domain/revocation/revocation.ts';
 import { revocation } from '../../src/domain/revocation/revocation.ts';
-import type { Transport } from '../../src/rpc/call.ts';
-import { Call } from '../../src/rpc/call.ts';
-import { VerdictMemory } from '../../src/rpc/verdict-memory.ts';
+import type { Transport } from '../../src/edge/pipeline/call.ts';
+import { Call } from '../../src/edge/pipeline/call.ts';
+import { VerdictMemory } from '../../src/edge/pipeline/verdict-memory.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 const gateway: Principal = {

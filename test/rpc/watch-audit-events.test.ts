@@ -2,9 +2,9 @@
 
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { AuditOutcome } from '../../gen/latchkey/v1/audit_event_pb.ts';
-import { auditCursorCodec } from '../../src/crypto/cursor-codecs.ts';
+import { auditCursorCodec } from '../../src/crypto/tokens/cursor-codecs.ts';
 import { newId } from '../../src/crypto/ids.ts';
-import { MasterKey } from '../../src/crypto/master-key.ts';
+import { MasterKey } from '../../src/crypto/keys/master-key.ts';
 import type { AuditEvent } from '../../src/domain/audit/audit-event.ts';
 import { announce } from '../../src/domain/revocation/announce.ts';
 import type { RevocationTarget } from '../../src/domain/revocation/revocation.ts';

@@ -9,9 +9,9 @@ import { MAX_PER_MESSAGE } from '../../src/domain/revocation/watch-revocations.t
 import type { Revocation, RevocationTarget } from '../../src/domain/revocation/revocation.ts';
 import { revocation } from '../../src/domain/revocation/revocation.ts';
 import { announce } from '../../src/domain/revocation/announce.ts';
-import { watchCursorCodec } from '../../src/crypto/cursor-codecs.ts';
-import { MasterKey } from '../../src/crypto/master-key.ts';
-import { MAX_STREAMS, OpenStreams } from '../../src/rpc/open-streams.ts';
+import { watchCursorCodec } from '../../src/crypto/tokens/cursor-codecs.ts';
+import { MasterKey } from '../../src/crypto/keys/master-key.ts';
+import { MAX_STREAMS, OpenStreams } from '../../src/edge/pipeline/open-streams.ts';
 import { eventually } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { issueApiKey, signToken } from '../support/forged-tokens.ts';

@@ -1,7 +1,11 @@
 // The HTTP server alone, on a free port and with wide bounds, for tests of what stands before the handlers.
 
-import { UnfinishedRequests, type UnfinishedLimits } from '../../src/edge/unfinished-requests.ts';
-import { startHttpServer, type HttpServerOptions, type RunningHttpServer } from '../../src/http/server.ts';
+import { UnfinishedRequests, type UnfinishedLimits } from '../../src/edge/transport/unfinished-requests.ts';
+import {
+  startHttpServer,
+  type HttpServerOptions,
+  type RunningHttpServer,
+} from '../../src/edge/http/server.ts';
 
 const WIDE: UnfinishedLimits = {
   maxRequests: 1_000,

@@ -1,14 +1,14 @@
 // The second factor's use cases over a database of the test's own: people who log in with codes, at a time that the test sets.
 
 import { randomBytes } from 'node:crypto';
-import { actionTokenCodec } from '../../src/crypto/action-token-codec.ts';
-import { backupCodes } from '../../src/crypto/backup-codes.ts';
-import { deviceTokenCodec } from '../../src/crypto/device-token-codec.ts';
+import { actionTokenCodec } from '../../src/crypto/tokens/action-token-codec.ts';
+import { backupCodes } from '../../src/crypto/tokens/backup-codes.ts';
+import { deviceTokenCodec } from '../../src/crypto/tokens/device-token-codec.ts';
 import { newId } from '../../src/crypto/ids.ts';
-import { MasterKey } from '../../src/crypto/master-key.ts';
-import { refreshTokenCodec } from '../../src/crypto/refresh-token-codec.ts';
-import { sessionCookieCodec } from '../../src/crypto/session-cookie-codec.ts';
-import { totp, totpSecrets } from '../../src/crypto/totp.ts';
+import { MasterKey } from '../../src/crypto/keys/master-key.ts';
+import { refreshTokenCodec } from '../../src/crypto/tokens/refresh-token-codec.ts';
+import { sessionCookieCodec } from '../../src/crypto/tokens/session-cookie-codec.ts';
+import { totp, totpSecrets } from '../../src/crypto/tokens/totp.ts';
 import { BUILT_IN_ROLES, RoleDirectory } from '../../src/domain/access/role.ts';
 import { confirmTotp } from '../../src/domain/mfa/confirm-totp.ts';
 import { enrollTotp } from '../../src/domain/mfa/enroll-totp.ts';

@@ -1,16 +1,16 @@
 // Handlers that note that they ran and do nothing else, for tests of what stands before a handler. A test file puts them in the
 // place of the real ones:
-//   vi.mock(import('../../src/rpc/handlers/handlers.ts'), async () => ({
-//     servedService: (await import('../support/recorded-handlers.ts')).recordedService,
+//   vi.mock(import('../../src/edge/operations/handlers.ts'), async () => ({
+//     servedService: (await import('./recorded-handlers.ts')).recordedService,
 //   }));
 
 import { create, type DescMethod, type DescService } from '@bufbuild/protobuf';
 import type { Principal } from '../../src/domain/access/principal.ts';
-import { accessTable, type AccessRule } from '../../src/rpc/access-table.ts';
-import type { ClientStreamHandler } from '../../src/rpc/client-stream-pipeline.ts';
-import type { ServedService } from '../../src/rpc/handlers/handlers.ts';
-import type { Handler } from '../../src/rpc/pipeline.ts';
-import type { StreamHandler } from '../../src/rpc/stream-pipeline.ts';
+import { accessTable, type AccessRule } from '../../src/edge/pipeline/access-table.ts';
+import type { ClientStreamHandler } from '../../src/edge/pipeline/client-stream-pipeline.ts';
+import type { ServedService } from '../../src/edge/operations/handlers.ts';
+import type { Handler } from '../../src/edge/pipeline/pipeline.ts';
+import type { StreamHandler } from '../../src/edge/pipeline/stream-pipeline.ts';
 import { callMethod, endingOf, nameOf, type HeaderInput } from './rpc-calls.ts';
 import type { Protocol, TestService } from './service.ts';
 

@@ -16,8 +16,8 @@ import { emailKey } from './email-address.ts';
 import type { EmailStore } from './email-store.ts';
 import type { FirstProofDeps, FirstProofStores } from './first-proof.ts';
 import { endUnproved } from './first-proof.ts';
-import type { ProvePasswordDeps } from './prove-password.ts';
-import { provePassword } from './prove-password.ts';
+import type { ProvePasswordDeps } from '../password/prove-password.ts';
+import { provePassword } from '../password/prove-password.ts';
 import type { UserStore } from './user-store.ts';
 import type { User, UserWithPassword } from './user.ts';
 

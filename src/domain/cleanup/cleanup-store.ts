@@ -1,6 +1,6 @@
 // Port: takes away the rows that have stopped counting; and how long each kind is kept after it has.
 
-import { SUPERSEDED_FOR_MS } from '../account/superseded-password.ts';
+import { SUPERSEDED_FOR_MS } from '../password/superseded-password.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;

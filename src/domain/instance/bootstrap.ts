@@ -1,7 +1,7 @@
 // First start: an administrator and a gateway that may ask about tokens.
 
 import type { EmailAddress } from '../account/email-address.ts';
-import type { PasswordHasher } from '../account/password-hasher.ts';
+import type { PasswordHasher } from '../password/password-hasher.ts';
 import type { UserStore } from '../account/user-store.ts';
 import type { ApiKeyCodec, ApiKeyStore } from '../api-key/api-key.ts';
 import { makeApiKey } from '../api-key/make-api-key.ts';

@@ -1,7 +1,7 @@
 // `latchkey user create`: an account with a way in that the command prints, for where no mail is sent or the operator hands it over.
 
 import { COMMAND_LINE } from '../access/authority.ts';
-import type { PasswordHasher } from '../account/password-hasher.ts';
+import type { PasswordHasher } from '../password/password-hasher.ts';
 import type { ActionTokenStore } from '../action-token/action-token.ts';
 import type { AuditedDeps } from '../audit/audited.ts';
 import type { ActionLinkDeps } from '../mail/action-link.ts';

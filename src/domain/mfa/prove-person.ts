@@ -1,7 +1,7 @@
 // Proof that whoever holds a session is the person: by the password or a code, besides the session.
 
-import type { ProvePasswordDeps } from '../account/prove-password.ts';
-import { provePassword } from '../account/prove-password.ts';
+import type { ProvePasswordDeps } from '../password/prove-password.ts';
+import { provePassword } from '../password/prove-password.ts';
 import type { UserStore } from '../account/user-store.ts';
 import type { UserWithPassword } from '../account/user.ts';
 import type { AuditKind, CallOrigin } from '../audit/audit-event.ts';

@@ -1,7 +1,7 @@
 // Reauthenticate: the same session, and a later time of login, for whoever proves again who they are.
 
 import type { EmailStore } from '../account/email-store.ts';
-import { provePassword } from '../account/prove-password.ts';
+import { provePassword } from '../password/prove-password.ts';
 import type { UserStore } from '../account/user-store.ts';
 import type { User } from '../account/user.ts';
 import type { AuditLog } from '../audit/audit-event.ts';

@@ -8,7 +8,7 @@ import {
   AuditQueueRow,
   AuditRetirementRow,
   AuditSealRow,
-} from './audit-rows.ts';
+} from './audit/audit-rows.ts';
 
 const UserRow = defineEntity({
   name: 'UserRow',

@@ -1,0 +1,140 @@
+// The HTTP server: HTTP/1.1, and HTTP/2 beside it when TLS is on.
+
+import type { IncomingMessage, ServerOptions, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import { createSecureServer } from 'node:http2';
+import type { Server, Socket } from 'node:net';
+import type { ConnectionLimits } from '../transport/connections.ts';
+import { Connections } from '../transport/connections.ts';
+import type { TlsMaterial } from '../transport/listen.ts';
+import {
+  closeWithin,
+  HEADERS_TIMEOUT_MS,
+  http2Options,
+  joinAuthorization,
+  listen,
+  MAX_HEADER_BYTES,
+  tlsOptions,
+} from '../transport/listen.ts';
+import type { UnfinishedRequests } from '../transport/unfinished-requests.ts';
+import { answerCors } from './cors.ts';
+import { trackArrival } from './request-arrival.ts';
+import type { Hsts } from './security-headers.ts';
+import { setSecurityHeaders } from './security-headers.ts';
+
+type Listener = (request: IncomingMessage, response: ServerResponse) => void;
+
+export type HttpServerOptions = {
+  readonly tls: TlsMaterial | undefined;
+  readonly hsts: Hsts;
+  readonly allowedOrigins: ReadonlySet<string>;
+  /** Told of each request from a page of another origin. */
+  readonly onRefusedOrigin?: (origin: string) => void;
+  readonly maxConcurrentStreams: number;
+  readonly connections: ConnectionLimits;
+  readonly onConnectionRefused: (address: string) => void;
+  readonly unfinished: UnfinishedRequests;
+  readonly handler: Listener;
+};
+
+const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+const TIMEOUTS_CHECK_MS = 1_000;
+
+// The same with TLS and without.
+const HTTP1: ServerOptions = {
+  maxHeaderSize: MAX_HEADER_BYTES,
+  // Two authorization headers are seen as two, and refused, rather than the first believed.
+  joinDuplicateHeaders: true,
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  // A body has its deadline by UnfinishedRequests: a stream of messages may take longer than one.
+  requestTimeout: 0,
+  keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+  connectionsCheckingInterval: TIMEOUTS_CHECK_MS,
+};
+
+/** A running HTTP server. */
+export type RunningHttpServer = {
+  readonly port: number;
+  /**
+   * Accepts nothing more and lets what is under way end: HTTP/1.1 connections are told by `connection: close`, HTTP/2 ones by GOAWAY. After
+   * `graceMs` the rest is cut.
+   */
+  close(graceMs: number): Promise<void>;
+};
+
+/** Listens on `address` (host:port). Errors: when the address is taken or not ours, or the certificate is unusable. */
+export async function startHttpServer(
+  options: HttpServerOptions,
+  address: string,
+): Promise<RunningHttpServer> {
+  const responses = new OpenResponses();
+  const serve = listenerOf(options, responses);
+  const server =
+    options.tls === undefined
+      ? createServer(HTTP1, serve)
+      : secureServer(options.tls, options.maxConcurrentStreams, serve);
+  const connections = new Connections(options.connections, options.onConnectionRefused);
+  connections.guard(server);
+  const port = await listen(server, address);
+  return {
+    port,
+    close(graceMs) {
+      responses.drain();
+      return closeWithin(server, graceMs, () => connections.destroy());
+    },
+  };
+}
+
+function secureServer(tls: TlsMaterial, maxConcurrentStreams: number, serve: Listener): Server {
+  const server = createSecureServer({
+    ...tlsOptions(tls),
+    ...http2Options(maxConcurrentStreams),
+    allowHTTP1: true,
+    http1Options: HTTP1,
+  });
+  server.on('session', (session) => {
+    session.setTimeout(KEEP_ALIVE_TIMEOUT_MS, () => session.close());
+  });
+  server.on('request', serve);
+  return server;
+}
+
+function listenerOf(options: HttpServerOptions, responses: OpenResponses): Listener {
+  const { tls, hsts, allowedOrigins, onRefusedOrigin, unfinished, handler } = options;
+  return (request, response) => {
+    if (!responses.enter(request, response)) return;
+    if (request.httpVersionMajor > 1) joinAuthorization(request.headers, request.rawHeaders);
+    setSecurityHeaders(response, tls === undefined ? 'off' : hsts);
+    trackArrival(unfinished, request, response);
+    if (!answerCors(allowedOrigins, request, response, onRefusedOrigin)) handler(request, response);
+  };
+}
+
+/** The answers that have not left yet, and whether the server is about to stop. */
+class OpenResponses {
+  readonly #open = new Set<ServerResponse>();
+  readonly #told = new WeakSet<Socket>();
+  #isDraining = false;
+
+  /** Notes a request. False when its connection has been told that nothing more will be answered: what was sent on it all the same is left. */
+  enter(request: IncomingMessage, response: ServerResponse): boolean {
+    if (request.httpVersionMajor > 1) return true;
+    if (this.#told.has(request.socket)) return false;
+    this.#open.add(response);
+    response.once('close', () => this.#open.delete(response));
+    if (this.#isDraining) this.#tell(response);
+    return true;
+  }
+
+  /** Lets every answer from now on be the last of its connection. */
+  drain(): void {
+    this.#isDraining = true;
+    for (const response of this.#open) this.#tell(response);
+  }
+
+  #tell(response: ServerResponse): void {
+    if (response.headersSent) return;
+    response.setHeader('connection', 'close');
+    this.#told.add(response.req.socket);
+  }
+}

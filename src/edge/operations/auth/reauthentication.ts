@@ -1,0 +1,35 @@
+// AuthService: the same session, and a later time of login.
+
+import { create } from '@bufbuild/protobuf';
+import type { ReauthenticateDeps } from '../../../domain/session/reauthenticate.ts';
+import { reauthenticate } from '../../../domain/session/reauthenticate.ts';
+import type { AuthService } from '../../../../gen/latchkey/v1/auth_service_pb.ts';
+import { ReauthenticateResponseSchema } from '../../../../gen/latchkey/v1/auth_service_pb.ts';
+import { RequestReader } from '../../messages/decode.ts';
+import { encodeHandOut } from '../../messages/encode.ts';
+import type { ServiceHandlers } from '../handlers.ts';
+import { readFactor, sessionOf } from '../proofs.ts';
+
+export type ReauthenticationHandlersDeps = ReauthenticateDeps;
+
+/** AuthService: the same session, and a later time of login. */
+export function reauthenticationHandlers(
+  deps: ReauthenticationHandlersDeps,
+): Pick<ServiceHandlers<typeof AuthService>, 'reauthenticate'> {
+  return {
+    async reauthenticate({ firstFactor, secondFactor }, call) {
+      const caller = sessionOf(call);
+      const reader = new RequestReader();
+      if (firstFactor.case === undefined) reader.add('first_factor', 'is required: password');
+      const password =
+        firstFactor.case === undefined ? '' : reader.currentPassword('password', firstFactor.value);
+      const factor = secondFactor.case === undefined ? undefined : readFactor(reader, secondFactor);
+      reader.finish();
+      await call.charge();
+      const { origin, signal } = call;
+      const handOut = await reauthenticate(deps, { ...caller, password, factor, origin, signal });
+      if ('cookie' in handOut) call.giveCookie(handOut.cookie);
+      return create(ReauthenticateResponseSchema, { tokens: encodeHandOut(handOut) });
+    },
+  };
+}
