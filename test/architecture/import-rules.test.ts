@@ -63,6 +63,7 @@ const MATRIX: Readonly<Record<string, Rule>> = {
 };
 
 const MAX_LINES = 400;
+const MAX_FILES = 20;
 const ROOT = resolve(import.meta.dirname, '../..');
 const SRC = join(ROOT, 'src');
 
@@ -174,6 +175,12 @@ describe('src', () => {
     const lines = (text: string): number => text.trimEnd().split('\n').length;
     const long = sources.filter(({ text }) => lines(text) > MAX_LINES);
     expect(long.map(({ path, text }) => `src/${path} has ${lines(text)}`)).toEqual([]);
+  });
+
+  it(`has no folder of more than ${MAX_FILES} files`, () => {
+    const counts = new Map<string, number>();
+    for (const path of files) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
+    expect([...counts].filter(([, count]) => count > MAX_FILES)).toEqual([]);
   });
 });
 
