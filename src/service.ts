@@ -37,7 +37,7 @@ import type { ServedService } from './edge/operations/handlers.ts';
 import { servedService } from './edge/operations/handlers.ts';
 import { userServiceHandlers } from './edge/operations/user/user-service.ts';
 import type { StreamPipelineDeps } from './edge/pipeline/stream-life.ts';
-import { VerdictMemory } from './edge/pipeline/verdict-memory.ts';
+import { VerdictCache } from './edge/pipeline/verdict-cache.ts';
 
 const SERVICES = [AuthService, UserService, AdminService];
 const MAIL_INTERVAL_MS = 1_000;
@@ -225,10 +225,10 @@ function pipelineOf(app: App): StreamPipelineDeps {
 }
 
 function servicesOf(app: App): readonly ServedService[] {
-  const memory = new VerdictMemory(app);
-  const recalls = { validateToken: (transport: Transport) => memory.recall(transport) };
+  const cache = new VerdictCache(app);
+  const lookups = { validateToken: (transport: Transport) => cache.find(transport) };
   return [
-    servedService(AuthService, authServiceHandlers(app, memory), recalls),
+    servedService(AuthService, authServiceHandlers(app, cache), lookups),
     servedService(UserService, userServiceHandlers(app)),
     servedService(AdminService, adminServiceHandlers(app)),
   ];

@@ -100,7 +100,7 @@ type JudgeDeps = {
 
 const refused = (reason: RefusalReason): Verdict => ({ outcome: 'refused', reason });
 
-/** Remembers by their SHA-256 the tokens that were truly signed; all else is checked on every look. */
+/** Caches by their SHA-256 the tokens that were truly signed; all else is checked on every look. */
 class Judge {
   readonly #deps: JudgeDeps;
   readonly #signed = new LRUCache<string, AccessToken>({ max: MAX_REMEMBERED });

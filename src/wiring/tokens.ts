@@ -1,6 +1,6 @@
 // Signing keys, access tokens, and the codecs of everything that callers carry.
 
-import { accessTokenSigner, RememberingVerifier } from '../crypto/tokens/access-token-codec.ts';
+import { accessTokenSigner, CachingVerifier } from '../crypto/tokens/access-token-codec.ts';
 import { accessTokenSizer } from '../crypto/tokens/access-token-size.ts';
 import { actionTokenCodec } from '../crypto/tokens/action-token-codec.ts';
 import { auditCursorCodec, watchCursorCodec } from '../crypto/tokens/cursor-codecs.ts';
@@ -23,7 +23,7 @@ export function wireTokens({ config, logger, clock, keyring, stores, secrets }: 
     signingAlgorithm: config.SIGNING_ALGORITHM,
     rotationMs: config.SIGNING_KEY_ROTATION,
     accessTokenSigner: accessTokenSigner({ keyset, issuer }),
-    accessTokenVerifier: new RememberingVerifier({ keyset, clock, issuer }),
+    accessTokenVerifier: new CachingVerifier({ keyset, clock, issuer }),
     accessTokenSizer: accessTokenSizer({ issuer, audience }),
     refreshTokenCodec: refreshTokenCodec(secrets['refresh-token']),
     deviceTokenCodec: deviceTokenCodec(secrets['device-token']),

@@ -2,7 +2,7 @@
 
 import { createPrivateKey, randomBytes, sign, type KeyObject } from 'node:crypto';
 
-import { accessTokenSigner, RememberingVerifier } from '../../src/crypto/tokens/access-token-codec.ts';
+import { accessTokenSigner, CachingVerifier } from '../../src/crypto/tokens/access-token-codec.ts';
 import { Keyset } from '../../src/crypto/keys/keyset.ts';
 import { MasterKey } from '../../src/crypto/keys/master-key.ts';
 import { signingKeyMaker } from '../../src/crypto/keys/signing-keys.ts';
@@ -53,7 +53,7 @@ export async function tokenForge(algorithm: SigningAlgorithm = 'ES256') {
     keyset,
     privateKey: privateHalf(masterKey, key),
     signer: accessTokenSigner({ keyset, issuer: ISSUER }),
-    verifier: new RememberingVerifier({ keyset, clock, issuer: ISSUER }),
+    verifier: new CachingVerifier({ keyset, clock, issuer: ISSUER }),
     header: { alg: algorithm, typ: 'at+jwt', kid: key.kid },
     payload: payloadAt(clock.now()),
   };

@@ -19,7 +19,7 @@ import type { Keyset } from '../keys/keyset.ts';
 
 const TYPE = 'at+jwt';
 const MAX_TOKEN_LENGTH = 16_384;
-const MAX_REMEMBERED = 20_000;
+const MAX_CACHED = 20_000;
 
 export type AccessTokenCodecDeps = {
   readonly keyset: Pick<Keyset, 'signer' | 'find' | 'has' | 'version'>;
@@ -45,7 +45,7 @@ export const Claims = z.object({
 });
 
 /** A token that proved good, and what it rests on. */
-type Remembered = {
+type Cached = {
   readonly verified: { readonly claims: AccessTokenClaims };
   readonly kid: string;
   /** The keyset's when the key was last seen to be there. */
@@ -88,12 +88,12 @@ export function claimsToWire(issuer: string, claims: AccessTokenClaims): Readonl
 }
 
 /**
- * Verifies signature, type, issuer, algorithm and times. A token that proved good is remembered by its SHA-256 until it expires or its key
+ * Verifies signature, type, issuer, algorithm and times. A token that proved good is cached by its SHA-256 until it expires or its key
  * leaves the keyset; times are checked on every look. Errors: STORAGE_UNAVAILABLE when an unknown `kid` cannot be looked up.
  */
-export class RememberingVerifier implements AccessTokenVerifier {
+export class CachingVerifier implements AccessTokenVerifier {
   readonly #deps: AccessTokenCodecDeps;
-  readonly #remembered = new LRUCache<string, Remembered>({ max: MAX_REMEMBERED });
+  readonly #cache = new LRUCache<string, Cached>({ max: MAX_CACHED });
 
   constructor(deps: AccessTokenCodecDeps) {
     this.#deps = deps;
@@ -102,22 +102,22 @@ export class RememberingVerifier implements AccessTokenVerifier {
   verify(token: string): MaybePromise<VerifiedToken> {
     if (token.length > MAX_TOKEN_LENGTH) return { fault: 'invalid' };
     const fingerprint = hash('sha256', token, 'base64');
-    const remembered = this.#remembered.get(fingerprint);
-    if (remembered === undefined) return this.#verifyNew(token, fingerprint);
-    if (remembered.keysetVersion !== this.#deps.keyset.version && !this.#isKeyThere(remembered)) {
-      this.#remembered.delete(fingerprint);
+    const cached = this.#cache.get(fingerprint);
+    if (cached === undefined) return this.#verifyNew(token, fingerprint);
+    if (cached.keysetVersion !== this.#deps.keyset.version && !this.#isKeyThere(cached)) {
+      this.#cache.delete(fingerprint);
       return { fault: 'invalid' };
     }
-    const fault = timeFault(remembered.verified.claims, this.#deps.clock.now());
-    if (fault === undefined) return remembered.verified;
-    this.#remembered.delete(fingerprint);
+    const fault = timeFault(cached.verified.claims, this.#deps.clock.now());
+    if (fault === undefined) return cached.verified;
+    this.#cache.delete(fingerprint);
     return { fault };
   }
 
-  #isKeyThere(remembered: Remembered): boolean {
+  #isKeyThere(cached: Cached): boolean {
     const { keyset } = this.#deps;
-    if (!keyset.has(remembered.kid)) return false;
-    remembered.keysetVersion = keyset.version;
+    if (!keyset.has(cached.kid)) return false;
+    cached.keysetVersion = keyset.version;
     return true;
   }
 
@@ -129,13 +129,11 @@ export class RememberingVerifier implements AccessTokenVerifier {
     const { kid, verified } = signed;
     const fault = timeFault(verified.claims, clock.now());
     if (fault !== undefined) return { fault };
-    this.#remembered.set(fingerprint, { verified, kid, keysetVersion: keyset.version });
+    this.#cache.set(fingerprint, { verified, kid, keysetVersion: keyset.version });
     return verified;
   }
 
-  async #verifySignature(
-    token: string,
-  ): Promise<Pick<Remembered, 'verified' | 'kid'> | { fault: 'invalid' }> {
+  async #verifySignature(token: string): Promise<Pick<Cached, 'verified' | 'kid'> | { fault: 'invalid' }> {
     if (!hasOneSpelling(token)) return { fault: 'invalid' };
     try {
       // Times are ours to check, so that one rule serves the first look and every later one: jose is given a moment at which they hold.

@@ -78,7 +78,7 @@ function methodOf(deps: StreamPipelineDeps, served: ServedService, method: DescM
   const name = method.localName;
   const handler = served.handlers.get(name);
   if (handler !== undefined)
-    return unary(method, serveMethod(deps, method, handler, served.recalls.get(name)));
+    return unary(method, serveMethod(deps, method, handler, served.lookups.get(name)));
   const streamHandler = served.streamHandlers.get(name);
   if (streamHandler !== undefined) return streaming(method, serveStream(deps, method, streamHandler));
   const clientStreamHandler = served.clientStreamHandlers.get(name);
@@ -192,7 +192,7 @@ class GrpcTransport implements Transport {
   }
 }
 
-// A handler that answers with the very same message again has its bytes remembered.
+// A handler that answers with the very same message again has its bytes cached.
 function serializer(method: DescMethod): (response: Message) => Buffer {
   const serialized = new WeakMap<Message, Buffer>();
   return (response) => {

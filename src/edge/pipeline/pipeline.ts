@@ -27,7 +27,7 @@ import { toRpcError } from './error-table.ts';
 export type Handler = (request: Message, call: Call) => MaybePromise<Message>;
 
 /** The answer to a call that was answered before and would be answered the same now. It looks at the credential itself. */
-export type Recall = (transport: Transport) => Message | undefined;
+export type CacheLookup = (transport: Transport) => Message | undefined;
 
 export type PipelineDeps = CallerDeps & {
   readonly accessTable: AccessTable;
@@ -43,7 +43,7 @@ export type PipelineDeps = CallerDeps & {
 
 /** The outcome of a call. */
 export type Outcome =
-  /** Without a call when the answer was recalled: nothing else was worked out. */
+  /** Without a call when the answer came from a cache: nothing else was worked out. */
   { readonly response: Message; readonly call: Call | undefined } | Failure;
 
 /** What a refused or failed call came to. */
@@ -60,14 +60,14 @@ export function serveMethod(
   deps: PipelineDeps,
   method: DescMethod,
   handler: Handler,
-  recall?: Recall,
+  lookup?: CacheLookup,
 ): ServeMethod {
   const rule = deps.accessTable.get(method);
   if (rule === undefined) throw new Error(`${method.parent.typeName}/${method.name} has no access rule`);
   const { limitClass } = rule;
 
   return (transport, decode) => {
-    const known = recall?.(transport);
+    const known = lookup?.(transport);
     if (known !== undefined) return { response: known, call: undefined };
     const call = new Call(method, transport, deps);
     const startTime = deps.clock.now();

@@ -29,7 +29,7 @@ import {
 } from '../../../../gen/latchkey/v1/auth_service_pb.ts';
 import { RequestReader } from '../../messages/decode.ts';
 import { encodeLoginOutcome, encodeTokenSet, encodeUser } from '../../messages/encode.ts';
-import type { VerdictMemory } from '../../pipeline/verdict-memory.ts';
+import type { VerdictCache } from '../../pipeline/verdict-cache.ts';
 import type { CheckPasswordHandlersDeps } from './check-password.ts';
 import { checkPasswordHandlers } from './check-password.ts';
 import { giveDevice, readDeviceTokens } from '../device-token.ts';
@@ -68,11 +68,11 @@ export type AuthServiceDeps = RegisterDeps &
 /** The handlers of AuthService. */
 export function authServiceHandlers(
   deps: AuthServiceDeps,
-  memory: VerdictMemory,
+  cache: VerdictCache,
 ): ServiceHandlers<typeof AuthService> {
   const refresh = refreshTogether(deps);
   return {
-    ...validationHandlers(deps, memory),
+    ...validationHandlers(deps, cache),
     ...checkPasswordHandlers(deps),
     ...emailVerificationHandlers(deps),
     ...exchangeApiKeyHandlers(deps),

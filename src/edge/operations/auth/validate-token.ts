@@ -21,8 +21,8 @@ import {
 import { InactiveReason } from '../../../../gen/latchkey/v1/token_pb.ts';
 import { MAX_TOKEN_LENGTH, RequestReader } from '../../messages/decode.ts';
 import { encodePrincipal } from '../../messages/encode.ts';
-import type { VerdictMemory } from '../../pipeline/verdict-memory.ts';
-import { VERDICT_TTL_MS } from '../../pipeline/verdict-memory.ts';
+import type { VerdictCache } from '../../pipeline/verdict-cache.ts';
+import { VERDICT_TTL_MS } from '../../pipeline/verdict-cache.ts';
 import type { ServiceHandlers } from '../handlers.ts';
 
 /** How many tokens one batch may hold. */
@@ -45,13 +45,13 @@ const INACTIVE: Readonly<Record<InactiveName, InactiveReason>> = {
 
 type ValidationHandlers = Pick<ServiceHandlers<typeof AuthService>, 'validateToken' | 'batchValidateTokens'>;
 
-/** The two handlers that gateways call; the answers of the first are remembered. */
-export function validationHandlers(deps: AssessDeps, memory: VerdictMemory): ValidationHandlers {
+/** The two handlers that gateways call; the answers of the first are cached. */
+export function validationHandlers(deps: AssessDeps, cache: VerdictCache): ValidationHandlers {
   return {
     validateToken(request, call) {
       return after(validateToken(deps, readOne(request)), (result) => {
         const response = encodeResult(result, deps.clock.now());
-        if (result.active) memory.remember(call, result.principal, response);
+        if (result.active) cache.store(call, result.principal, response);
         return response;
       });
     },

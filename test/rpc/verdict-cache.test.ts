@@ -1,4 +1,4 @@
-// Holds the memory of verdicts: what was good is good only for as long as it is.
+// Holds the cache of verdicts: what was good is good only for as long as it is.
 
 import { create } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import type { RevocationTarget } from '../../src/domain/revocation/revocation.ts
 import { revocation } from '../../src/domain/revocation/revocation.ts';
 import type { Transport } from '../../src/edge/pipeline/call.ts';
 import { Call } from '../../src/edge/pipeline/call.ts';
-import { VerdictMemory } from '../../src/edge/pipeline/verdict-memory.ts';
+import { VerdictCache } from '../../src/edge/pipeline/verdict-cache.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 const gateway: Principal = {
@@ -36,7 +36,7 @@ function world(lifeMs = 900_000) {
   const used: string[] = [];
   const apiKeyUsage = { note: (id: string) => used.push(id) };
   const keyset = { version: 0 };
-  const memory = new VerdictMemory({ clock, revocationIndex, roleDirectory, keyset, apiKeyUsage });
+  const cache = new VerdictCache({ clock, revocationIndex, roleDirectory, keyset, apiKeyUsage });
   const ada: Principal = {
     ...gateway,
     subjectId: 'ada',
@@ -55,11 +55,11 @@ function world(lifeMs = 900_000) {
       cookieOrigins: new Set(),
     });
     call.principal = caller;
-    memory.remember(call, ada, response);
+    cache.store(call, ada, response);
   };
   const revoke = (target: RevocationTarget) =>
     revocationIndex.apply([revocation(target, clock.now(), 900_000)]);
-  return { clock, revocationIndex, roleDirectory, keyset, memory, response, remember, revoke, used };
+  return { clock, revocationIndex, roleDirectory, keyset, cache, response, remember, revoke, used };
 }
 
 function asked(question: string, ...authorization: string[]): Transport {
@@ -75,41 +75,41 @@ function asked(question: string, ...authorization: string[]): Transport {
 
 const question = asked('token', 'Bearer key');
 
-describe('the memory of verdicts', () => {
+describe('the cache of verdicts', () => {
   it('knows the same question by the same caller, and no other', () => {
-    const { memory, remember, response } = world();
-    expect(memory.recall(question)).toBeUndefined();
+    const { cache, remember, response } = world();
+    expect(cache.find(question)).toBeUndefined();
     remember(question);
-    expect(memory.recall(asked('token', 'Bearer key'))).toBe(response);
+    expect(cache.find(asked('token', 'Bearer key'))).toBe(response);
     const others = [
       asked('other', 'Bearer key'),
       asked('token', 'Bearer kez'),
       asked('token'),
       asked('token', 'Bearer key', 'Bearer x'),
     ];
-    for (const other of others) expect(memory.recall(other)).toBeUndefined();
-    expect(memory.recall({ ...question, requestBytes: undefined })).toBeUndefined();
+    for (const other of others) expect(cache.find(other)).toBeUndefined();
+    expect(cache.find({ ...question, requestBytes: undefined })).toBeUndefined();
   });
 
   it('forgets when a signing key has left', () => {
-    const { memory, remember, response, keyset } = world();
+    const { cache, remember, response, keyset } = world();
     remember(question);
-    expect(memory.recall(question)).toBe(response);
+    expect(cache.find(question)).toBe(response);
     keyset.version += 1;
-    expect(memory.recall(question)).toBeUndefined();
+    expect(cache.find(question)).toBeUndefined();
     keyset.version -= 1;
-    expect(memory.recall(question)).toBeUndefined();
+    expect(cache.find(question)).toBeUndefined();
   });
 
   // It was told to whoever asked the same, credential or none.
   it('tells nobody else what a caller with x-api-key was told', () => {
-    const { memory, remember, response } = world();
+    const { cache, remember, response } = world();
     const byKey = (apiKey: string[], ...authorization: string[]): Transport => ({
       ...question,
       headerValues: (name) => ({ authorization, 'x-api-key': apiKey })[name] ?? [],
     });
     remember(byKey(['lkak_a']));
-    expect(memory.recall(byKey(['lkak_a']))).toBe(response);
+    expect(cache.find(byKey(['lkak_a']))).toBe(response);
     const others = [
       byKey([]),
       byKey(['']),
@@ -119,7 +119,7 @@ describe('the memory of verdicts', () => {
       byKey(['lkak_a'], 'Bearer key'),
       byKey([], 'lkak_a'),
     ];
-    for (const other of others) expect(memory.recall(other)).toBeUndefined();
+    for (const other of others) expect(cache.find(other)).toBeUndefined();
   });
 
   it.each<RevocationTarget>([
@@ -129,69 +129,69 @@ describe('the memory of verdicts', () => {
     { form: 'session', id: 'key' },
     { form: 'subject', id: 'gateway', minVersion: 2 },
   ])('forgets at once what %j revokes, of the token or of the caller', (target) => {
-    const { memory, remember, revoke } = world();
+    const { cache, remember, revoke } = world();
     remember(question);
     revoke(target);
-    expect(memory.recall(question)).toBeUndefined();
+    expect(cache.find(question)).toBeUndefined();
   });
 
   it('keeps nothing for a caller who is bound to networks: the next call may come from elsewhere', () => {
-    const { memory, remember } = world();
+    const { cache, remember } = world();
     remember(question, { ...gateway, isNetworkBound: true });
-    expect(memory.recall(question)).toBeUndefined();
+    expect(cache.find(question)).toBeUndefined();
   });
 
   it('counts each answer as a use of the key that asked', () => {
-    const { memory, remember, revoke, used } = world();
+    const { cache, remember, revoke, used } = world();
     remember(question);
-    memory.recall(question);
-    memory.recall(question);
+    cache.find(question);
+    cache.find(question);
     expect(used).toEqual(['key', 'key']);
     revoke({ form: 'session', id: 'key' });
-    memory.recall(question);
+    cache.find(question);
     expect(used).toHaveLength(2);
   });
 
   it('holds until a revocation that lies ahead, and not beyond', () => {
-    const { memory, remember, revoke, clock } = world();
+    const { cache, remember, revoke, clock } = world();
     remember(question);
     revoke({ form: 'session', id: 'key', effectTime: clock.now() + 2_000 });
     clock.advance(1_999);
-    expect(memory.recall(question)).toBeDefined();
+    expect(cache.find(question)).toBeDefined();
     clock.advance(1);
-    expect(memory.recall(question)).toBeUndefined();
+    expect(cache.find(question)).toBeUndefined();
   });
 
   it('holds through the revocation of something else', () => {
-    const { memory, remember, revoke, response } = world();
+    const { cache, remember, revoke, response } = world();
     remember(question);
     revoke({ form: 'token', id: 'another' });
     revoke({ form: 'subject', id: 'ada', minVersion: 3 });
-    expect(memory.recall(question)).toBe(response);
+    expect(cache.find(question)).toBe(response);
   });
 
   it('says nothing when a role grants something else, when revocations are stale, or after a while', () => {
-    const { memory, remember, roleDirectory, revocationIndex, clock } = world();
+    const { cache, remember, roleDirectory, revocationIndex, clock } = world();
     remember(question);
     roleDirectory.replace([{ name: 'user', inherits: undefined, scopes: [] }]);
-    expect(memory.recall(question)).toBeUndefined();
+    expect(cache.find(question)).toBeUndefined();
     remember(question);
     clock.advance(5_001);
-    expect(memory.recall(question)).toBeUndefined();
+    expect(cache.find(question)).toBeUndefined();
     revocationIndex.markFresh(clock.now());
     remember(question);
     clock.advance(10_000);
     revocationIndex.markFresh(clock.now());
-    expect(memory.recall(question)).toBeUndefined();
+    expect(cache.find(question)).toBeUndefined();
   });
 
   it('keeps no verdict whose cache_ttl would shrink before the token expires', () => {
-    const { memory, remember, clock, revocationIndex, response } = world(8_000);
+    const { cache, remember, clock, revocationIndex, response } = world(8_000);
     remember(question);
     clock.advance(2_999);
-    expect(memory.recall(question)).toBe(response);
+    expect(cache.find(question)).toBe(response);
     clock.advance(1);
     revocationIndex.markFresh(clock.now());
-    expect(memory.recall(question)).toBeUndefined();
+    expect(cache.find(question)).toBeUndefined();
   });
 });

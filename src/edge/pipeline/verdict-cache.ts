@@ -1,4 +1,4 @@
-// Remembers what ValidateToken answered, so that the same question by the same caller costs one hash and a look at what was revoked.
+// Caches what ValidateToken answered, so that the same question by the same caller costs one hash and a look at what was revoked.
 
 import { hash } from 'node:crypto';
 import type { Message } from '@bufbuild/protobuf';
@@ -13,11 +13,11 @@ import type { Call, Transport } from './call.ts';
 /** How long a caller without the revocation feed may keep a verdict. */
 export const VERDICT_TTL_MS = 5_000;
 
-/** After so long the question is answered anew, whatever is remembered. */
-const MEMORY_MS = 10_000;
-const MAX_REMEMBERED = 20_000;
+/** After so long the question is answered anew, whatever is cached. */
+const MAX_AGE_MS = 10_000;
+const MAX_ENTRIES = 20_000;
 
-export type VerdictMemoryDeps = {
+export type VerdictCacheDeps = {
   readonly revocationIndex: Pick<RevocationIndex, 'isFresh' | 'isRevoked' | 'minVersionOf'>;
   readonly roleDirectory: Pick<RoleDirectory, 'version'>;
   /** Its version rises whenever a key leaves. */
@@ -26,7 +26,7 @@ export type VerdictMemoryDeps = {
   readonly clock: Clock;
 };
 
-type Remembered = {
+type Entry = {
   readonly response: Message;
   /** Undefined where anyone may ask. */
   readonly caller: Principal | undefined;
@@ -38,45 +38,45 @@ type Remembered = {
 
 /**
  * Answers by the SHA-256 of credential and request together. Expiry, revocation and epoch of the caller and of the token asked about, and what
- * roles grant, and whether a signing key has left, are checked on every look; what does not hold any more is forgotten, and the full pipeline answers.
+ * roles grant, and whether a signing key has left, are checked on every look; what does not hold any more is evicted, and the full pipeline answers.
  */
-export class VerdictMemory {
-  readonly #deps: VerdictMemoryDeps;
-  readonly #remembered = new Map<string, Remembered>();
+export class VerdictCache {
+  readonly #deps: VerdictCacheDeps;
+  readonly #entries = new Map<string, Entry>();
 
-  constructor(deps: VerdictMemoryDeps) {
+  constructor(deps: VerdictCacheDeps) {
     this.#deps = deps;
   }
 
   /** The answer that still holds; undefined when there is none. */
-  recall(transport: Transport): Message | undefined {
+  find(transport: Transport): Message | undefined {
     const fingerprint = fingerprintOf(transport);
     if (fingerprint === undefined) return undefined;
-    const remembered = this.#remembered.get(fingerprint);
-    if (remembered === undefined) return undefined;
-    if (!this.#holds(remembered)) {
-      this.#remembered.delete(fingerprint);
+    const entry = this.#entries.get(fingerprint);
+    if (entry === undefined) return undefined;
+    if (!this.#holds(entry)) {
+      this.#entries.delete(fingerprint);
       return undefined;
     }
-    this.#countUse(remembered.caller);
-    this.#countUse(remembered.subject);
-    return remembered.response;
+    this.#countUse(entry.caller);
+    this.#countUse(entry.subject);
+    return entry.response;
   }
 
   /**
-   * Remembers the answer to an active token, as long as its `cache_ttl` would be the same. Not for a caller who is bound to networks: the
+   * Stores the answer to an active token, as long as its `cache_ttl` would be the same. Not for a caller who is bound to networks: the
    * same question may come from elsewhere next time.
    */
-  remember(call: Call, subject: Principal, response: Message): void {
+  store(call: Call, subject: Principal, response: Message): void {
     if (call.principal?.isNetworkBound === true) return;
     const fingerprint = fingerprintOf(call.transport);
     if (fingerprint === undefined) return;
     const lastSame = subject.expiresAt === undefined ? Infinity : subject.expiresAt - VERDICT_TTL_MS;
-    const until = Math.min(this.#deps.clock.now() + MEMORY_MS, lastSame);
+    const until = Math.min(this.#deps.clock.now() + MAX_AGE_MS, lastSame);
     const { version: rolesVersion } = this.#deps.roleDirectory;
     const { version: keysetVersion } = this.#deps.keyset;
-    if (this.#remembered.size >= MAX_REMEMBERED) this.#forgetOldest();
-    this.#remembered.set(fingerprint, {
+    if (this.#entries.size >= MAX_ENTRIES) this.#evictOldest();
+    this.#entries.set(fingerprint, {
       response,
       caller: call.principal,
       subject,
@@ -86,7 +86,7 @@ export class VerdictMemory {
     });
   }
 
-  #holds({ caller, subject, rolesVersion, keysetVersion, until }: Remembered): boolean {
+  #holds({ caller, subject, rolesVersion, keysetVersion, until }: Entry): boolean {
     const { clock, revocationIndex, roleDirectory, keyset } = this.#deps;
     const now = clock.now();
     return (
@@ -103,9 +103,9 @@ export class VerdictMemory {
     if (principal?.credential === 'api_key') this.#deps.apiKeyUsage.note(principal.credentialId);
   }
 
-  #forgetOldest(): void {
-    const [oldest] = this.#remembered.keys();
-    if (oldest !== undefined) this.#remembered.delete(oldest);
+  #evictOldest(): void {
+    const [oldest] = this.#entries.keys();
+    if (oldest !== undefined) this.#entries.delete(oldest);
   }
 }
 
