@@ -176,7 +176,7 @@ function backgroundJobs(
     startJobLoop({
       intervalMs: STATS_INTERVAL_MS,
       run: (stopping) => keepStats(app, stopping),
-      onFailure: onFailure('figures'),
+      onFailure: onFailure('statistics'),
     }),
     startJobLoop({
       intervalMs: MONTHS_INTERVAL_MS,

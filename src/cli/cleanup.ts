@@ -1,4 +1,4 @@
-// `latchkey cleanup`: takes away at once all that has ended long enough, or tells what that would be.
+// `latchkey cleanup`: deletes at once all that has ended long enough, or tells what that would be.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { App } from '../app.ts';
@@ -36,7 +36,7 @@ export async function cleanup(config: Config, { dryRun }: CleanupOptions): Promi
   const app = await openForCommand({ ...config, DATABASE_TIMEOUT: timeout });
   try {
     const counts = dryRun ? await app.cleanup.countEnded(app.clock.now()) : await takeAway(app);
-    console.log(`${dryRun ? 'Would be taken away' : 'Taken away'}: ${totalOf(counts)} rows`);
+    console.log(`${dryRun ? 'Would be deleted' : 'Deleted'}: ${totalOf(counts)} rows`);
     for (const kind of CLEANUP_KINDS) console.log(`${String(counts[kind] ?? 0).padStart(12)} ${NAMES[kind]}`);
   } finally {
     await closeApp(app);

@@ -96,7 +96,7 @@ function addAuditCommands(program: Command, run: RunCommand): void {
   audit
     .command('verify')
     .description(
-      'check that nothing in the audit log was altered, taken away or put in; exits 1 when something was',
+      'check that nothing in the audit log was altered, deleted or put in; exits 1 when something was',
     )
     .option(
       '--expect <head>',
@@ -157,7 +157,7 @@ function addDatabaseCommands(program: Command, run: RunCommand): void {
   program
     .command('cleanup')
     .description(
-      'take away now what has ended long ago, as the service does bit by bit; may run while it serves',
+      'delete now what has ended long ago, as the service does bit by bit; may run while it serves',
     )
     .option('--dry-run', 'count what would go, and change nothing', false)
     .action((options: CleanupOptions) => run((config) => cleanup(config, options)));

@@ -1,4 +1,4 @@
-// Takes away what has stopped counting, a little at a time, so that nobody who is served notices.
+// Deletes expired rows, a little at a time, so that nobody who is served notices.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type {
@@ -37,13 +37,13 @@ export type CleanupDeps = {
   readonly onCleaned: (deleted: CleanupCounts) => void;
 };
 
-/** The most rows that one transaction takes away: it is over in milliseconds. */
+/** The most rows that one transaction deletes: it is over in milliseconds. */
 export const BATCH_ROWS = 500;
 /** How long a run may go on; what is left waits for the next. */
 export const RUN_MS = 2_000;
-/** Between two runs while there is much to take away: half of the time is the database's own. */
+/** Between two runs while there is much to delete: half of the time is the database's own. */
 const REST_MS = RUN_MS;
-/** What a run takes away when it is worth to go on soon, rather than to look through millions of rows for a few. */
+/** What a run deletes when it is worth to go on soon, rather than to look through millions of rows for a few. */
 const MUCH = 10 * BATCH_ROWS;
 /** Between two batches, for those who wait for the database. */
 const PAUSE_MS = 5;

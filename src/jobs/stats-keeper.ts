@@ -1,4 +1,4 @@
-// Keeps the figures small and true: folds the counts of accounts, and takes the census of sessions.
+// Keeps the statistics small and true: folds the counts of accounts, and takes the census of sessions.
 
 import type { CensusDeps } from '../domain/stats/census.ts';
 import { keepCensus } from '../domain/stats/census.ts';

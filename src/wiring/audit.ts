@@ -7,7 +7,7 @@ import { AuditSealer } from '../jobs/audit-sealer.ts';
 import { Cleanup } from '../jobs/cleanup.ts';
 import type { Base } from './base.ts';
 
-/** What writes, seals and follows the audit log, and what takes away rows that have ended. */
+/** What writes, seals and follows the audit log, and what deletes rows that have ended. */
 export function wireAudit({ config, logger, clock, stores, transact, secrets, ids }: Base) {
   return {
     auditTail: new AuditTail({ auditTrail: stores.auditTrail }),
@@ -29,7 +29,7 @@ export function wireAudit({ config, logger, clock, stores, transact, secrets, id
     cleaner: new Cleanup({
       transact,
       clock,
-      onCleaned: (deleted) => logger.debug({ deleted }, 'rows taken away that had ended'),
+      onCleaned: (deleted) => logger.debug({ deleted }, 'rows deleted that had ended'),
     }),
   };
 }

@@ -51,7 +51,7 @@ describeOnEveryDatabase('Retention of the audit log', (open) => {
   );
   const at = (ahead: number, offset = 0): AuditEvent => sampleEvent({ time: month(ahead) + offset });
 
-  it('takes away whole months with their seals, tells of it, and the rest is whole', async () => {
+  it('deletes whole months with their seals, tells of it, and the rest is whole', async () => {
     for (const ahead of [-5, -4, -3]) await addMonth(db, ahead);
     const [oldest, older, old, young] = [at(-5), at(-4, 1), at(-3), at(0)];
     await appendAndSeal(db, [oldest]);
@@ -102,7 +102,7 @@ describeOnEveryDatabase('Retention of the audit log', (open) => {
     expect(await verify(db)).toMatchObject({ faults: [] });
   });
 
-  it('takes away what a stray clock wrote long ago, and what it wrote of the future stays', async () => {
+  it('deletes what a stray clock wrote long ago, and what it wrote of the future stays', async () => {
     const [past, future] = [at(-100), at(300)];
     await appendAndSeal(db, [past]);
     await appendAndSeal(db, [future, at(0)]);
@@ -113,7 +113,7 @@ describeOnEveryDatabase('Retention of the audit log', (open) => {
     expect(await idsOf(db)).toContain(future.id);
   });
 
-  it('takes away nothing while something of it waits to be sealed, nor when it is off', async () => {
+  it('deletes nothing while something of it waits to be sealed, nor when it is off', async () => {
     await addMonth(db, -5);
     await db.stores.audit.append(at(-5));
     expect(await keep(db, sinceMonth(3))).toBeUndefined();
@@ -123,7 +123,7 @@ describeOnEveryDatabase('Retention of the audit log', (open) => {
     expect(await keep(db, sinceMonth(3))).toBe(month(-3));
   });
 
-  it('refuses to take away what is younger than 30 days, whoever asks', async () => {
+  it('refuses to delete what is younger than 30 days, whoever asks', async () => {
     await expect(keep(db, 29 * DAY_MS)).rejects.toThrow('younger than 30 days');
     await expect(keep(db, DAY_MS, Date.now() + 60 * DAY_MS)).rejects.toThrow('younger than 30 days');
   });

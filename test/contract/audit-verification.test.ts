@@ -121,7 +121,7 @@ describeOnEveryDatabase('Verification of the audit log', (open) => {
     expect(await faultsOf()).toEqual([{ eventId: added, what: 'was put into the log, and never sealed' }]);
   });
 
-  it('names an event that was taken from the queue, and one that was taken away before it was sealed', async () => {
+  it('names an event that was taken from the queue, and one that was deleted before it was sealed', async () => {
     const [hidden, gone] = [sampleEvent(), sampleEvent()];
     await db.stores.audit.append(hidden);
     await db.stores.audit.append(gone);
@@ -129,7 +129,7 @@ describeOnEveryDatabase('Verification of the audit log', (open) => {
     await tamper(sql`delete from audit_events where id = ${gone.id}`);
     expect(await faultsOf()).toEqual([
       { eventId: hidden.id, what: 'was put into the log, and never sealed' },
-      { eventId: gone.id, what: 'was taken away before it was sealed' },
+      { eventId: gone.id, what: 'was deleted before it was sealed' },
     ]);
   });
 

@@ -1,4 +1,4 @@
-// Holds the period that figures are asked for, and when a census is due.
+// Holds the period that statistics are asked for, and when a census is due.
 
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-// The command that takes away what has ended: beside a running node, embedded, and only looking.
+// The command that deletes what has ended: beside a running node, embedded, and only looking.
 
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -61,17 +61,17 @@ describeWithPostgres('latchkey cleanup on Postgres', () => {
   it('only looks when that is asked', async () => {
     await withClient(database.url, fill);
     const looked = await run(['cleanup', '--dry-run'], variables);
-    expect(looked).toMatchObject({ code: 0, stderr: '', title: 'Would be taken away: 4200 rows' });
+    expect(looked).toMatchObject({ code: 0, stderr: '', title: 'Would be deleted: 4200 rows' });
     const kinds = ['sessions', 'revocations', 'devices not seen', 'API keys'];
     expect(kinds.map(looked.count)).toEqual(['3000', '500', '700', '0']);
     expect(await rows()).toEqual({ sessions: 3_010, revocations: 500, devices: 701 });
   });
 
-  it('takes away just that, beside a running node', async () => {
+  it('deletes just that, beside a running node', async () => {
     const node = await serveChild(folder.path, variables);
     try {
       const taken = await run(['cleanup'], variables);
-      expect(taken).toMatchObject({ code: 0, stderr: '', title: 'Taken away: 4200 rows' });
+      expect(taken).toMatchObject({ code: 0, stderr: '', title: 'Deleted: 4200 rows' });
       expect(['sessions', 'revocations', 'devices not seen'].map(taken.count)).toEqual([
         '3000',
         '500',
@@ -95,7 +95,7 @@ describeWithPostgres('latchkey cleanup on Postgres', () => {
       return waiting;
     });
     expect(await child.exit).toBe(0);
-    expect(child.stdout()).toContain('Taken away: 4200 rows');
+    expect(child.stdout()).toContain('Deleted: 4200 rows');
     expect(child.stderr()).toBe('latchkey: another node is cleaning up too; taking turns with it\n');
   });
 });
@@ -112,7 +112,7 @@ describe('latchkey cleanup, embedded', () => {
     } finally {
       await endChild(node);
     }
-    expect(await run(['cleanup'])).toMatchObject({ code: 0, stderr: '', title: 'Taken away: 0 rows' });
+    expect(await run(['cleanup'])).toMatchObject({ code: 0, stderr: '', title: 'Deleted: 0 rows' });
   }, 180_000);
 
   it('knows no other option', async () => {

@@ -49,7 +49,7 @@ function ready(child: Child): Promise<unknown> {
   return eventually(() => child.stdout().includes('"msg":"ready"'), { timeoutMs: 120_000 });
 }
 
-/** Without the figures of this machine. */
+/** Without the statistics of this machine. */
 function walked(text: string): string {
   return settled(text).replace(/\d+\/s/g, '<rate>/s');
 }

@@ -1,4 +1,4 @@
-// Roles that change while nodes serve: what is taken away is refused everywhere.
+// Roles that change while nodes serve: what is revoked is refused everywhere.
 
 import { beforeAll, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';

@@ -188,7 +188,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
       });
   });
 
-  it('figures are for those who may see them', async () => {
+  it('statistics are for those who may see them', async () => {
     const moderator = await member(service, `curious-${protocol}`, 'moderator');
     const asked = service.admin(protocol).getStats({}, moderator.options);
     expect(await refusalOf(asked)).toMatchObject({ reason: 'INSUFFICIENT_SCOPE' });

@@ -20,6 +20,6 @@ export type RoleEditor = {
   holdUsersOf(name: string): Promise<number>;
   /** Writes a role that is not built in anew, and another one's scopes and parent. */
   upsert(role: Role): Promise<void>;
-  /** Takes away a role that no account has (see `holdUsersOf`) and no role inherits. */
+  /** Deletes a role that no account has (see `holdUsersOf`) and no role inherits. */
   delete(name: string): Promise<void>;
 };

@@ -1,4 +1,4 @@
-// Port: what a deletion takes away.
+// Port: what the deletion of an account deletes.
 
 /** Called in a transaction. */
 export type AccountDeletionStore = {

@@ -10,8 +10,8 @@ export type RetentionStore = {
   /** Makes the months up to this time that are not there. */
   extend(until: number): Promise<void>;
   /**
-   * Takes away the months that lie wholly before this time, with their seals, and writes the event that tells of it, with this id. Resolves to
-   * the time before which everything is gone, undefined when there was nothing to take away.
+   * Deletes the months that lie wholly before this time, with their seals, and writes the event that tells of it, with this id. Resolves to
+   * the time before which everything is gone, undefined when there was nothing to delete.
    */
   retire(before: number, eventId: string): Promise<number | undefined>;
 };
@@ -29,7 +29,7 @@ const MONTHS_AHEAD_MS = 365 * 86_400_000;
 
 /**
  * Makes the coming months, then retires those that are older than is kept. Any number of nodes may call it: one at a time works. Resolves to
- * the time before which events were taken away now. Errors: STORAGE_UNAVAILABLE, also when a long transaction keeps a month in use; nothing
+ * the time before which events were deleted now. Errors: STORAGE_UNAVAILABLE, also when a long transaction keeps a month in use; nothing
  * has happened then, and another call will do it.
  */
 export async function keepMonths(deps: KeepMonthsDeps): Promise<number | undefined> {

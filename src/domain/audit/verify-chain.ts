@@ -1,4 +1,4 @@
-// Verifies the sealed audit log: that nothing was altered, taken away, put in or moved since it was sealed.
+// Verifies the sealed audit log: that nothing was altered, deleted, put in or moved since it was sealed.
 
 import type { LostEvent } from './seal-events.ts';
 import type { ChainHead, EventRecord, Seal, SealHash } from './seal.ts';
@@ -82,7 +82,7 @@ export async function verifyChain(
   }
   walk.addAll(await chain.neverSealed(MAX_FAULTS), 'was put into the log, and never sealed');
   walk.addAll(await chain.sealedTwice(MAX_FAULTS), 'is sealed more than once');
-  walk.addAll(await chain.queuedAndGone(MAX_FAULTS), 'was taken away before it was sealed');
+  walk.addAll(await chain.queuedAndGone(MAX_FAULTS), 'was deleted before it was sealed');
   return walk.end(await chain.queued());
 }
 

@@ -1,4 +1,4 @@
-// Port: takes away the rows that have stopped counting; and how long each kind is kept after it has.
+// Port: deletes expired rows; and how long each kind is kept after it has.
 
 import { SUPERSEDED_FOR_MS } from '../password/superseded-password.ts';
 
@@ -68,7 +68,7 @@ export type CleanupProgress = {
 
 /** For use within a transaction, one batch each. */
 export type CleanupStore = {
-  /** How many rows of each kind a cleanup at `now` would take away, all as of one moment. Holds no row, and may take long. */
+  /** How many rows of each kind a cleanup at `now` would delete, all as of one moment. Holds no row, and may take long. */
   countEnded(now: number): Promise<Readonly<Record<CleanupKind, number>>>;
   /** Whether nobody else, on any node, holds it; held until the transaction ends. */
   tryHold(): Promise<boolean>;

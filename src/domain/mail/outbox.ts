@@ -13,7 +13,7 @@ export type LinkLetter =
   | { readonly template: 'password_reset'; readonly origin: CallOrigin }
   /** Carries a link that sets the first password of an account that an administrator has opened. */
   | { readonly template: 'invitation'; readonly userId: string }
-  /** Carries a link that sets a new password in the place of one that an administrator has taken away. */
+  /** Carries a link that sets a new password in the place of one that an administrator has removed. */
   | { readonly template: 'forced_password_reset'; readonly userId: string }
   /** Carries a link that sets a password in the place of one that ended when the address was proved. */
   | { readonly template: 'address_proved'; readonly userId: string }

@@ -11,7 +11,7 @@ export type TotpStore = {
   confirm(factor: TotpFactor, step: number, now: number): Promise<boolean>;
   /** Uses up the code of `step`, and those before it; false when it was used, or the factor is another. Of any number at once, one uses it. */
   useStep(factor: TotpFactor, step: number): Promise<boolean>;
-  /** Takes away the factor and the backup codes. */
+  /** Deletes the factor and the backup codes. */
   remove(userId: string): Promise<void>;
   /** Puts these in the place of all the user's codes; false when the user has no confirmed factor. */
   replaceBackupCodes(userId: string, digests: readonly Uint8Array[]): Promise<boolean>;

@@ -1,4 +1,4 @@
-// Figures about the whole installation, from what is kept as things happen.
+// Statistics about the whole installation, from what is kept as things happen.
 
 import type { UserStatus } from '../account/user.ts';
 import { DomainError } from '../errors.ts';

@@ -1,4 +1,4 @@
-// The period that figures are asked for: whole hours or days (UTC), and not too many of them.
+// The period that statistics are asked for: whole hours or days (UTC), and not too many of them.
 
 import type { Violations } from '../text.ts';
 import type { StatsPeriod } from './stats-store.ts';

@@ -1,4 +1,4 @@
-// Ports: the figures that are kept as things happen, and what keeps them small and true.
+// Ports: the statistics that are kept as things happen, and what keeps them small and true.
 
 import type { UserStatus } from '../account/user.ts';
 import type { AuditEvent } from '../audit/audit-event.ts';
@@ -43,7 +43,7 @@ export type SessionCensus = {
   readonly tookMs: number;
 };
 
-/** The figures. Each method answers what is true at one moment, whatever is being written, folded or sealed. */
+/** The statistics. Each method answers what is true at one moment, whatever is being written, folded or sealed. */
 export type StatsStore = {
   /** Groups without accounts are left out. */
   userCounts(): Promise<readonly UserCount[]>;

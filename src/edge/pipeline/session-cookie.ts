@@ -1,4 +1,4 @@
-// Cookies on the wire, of sessions and of known devices: which calls may carry one, and how it is set and taken away.
+// Cookies on the wire, of sessions and of known devices: which calls may carry one, and how it is set and deleted.
 
 import type { DeviceGrant } from '../../domain/lockout/device-token.ts';
 import type { CookieGrant } from '../../domain/session/hand-out.ts';

@@ -37,7 +37,7 @@ export function constraintOf(error: unknown): string {
   return typeof error.constraint === 'string' ? error.constraint : '';
 }
 
-// A role that was taken away while an account was about to get it.
+// A role that was deleted while an account was about to get it.
 function isRoleGone(error: Error): boolean {
   return codeOf(error) === FOREIGN_KEY_VIOLATION && constraintOf(error) === ROLE_OF_USER;
 }

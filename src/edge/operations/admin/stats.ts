@@ -1,4 +1,4 @@
-// AdminService: figures.
+// AdminService: statistics.
 
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { create } from '@bufbuild/protobuf';
@@ -17,7 +17,7 @@ import type { ServiceHandlers } from '../handlers.ts';
 
 export type StatsHandlersDeps = GetStatsDeps;
 
-/** AdminService: figures. */
+/** AdminService: statistics. */
 export function statsHandlers(
   deps: StatsHandlersDeps,
 ): Pick<ServiceHandlers<typeof AdminService>, 'getStats'> {

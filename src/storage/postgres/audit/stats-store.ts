@@ -1,4 +1,4 @@
-// Figures in Postgres: each read is one statement, and so sees one moment.
+// Statistics in Postgres: each read is one statement, and so sees one moment.
 
 import type { Kysely, RawBuilder } from 'kysely';
 import { sql } from 'kysely';
@@ -35,7 +35,7 @@ type UserCountRow = {
 
 type ActivityRow = Readonly<Record<Activity, string>> & { readonly start_time: string | Date };
 
-/** The figures over a connection. */
+/** The statistics over a connection. */
 export function statsStore(tables: Kysely<Tables>): StatsStore {
   return {
     async userCounts() {

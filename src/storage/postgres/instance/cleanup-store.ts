@@ -14,7 +14,7 @@ import type { Tables } from '../rows.ts';
 
 /** The name under which cleaners take turns. */
 const CLEANUP_LOCK = 0x1a7c_4e17;
-/** How many rows a walk looks at, for each that it may take away. */
+/** How many rows a walk looks at, for each that it may delete. */
 const LOOKS_PER_DELETION = 4;
 const BEGINNING = '00000000-0000-0000-0000-000000000000';
 

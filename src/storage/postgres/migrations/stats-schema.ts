@@ -1,4 +1,4 @@
-// Figures that are kept as things happen, so that to ask for them costs little.
+// Statistics that are kept as things happen, so that to ask for them costs little.
 
 import { Migration } from '@mikro-orm/migrations';
 
