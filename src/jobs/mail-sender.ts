@@ -59,9 +59,9 @@ export class MailSender {
     const underWay = new Map<string, UnderWay>();
     try {
       while (!isAborted(stopping)) {
-        const hasRoom = await this.#fillLanes(underWay, stopping, cut);
-        if (underWay.size === 0) return;
-        await nextEnding(underWay, hasRoom, stopping);
+        const left = await this.#fillLanes(underWay, stopping, cut);
+        if (left === 'nothing') return;
+        if (underWay.size > 0) await nextEnding(underWay, left === 'lanes', stopping);
       }
     } finally {
       await Promise.allSettled([...underWay.values()].map(({ ending }) => ending));
@@ -69,17 +69,21 @@ export class MailSender {
     for (const { ending } of underWay.values()) await ending;
   }
 
-  /** Begins what is due, as far as there are lanes; false when it used them all. */
+  /**
+   * Begins what is due, as far as there are lanes. What is left: `emails`, perhaps, when it used all lanes; `lanes` when what is due has to wait for emails under way,
+   * though they may have ended by now; `nothing` when none was under way, and none is due.
+   */
   async #fillLanes(
     underWay: Map<string, UnderWay>,
     stopping: AbortSignal | undefined,
     cut: AbortSignal | undefined,
-  ): Promise<boolean> {
+  ): Promise<'emails' | 'lanes' | 'nothing'> {
     while (underWay.size < LANES && !isAborted(stopping)) {
       const now = this.#deps.clock.now();
       const leaseEnd = now + LEASE_MS;
+      const isIdle = underWay.size === 0;
       const [mail] = await this.#deps.outboxQueue.lease(now, leaseEnd, 1, busyOf(underWay));
-      if (mail === undefined) return true;
+      if (mail === undefined) return isIdle ? 'nothing' : 'lanes';
       const ending = this.#handle(mail, leaseEnd, cut);
       underWay.set(mail.id, { to: mail.to, ending });
       // What fails stays for `nextEnding` to find.
@@ -88,7 +92,7 @@ export class MailSender {
         () => undefined,
       );
     }
-    return false;
+    return 'emails';
   }
 
   async #handle(letter: LeasedMail, leaseEnd: number, cut: AbortSignal | undefined): Promise<void> {

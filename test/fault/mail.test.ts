@@ -161,6 +161,36 @@ describeOnEveryDatabase('mail while its server fails', (open) => {
     expect(await states()).toEqual({ sent: 6 * LANES + 1 });
   });
 
+  it('an email that waits for another to its mailbox is sent though that one ends while the next is looked for', async () => {
+    const { outboxQueue } = db.stores;
+    for (let index = 0; index < 2; index += 1)
+      await db.stores.outbox.enqueue(sampleMail({ to: 'one@example.com' }));
+    const first = Promise.withResolvers<void>();
+    let [sent, noted] = [0, 0];
+    const sender = newSender({
+      outboxQueue: {
+        ...outboxQueue,
+        lease: async (...query) => {
+          const found = await outboxQueue.lease(...query);
+          if (found.length > 0 || noted > 0) return found;
+          first.resolve();
+          await eventually(() => noted === 1);
+          return found;
+        },
+        markSent: async (id, now) => {
+          await outboxQueue.markSent(id, now);
+          noted += 1;
+        },
+      },
+      send: async () => {
+        sent += 1;
+        if (sent === 1) await first.promise;
+      },
+    });
+    await sender.run();
+    expect(await states()).toEqual({ sent: 2 });
+  });
+
   it('a letter whose sending could not be noted is noted later, and not sent again', async () => {
     const everybody = await enqueue(2 * LANES);
     let isAway = true;
