@@ -238,9 +238,11 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
 
   it('is refused while it is silent when its credential is revoked, and says how far it came', async () => {
     const other = await member(service, `silent-${protocol}`, 'admin');
+    const before = await countUsers();
     const { promise, resolve } = Promise.withResolvers<void>();
     async function* requests() {
       yield { users: [somebody()] };
+      await eventually(async () => (await countUsers()) === before + 1);
       await service.auth().logout({}, other.options);
       await promise;
     }
