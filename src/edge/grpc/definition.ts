@@ -3,7 +3,8 @@
 import type { DescService } from '@bufbuild/protobuf';
 import type { ServiceDefinition } from '@grpc/grpc-js';
 
-const bytesAsTheyAre = (bytes: Buffer) => bytes;
+/** What neither encodes nor decodes. */
+export const bytesAsTheyAre = (bytes: Buffer) => bytes;
 
 /** The methods of a service, none of which streams both ways. Whoever implements them decodes and encodes. */
 export function definitionOf(service: DescService): ServiceDefinition {

@@ -11,6 +11,7 @@ import {
   HealthListResponseSchema,
 } from '../../../gen/grpc/health/v1/health_pb.ts';
 import { definitionOf } from './definition.ts';
+import { peerAddressOf } from './peer-address.ts';
 
 /** How many watch at once. Nobody shows a credential here. */
 export const MAX_WATCHES = 1_000;
@@ -18,8 +19,8 @@ export const MAX_WATCHES = 1_000;
 type Watch = {
   readonly call: ServerWritableStream<Buffer, Buffer>;
   readonly service: string;
-  /** What was told last. */
-  told: Status | undefined;
+  /** What was sent last. */
+  sent: Status | undefined;
   isWriting: boolean;
   isOver: boolean;
 };
@@ -45,10 +46,10 @@ export class GrpcHealth {
     return this.#count;
   }
 
-  /** Says whether the server serves, and tells those who watch. It does not until it is said. */
+  /** Says whether the server serves, and notifies those who watch. It does not until it is said. */
   set(isServing: boolean): void {
     this.#isServing = isServing;
-    for (const watches of this.#watches.values()) for (const watch of watches) this.#tell(watch);
+    for (const watches of this.#watches.values()) for (const watch of watches) this.#notify(watch);
   }
 
   /** Adds the service to a server. */
@@ -76,12 +77,11 @@ export class GrpcHealth {
     const service = serviceIn(call.request);
     if (service === undefined) return void call.emit('error', MALFORMED);
     if (this.#count >= MAX_WATCHES) this.#endOne();
-    const watch: Watch = { call, service, told: undefined, isWriting: false, isOver: false };
-    // Address and port.
-    const address = call.getPeer().replace(/:\d+$/, '');
+    const watch: Watch = { call, service, sent: undefined, isWriting: false, isOver: false };
+    const address = peerAddressOf(call);
     this.#enter(address, watch);
     call.once('close', () => this.#leave(address, watch));
-    this.#tell(watch);
+    this.#notify(watch);
   };
 
   #enter(address: string, watch: Watch): void {
@@ -103,15 +103,15 @@ export class GrpcHealth {
     return this.#isServing ? Status.SERVING : Status.NOT_SERVING;
   }
 
-  // One who does not read is told the newest once it does, and nothing of what was between.
-  #tell(watch: Watch): void {
+  // One who does not read is sent the newest once it does, and nothing of what was between.
+  #notify(watch: Watch): void {
     const status = this.#statusOf(watch.service);
-    if (watch.isOver || watch.isWriting || watch.told === status) return;
-    watch.told = status;
+    if (watch.isOver || watch.isWriting || watch.sent === status) return;
+    watch.sent = status;
     watch.isWriting = true;
     watch.call.write(answer(status), () => {
       watch.isWriting = false;
-      this.#tell(watch);
+      this.#notify(watch);
     });
   }
 

@@ -13,6 +13,7 @@ import {
   ServerReflectionRequestSchema,
   ServerReflectionResponseSchema,
 } from '../../../gen/grpc/reflection/v1/reflection_pb.ts';
+import { bytesAsTheyAre } from './definition.ts';
 import { ReflectionIndex } from './reflection-index.ts';
 
 /** The two versions differ in their package alone. */
@@ -23,8 +24,6 @@ const PATHS = ['v1', 'v1alpha'].map(
 const IDLE_MS = 60_000;
 /** Nobody shows a credential here. */
 const MAX_STREAMS = 100;
-
-const bytesAsTheyAre = (bytes: Buffer) => bytes;
 
 /** Adds the reflection of these services, and of itself, to a server. */
 export function addReflection(server: Server, services: readonly DescService[]): void {

@@ -20,6 +20,7 @@ import { serveClientStream } from '../pipeline/client-stream-pipeline.ts';
 import { decodeBinary } from '../messages/decode-message.ts';
 import { definitionOf } from './definition.ts';
 import type { ServedService } from '../operations/handlers.ts';
+import { peerAddressOf } from './peer-address.ts';
 import { statusOf, withLimit } from './status.ts';
 import type { Outcome, ServeMethod } from '../pipeline/pipeline.ts';
 import { serveMethod } from '../pipeline/pipeline.ts';
@@ -90,7 +91,7 @@ function methodOf(deps: StreamPipelineDeps, served: ServedService, method: DescM
 function unary(method: DescMethod, serve: ServeMethod): handleUnaryCall<Buffer, Buffer> {
   const answer = answering(method);
   return (call, respond) => {
-    // Decoded when the caller has been let in.
+    // Decoded when the caller has been authenticated.
     const outcome = serve(new GrpcTransport(call), () => decodeBinary(method, call.request));
     void after(outcome, (known) => answer(known, call, respond));
   };
@@ -178,8 +179,7 @@ class GrpcTransport implements Transport {
   }
 
   get peerAddress(): string {
-    // Address and port, IPv6 without brackets: with a short port that is an address too, and another one.
-    return this.#call.getPeer().replace(/:\d+$/, '');
+    return peerAddressOf(this.#call);
   }
 
   headerValues(name: string): readonly string[] {
