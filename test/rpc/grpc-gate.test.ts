@@ -1,5 +1,6 @@
 // Holds what stands before the gRPC port: requests that are none, messages that break their framing, and senders that never end.
 
+import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -99,6 +100,8 @@ describe('the gRPC port', () => {
 
   it('refuses a second message that comes when the first has been taken', async () => {
     const opened = session();
+    // A ping before that is answered by nobody.
+    await once(opened, 'connect');
     const { stream, ended } = rawStream(opened, login, [LOGIN], { end: false });
     // Answered when all before it has been read.
     await new Promise<void>((resolve) => opened.ping(() => resolve()));
