@@ -6,7 +6,6 @@ import { AuthService } from '../gen/latchkey/v1/auth_service_pb.ts';
 import type { App } from './app.ts';
 import type { ConnectionLimits } from './edge/transport/connections.ts';
 import { UnfinishedRequests } from './edge/transport/unfinished-requests.ts';
-import { arrivalOf } from './edge/http/request-arrival.ts';
 import type { Readiness } from './domain/health/readiness.ts';
 import type { RouteDeps } from './edge/http/routes.ts';
 import { createRoutes } from './edge/http/routes.ts';
@@ -23,6 +22,7 @@ import { addReflection } from './edge/grpc/reflection.ts';
 import { createGrpcServer } from './edge/grpc/server.ts';
 import type { ServedService } from './edge/operations/handlers.ts';
 import { messageLimits, requestShapes } from './edge/messages/message-limits.ts';
+import { ruleOf } from './edge/pipeline/operation.ts';
 import type { StreamPipelineDeps } from './edge/pipeline/stream-life.ts';
 
 /** How long an answer may take to leave. */
@@ -142,9 +142,8 @@ function openHttp(app: App, served: Served, unfinished: UnfinishedRequests): Pro
   const limits = {
     maxMessageBytes: messageLimits(MAX_MESSAGE_BYTES),
     maxResponseBytes: MAX_MESSAGE_BYTES,
-    arrivalOf,
   };
-  const routes = createRoutes(routeDepsOf(app, served));
+  const routes = createRoutes(served.pipeline, routeDepsOf(app, served));
   const options = {
     tls: TLS,
     hsts: HSTS,
@@ -165,18 +164,7 @@ function openHttp(app: App, served: Served, unfinished: UnfinishedRequests): Pro
 }
 
 function routeDepsOf(app: App, { pipeline, readiness }: Served): RouteDeps {
-  const introspectionAccess = pipeline.accessTable.get(AuthService.method.validateToken);
-  if (introspectionAccess === undefined) throw new Error('ValidateToken has no access rule');
-  const { authenticate, clientAddress, maxCallMs } = pipeline;
+  const introspectionAccess = ruleOf(pipeline.accessTable, AuthService.method.validateToken);
   const { ISSUER: issuer, PUBLIC_URL: publicUrl } = app.config;
-  return {
-    ...app,
-    readiness,
-    introspectionAccess,
-    authenticate,
-    clientAddress,
-    maxCallMs,
-    issuer,
-    publicUrl,
-  };
+  return { ...app, readiness, introspectionAccess, issuer, publicUrl };
 }

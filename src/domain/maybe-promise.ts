@@ -1,4 +1,4 @@
-// Answers that are there at once when all is remembered, and later when something must be looked up: the hot path pays for no promise.
+// Values that are there at once when they are cached, and later when they must be looked up: the hot path pays for no promise.
 
 /** A value, or a promise of one. */
 export type MaybePromise<Value> = Value | Promise<Value>;
@@ -9,4 +9,17 @@ export function after<Value, Next>(
   use: (value: Value) => MaybePromise<Next>,
 ): MaybePromise<Next> {
   return value instanceof Promise ? value.then(use) : use(value);
+}
+
+/** What `work` comes to, or, when it throws or rejects, what `recover` comes to. */
+export function orElse<Value>(
+  work: () => MaybePromise<Value>,
+  recover: (error: unknown) => MaybePromise<Value>,
+): MaybePromise<Value> {
+  try {
+    const value = work();
+    return value instanceof Promise ? value.catch(recover) : value;
+  } catch (error) {
+    return recover(error);
+  }
 }

@@ -197,11 +197,11 @@ describe.each(ENDPOINTS)('%s', (path) => {
         path,
         requestId: 'request-9',
         ip: '127.0.0.1',
-        status: 400,
+        code: 'InvalidArgument',
         reason: 'VALIDATION_FAILED',
       }),
     );
-    expect(lines).toContainEqual(expect.objectContaining({ level: 20, msg: 'call', path, status: 200 }));
+    expect(lines).toContainEqual(expect.objectContaining({ level: 20, msg: 'call', path, code: 'OK' }));
     expect(captured.lines.join('')).not.toContain(token);
   });
 

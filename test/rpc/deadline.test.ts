@@ -2,7 +2,6 @@
 
 import { Code, ConnectError } from '@connectrpc/connect';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { UserService } from '../../gen/latchkey/v1/user_service_pb.ts';
 import { Call } from '../../src/edge/pipeline/call.ts';
 import type { TestService } from '../support/service.ts';
 import { GOOD_PASSWORD, startTestService } from '../support/service.ts';
@@ -22,7 +21,7 @@ it('a signal that is looked at after the call was aborted is aborted', () => {
     peerAddress: '',
     onCancelled: () => undefined,
   };
-  const call = new Call(UserService.method.getMe, transport, {
+  const call = new Call('latchkey.v1.UserService/GetMe', transport, {
     clientAddress: () => '',
     cookieOrigins: new Set(),
   });

@@ -12,7 +12,8 @@ import { unlimited } from '../../src/domain/limits/rate-limiter.ts';
 import { ActiveCalls } from '../../src/edge/pipeline/active-calls.ts';
 import { accessTable } from '../../src/edge/pipeline/access-table.ts';
 import { toRpcError } from '../../src/edge/pipeline/error-table.ts';
-import { serveMethod, type Handler } from '../../src/edge/pipeline/pipeline.ts';
+import type { Handler } from '../../src/edge/pipeline/operation.ts';
+import { serveMethod } from '../../src/edge/pipeline/pipeline.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { ErrorInfoSchema, RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
 

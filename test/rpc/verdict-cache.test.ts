@@ -1,8 +1,8 @@
 // Holds the cache of verdicts: what was good is good only for as long as it is.
 
 import { create } from '@bufbuild/protobuf';
+import { ValidateTokenResponseSchema } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { describe, expect, it } from 'vitest';
-import { AuthService, ValidateTokenResponseSchema } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { RoleDirectory } from '../../src/domain/access/role.ts';
 import type { Principal } from '../../src/domain/access/principal.ts';
 import { RevocationIndex } from '../../src/domain/revocation/revocation-index.ts';
@@ -50,7 +50,7 @@ function world(lifeMs = 900_000) {
   };
   const response = create(ValidateTokenResponseSchema, { active: true });
   const remember = (transport: Transport, caller: Principal | undefined = gateway) => {
-    const call = new Call(AuthService.method.validateToken, transport, {
+    const call = new Call('latchkey.v1.AuthService/ValidateToken', transport, {
       clientAddress: () => '',
       cookieOrigins: new Set(),
     });

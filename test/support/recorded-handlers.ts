@@ -9,7 +9,7 @@ import type { Principal } from '../../src/domain/access/principal.ts';
 import { accessTable, type AccessRule } from '../../src/edge/pipeline/access-table.ts';
 import type { ClientStreamHandler } from '../../src/edge/pipeline/client-stream-pipeline.ts';
 import type { ServedService } from '../../src/edge/operations/handlers.ts';
-import type { Handler } from '../../src/edge/pipeline/pipeline.ts';
+import type { Handler } from '../../src/edge/pipeline/operation.ts';
 import type { StreamHandler } from '../../src/edge/pipeline/stream-pipeline.ts';
 import { callMethod, endingOf, nameOf, type HeaderInput } from './rpc-calls.ts';
 import type { Protocol, TestService } from './service.ts';

@@ -2,13 +2,14 @@
 // of its own. connect-es has no hook for this: it is handed an empty message in the same format, and the real one travels beside it.
 
 import type { ContextKey } from '@connectrpc/connect';
-import { base64Decode } from '@bufbuild/protobuf/wire';
 import { Code, ConnectError } from '@connectrpc/connect';
 import type {
   UniversalHandler,
   UniversalHandlerFn,
   UniversalServerRequest,
 } from '@connectrpc/connect/protocol';
+import type { MessageFormat } from './format.ts';
+import { framedFormatOf } from './format.ts';
 import { GrowingBuffer } from '../transport/growing-buffer.ts';
 import type { UnfinishedRequest } from '../transport/unfinished-requests.ts';
 import {
@@ -20,17 +21,7 @@ import {
 } from '../messages/envelope.ts';
 
 /** A request that nobody has decoded. */
-export type SetAsideBody = { readonly format: 'binary' | 'json'; readonly bytes: Uint8Array };
-
-const CONTENT_TYPE =
-  /^application\/(?<framed>grpc-web|connect)?(?:\+|(?<=\/))?(?<format>proto|json)?(?:\s*;.*)?$/i;
-
-/** How the messages of a request are written, by its content type; undefined for a type that is none of ours. */
-export function formatOf(header: Headers): SetAsideBody['format'] | undefined {
-  const type = CONTENT_TYPE.exec(header.get('content-type') ?? '')?.groups;
-  if (type === undefined) return undefined;
-  return type['format']?.toLowerCase() === 'json' ? 'json' : 'binary';
-}
+export type SetAsideBody = { readonly format: MessageFormat; readonly bytes: Uint8Array };
 
 /** The keys under which a request travels beside the one that connect-es reads. */
 export type AsideKeys = {
@@ -49,10 +40,7 @@ export function settingBodyAside(
   keys: AsideKeys,
   maxBytes: number,
 ): UniversalHandler {
-  return inPlaceOf(handler, async (request) => {
-    const isGet = request.method === 'GET';
-    return handler(isGet ? setQueryAside(request, keys) : await setAside(request, keys, maxBytes));
-  });
+  return inPlaceOf(handler, async (request) => handler(await setAside(request, keys, maxBytes)));
 }
 
 /** `serve`, for the requests that `handler` is for. */
@@ -73,56 +61,27 @@ async function setAside(
   keys: AsideKeys,
   maxBytes: number,
 ): Promise<UniversalServerRequest> {
-  const type = CONTENT_TYPE.exec(request.header.get('content-type') ?? '')?.groups;
+  const format = framedFormatOf(request.header.get('content-type') ?? undefined);
   if (
     request.method !== 'POST' ||
-    type === undefined ||
+    format === undefined ||
     isCompressed(request.header) ||
     !isStream(request.body)
   )
     return request;
-  const isFramed = type['framed'] !== undefined;
   const read = await readUpTo(
     request.body,
-    isFramed ? maxBytes + ENVELOPE_HEADER_LENGTH : maxBytes,
+    maxBytes + ENVELOPE_HEADER_LENGTH,
     request.contextValues?.get(keys.arrival),
   );
   if (!read.isWhole) return { ...request, body: read.chunks };
 
-  const format = type['format']?.toLowerCase() === 'json' ? 'json' : 'binary';
-  const opened = isFramed ? openEnvelope(read.bytes) : { bytes: read.bytes };
+  const opened = openEnvelope(read.bytes);
   if ('fault' in opened) request.contextValues?.set(keys.fault, opened.fault);
   else request.contextValues?.set(keys.body, { format, bytes: opened.bytes });
-  const empty = Buffer.from(format === 'json' ? '{}' : '');
   const header = new Headers(request.header);
   header.delete('content-length');
-  return { ...request, header, body: once(isFramed ? envelope(empty) : empty) };
-}
-
-// The message of a GET stands in the query: https://connectrpc.com/docs/protocol/#unary-get-request
-function setQueryAside(request: UniversalServerRequest, keys: AsideKeys): UniversalServerRequest {
-  const url = new URL(request.url);
-  const { searchParams: query } = url;
-  const encoding = query.get('encoding');
-  const isKnown = encoding === 'json' || encoding === 'proto';
-  if (!isKnown || (query.get('compression') ?? 'identity') !== 'identity') return request;
-  const text = query.get('message') ?? '';
-  const bytes = query.get('base64') === '1' ? fromBase64(text) : Buffer.from(text);
-  const format = encoding === 'json' ? 'json' : 'binary';
-  if (bytes === undefined)
-    request.contextValues?.set(keys.fault, 'the message in the query is not base64url');
-  else request.contextValues?.set(keys.body, { format, bytes });
-  query.delete('base64');
-  query.set('message', format === 'json' ? '{}' : '');
-  return { ...request, url: url.href };
-}
-
-function fromBase64(text: string): Uint8Array | undefined {
-  try {
-    return base64Decode(text);
-  } catch {
-    return undefined;
-  }
+  return { ...request, header, body: once(envelope(Buffer.from(format === 'json' ? '{}' : ''))) };
 }
 
 function isCompressed(header: Headers): boolean {

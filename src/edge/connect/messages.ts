@@ -6,12 +6,14 @@ import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/conn
 import { DomainError, validationFailed } from '../../domain/errors.ts';
 import { givenUpFor } from '../pipeline/given-up.ts';
 import type { Arrival } from './body.ts';
-import { formatOf, inPlaceOf, isStream } from './body.ts';
+import { inPlaceOf, isStream } from './body.ts';
+import type { MessageFormat } from './format.ts';
+import { framedFormatOf } from './format.ts';
 import { flagFault, Frame, TRUNCATED } from '../messages/envelope.ts';
 
 /** The messages of one call, that nobody has decoded. */
 export type RawMessages = {
-  readonly format: 'binary' | 'json';
+  readonly format: MessageFormat;
   /** Read from the connection as they are asked for. Errors: VALIDATION_FAILED where a frame is broken, CALL_CANCELLED. */
   readonly messages: AsyncIterable<Uint8Array>;
   /** Aborts at a message that is larger than may be; there are no more then. */
@@ -31,7 +33,7 @@ export function settingMessagesAside(
   maxBytes: number,
 ): UniversalHandler {
   return inPlaceOf(handler, async (request) => {
-    const format = formatOf(request.header);
+    const format = framedFormatOf(request.header.get('content-type') ?? undefined);
     if (format === undefined || !isStream(request.body)) return handler(request);
     const chunks = request.body[Symbol.asyncIterator]();
     const tooLarge = new AbortController();

@@ -1,4 +1,4 @@
-// The connect-node adapter: Connect and gRPC-Web, over HTTP/1.1 and HTTP/2.
+// Connect and gRPC-Web, over HTTP/1.1 and HTTP/2: unary calls of Connect by an adapter of ours, streams and gRPC-Web by connect-node.
 
 import type {
   DescMethod,
@@ -18,13 +18,18 @@ import { settingBodyAside } from './body.ts';
 import type { RawMessages } from './messages.ts';
 import { settingMessagesAside } from './messages.ts';
 import { checkingTimeout } from './timeout.ts';
-import { decodeBinary, decodeJson } from '../messages/decode-message.ts';
+import { decodeMessage } from '../messages/decode-message.ts';
 import { DomainError, validationFailed } from '../../domain/errors.ts';
 import type { RpcError } from '../pipeline/error-table.ts';
 import { toRpcError } from '../pipeline/error-table.ts';
 import { limitHeaders, retryAfter } from '../pipeline/limit-headers.ts';
 import type { ServedService } from '../operations/handlers.ts';
-import type { Handler } from '../pipeline/pipeline.ts';
+import type { Handler } from '../pipeline/operation.ts';
+import { nameOf } from '../pipeline/operation.ts';
+import { arrivalOf, trackArrival } from '../http/request-arrival.ts';
+import type { HttpHandler } from '../http/server.ts';
+import { isGrpcWeb } from './format.ts';
+import { ConnectUnary } from './unary.ts';
 import { serveMethod } from '../pipeline/pipeline.ts';
 import type { StreamPipelineDeps } from '../pipeline/stream-life.ts';
 import type { StreamHandler } from '../pipeline/stream-pipeline.ts';
@@ -36,14 +41,13 @@ export type ConnectLimits = {
   /** The largest message that a caller of the method may send. */
   readonly maxMessageBytes: (method: DescMethod) => number;
   readonly maxResponseBytes: number;
-  readonly arrivalOf: (request: Parameters<NodeHandler>[0]) => Arrival | undefined;
 };
 
 /** What each method is served with. Options of a method stand in for all choices of protocols that the router was given. */
-type ReadOptions = { readonly readMaxBytes: number; readonly grpc: false };
+type ReadOptions = { readonly readMaxBytes: number; readonly grpc: false; readonly connect?: false };
 
 /** A listener for Node's HTTP servers. */
-export type NodeHandler = ReturnType<typeof connectNodeAdapter>;
+type NodeHandler = ReturnType<typeof connectNodeAdapter>;
 
 const peerAddress = createContextKey('', { description: 'address at the other end of the connection' });
 
@@ -71,7 +75,50 @@ export function createConnectHandler(
   deps: StreamPipelineDeps,
   services: readonly ServedService[],
   limits: ConnectLimits,
-  fallback: NodeHandler,
+  fallback: HttpHandler,
+): HttpHandler {
+  const unary = unaryMethods(deps, services, limits);
+  const paths = new Set(services.flatMap(({ service }) => service.methods.map(pathOf)));
+  const library = libraryHandler(deps, services, limits);
+  return (exchange) => {
+    const { path } = exchange.target;
+    if (!paths.has(path)) return fallback(exchange);
+    const method = unary.get(path);
+    if (method !== undefined && !isGrpcWeb(exchange.header('content-type'))) return method.handle(exchange);
+    trackArrival(exchange);
+    exchange.applyHeaders();
+    library(exchange.request, exchange.response);
+  };
+}
+
+const pathOf = (method: DescMethod) => `/${nameOf(method)}`;
+
+function unaryMethods(
+  deps: StreamPipelineDeps,
+  services: readonly ServedService[],
+  limits: ConnectLimits,
+): ReadonlyMap<string, ConnectUnary> {
+  const entries = services.flatMap(({ service, handlers, lookups }) =>
+    service.methods.flatMap((method) => {
+      const handler = handlers.get(method.localName);
+      if (handler === undefined) return [];
+      const lookup = lookups.get(method.localName);
+      const bounds = {
+        maxRequestBytes: limits.maxMessageBytes(method),
+        maxResponseBytes: limits.maxResponseBytes,
+        isCached: lookup !== undefined,
+      };
+      const serve = serveMethod(deps, method, handler, lookup);
+      return [[pathOf(method), new ConnectUnary(method, serve, bounds)] as const];
+    }),
+  );
+  return new Map(entries);
+}
+
+function libraryHandler(
+  deps: StreamPipelineDeps,
+  services: readonly ServedService[],
+  limits: ConnectLimits,
 ): NodeHandler {
   return connectNodeAdapter({
     routes: (router) => {
@@ -89,13 +136,12 @@ export function createConnectHandler(
     contextValues: (request) =>
       createContextValues()
         .set(peerAddress, request.socket.remoteAddress ?? '')
-        .set(requestArrival, limits.arrivalOf(request)),
+        .set(requestArrival, arrivalOf(request)),
     writeMaxBytes: limits.maxResponseBytes,
     maxTimeoutMs: MAX_TIMEOUT_MS,
     // Requests are small, and compressed secrets can be guessed by their length (CVE-2013-3587 class).
     acceptCompression: [],
     grpc: false,
-    fallback,
   });
 }
 
@@ -110,7 +156,8 @@ function addService(
     const handler = served.handlers.get(method.localName);
     const streamHandler = served.streamHandlers.get(method.localName);
     const clientStreamHandler = served.clientStreamHandlers.get(method.localName);
-    if (handler !== undefined && isUnary(method)) addUnary(router, deps, method, handler, options);
+    if (handler !== undefined && isUnary(method))
+      addUnary(router, deps, method, handler, { ...options, connect: false });
     else if (streamHandler !== undefined && isServerStreaming(method))
       addStreaming(router, deps, method, streamHandler, options);
     else if (clientStreamHandler !== undefined && isClientStreaming(method))
@@ -207,8 +254,7 @@ async function* undecodedMessages(
   { format, messages }: RawMessages,
 ): AsyncGenerator<UndecodedMessage> {
   requireWellFormed(context);
-  const decodeOne = format === 'json' ? decodeJson : decodeBinary;
-  for await (const bytes of messages) yield () => decodeOne(method, bytes);
+  for await (const bytes of messages) yield () => decodeMessage(method, format, bytes);
 }
 
 // As grpc-js has it: a message that is too large ends the call as if its caller had gone, and another answer is sent.
@@ -242,7 +288,7 @@ function decode(method: DescMethod, context: HandlerContext, decoded: Message): 
   requireWellFormed(context);
   const body = context.values.get(requestBody);
   if (body === undefined) return decoded;
-  return body.format === 'json' ? decodeJson(method, body.bytes) : decodeBinary(method, body.bytes);
+  return decodeMessage(method, body.format, body.bytes);
 }
 
 // Only after the caller has been let in: a stranger is told nothing but that.

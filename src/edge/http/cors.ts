@@ -1,8 +1,7 @@
 // Cross-origin rules: exact origins, never reflected to anyone else.
 
-import type { IncomingMessage } from 'node:http';
 import { cors } from '@connectrpc/connect';
-import type { HttpResponse } from './response.ts';
+import type { HttpExchange } from './exchange.ts';
 
 const ALLOWED_HEADERS = [...cors.allowedHeaders, 'authorization', 'x-api-key', 'x-request-id'].join(', ');
 const EXPOSED_HEADERS = [
@@ -20,27 +19,24 @@ const PREFLIGHT_MAX_AGE_S = 7_200;
  */
 export function answerCors(
   allowedOrigins: ReadonlySet<string>,
-  request: IncomingMessage,
-  response: HttpResponse,
+  exchange: HttpExchange,
   onRefused: (origin: string) => void = () => undefined,
 ): boolean {
-  response.setHeader('vary', 'origin');
-  const { origin } = request.headers;
+  const origin = exchange.header('origin');
   const isAllowed = origin !== undefined && allowedOrigins.has(origin);
   if (isAllowed) {
-    response.setHeader('access-control-allow-origin', origin);
+    exchange.addHeader('access-control-allow-origin', origin);
     // Only ever beside the name of an allowed origin: with a wildcard or a reflected one, any site could call as the person.
-    response.setHeader('access-control-allow-credentials', 'true');
-    response.setHeader('access-control-expose-headers', EXPOSED_HEADERS);
+    exchange.addHeader('access-control-allow-credentials', 'true');
+    exchange.addHeader('access-control-expose-headers', EXPOSED_HEADERS);
   }
   if (origin !== undefined && !isAllowed) onRefused(origin);
-  if (request.method !== 'OPTIONS') return false;
+  if (exchange.request.method !== 'OPTIONS') return false;
   if (isAllowed) {
-    response.setHeader('access-control-allow-methods', cors.allowedMethods.join(', '));
-    response.setHeader('access-control-allow-headers', ALLOWED_HEADERS);
-    response.setHeader('access-control-max-age', String(PREFLIGHT_MAX_AGE_S));
+    exchange.addHeader('access-control-allow-methods', cors.allowedMethods.join(', '));
+    exchange.addHeader('access-control-allow-headers', ALLOWED_HEADERS);
+    exchange.addHeader('access-control-max-age', String(PREFLIGHT_MAX_AGE_S));
   }
-  response.statusCode = 204;
-  response.end('');
+  exchange.send(204, '');
   return true;
 }

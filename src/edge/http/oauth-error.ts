@@ -2,7 +2,7 @@
 
 import type { ErrorReason } from '../../domain/errors.ts';
 import { DomainError } from '../../domain/errors.ts';
-import { HttpRefusal } from './http-refusal.ts';
+import { RequestFault } from '../messages/request-fault.ts';
 
 /** A refusal as it goes out. */
 export type OAuthError = {
@@ -43,7 +43,7 @@ const RULES: Readonly<Partial<Record<ErrorReason, Rule>>> = {
 
 /** What the caller is told of `error`; anything that is no refusal is our bug, and the caller learns the request id alone. */
 export function toOAuthError(error: unknown, requestId: string, triedSecret: boolean): OAuthError {
-  if (error instanceof HttpRefusal) return ofRefusal(error);
+  if (error instanceof RequestFault) return ofRefusal(error);
   const rule = error instanceof DomainError ? RULES[error.reason] : undefined;
   if (!(error instanceof DomainError) || rule === undefined) {
     const description = `Internal error. Tell the operators this request id: ${requestId}`;
@@ -59,7 +59,7 @@ export function toOAuthError(error: unknown, requestId: string, triedSecret: boo
   };
 }
 
-function ofRefusal({ status, message }: HttpRefusal): OAuthError {
+function ofRefusal({ status, message }: RequestFault): OAuthError {
   return {
     status,
     error: 'invalid_request',

@@ -1,14 +1,8 @@
-// Watches over the body of a request until it has arrived whole: what takes too long, or is one too many, is answered and cut.
+// Watches over the body of a request that a library reads, until it has arrived whole: what takes too long, or is one too many, is answered and cut.
 
-import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type {
-  GiveUpReason,
-  UnfinishedRequest,
-  UnfinishedRequests,
-} from '../transport/unfinished-requests.ts';
-import { plainRequestId } from '../../domain/audit/call-origin.ts';
-import { headerValues, answerAndCut } from './request.ts';
+import type { GiveUpReason, UnfinishedRequest } from '../transport/unfinished-requests.ts';
+import type { HttpExchange, HttpRequest } from './exchange.ts';
+import { discard, giveUpBody } from './request-body.ts';
 import { sendJson } from './response.ts';
 
 const arrivals = new WeakMap<object, UnfinishedRequest>();
@@ -27,32 +21,32 @@ export function arrivalOf(request: object): UnfinishedRequest | undefined {
   return arrivals.get(request);
 }
 
-/** Counts a request that has a body among the unfinished ones, and gives each answer a request id unless the handler names one. */
-export function trackArrival(
-  unfinished: UnfinishedRequests,
-  request: IncomingMessage,
-  response: ServerResponse,
-): void {
-  const [given] = headerValues(request, 'x-request-id');
-  response.setHeader('x-request-id', plainRequestId(given) ?? randomUUID());
+/** Counts a request that has a body among the unfinished ones. */
+export function trackArrival(exchange: HttpExchange): void {
+  const { request, response, unfinished } = exchange;
   if (!hasBody(request)) return;
-  const arrival = unfinished.begin(request.socket, (reason) => giveUp(request, response, reason));
+  const arrival = unfinished.begin(request.socket, (reason) => giveUp(exchange, reason));
   arrivals.set(request, arrival);
   request.once('end', () => arrival.finish());
   request.once('close', () => arrival.finish());
   response.once('finish', () => {
     arrival.finish();
-    if (!request.complete) discardRest(request, arrival);
+    if (!request.complete)
+      discard(
+        request,
+        arrival.another(() => request.destroy()),
+      );
   });
 }
 
-function hasBody(request: IncomingMessage): boolean {
+function hasBody(request: HttpRequest): boolean {
   if (request.httpVersionMajor > 1) return !request.complete;
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
   return encoding !== undefined || (length !== undefined && length !== '0');
 }
 
-function giveUp(request: IncomingMessage, response: ServerResponse, reason: GiveUpReason): void {
+function giveUp(exchange: HttpExchange, reason: GiveUpReason): void {
+  const { request, response } = exchange;
   // It is there, and nobody has read it yet.
   if (request.complete) return;
   if (response.headersSent) {
@@ -60,17 +54,7 @@ function giveUp(request: IncomingMessage, response: ServerResponse, reason: Give
     return;
   }
   const { status, code, message } = ANSWERS[reason];
-  answerAndCut(request, response, () => sendJson(response, status, { code, message }));
-}
-
-// Of a request that was answered before it had arrived. Else the next one on its connection, which behind a proxy may be somebody else's, waits
-// behind it (CWE-444 class).
-function discardRest(request: IncomingMessage, arrival: UnfinishedRequest): void {
-  const rest = arrival.another(() => request.destroy());
-  request.once('end', () => rest.finish());
-  request.once('close', () => rest.finish());
-  if (request.httpVersionMajor > 1) return;
-  // As long as somebody listens for this, nothing flows.
-  request.removeAllListeners('readable');
-  request.resume();
+  exchange.closeAfterAnswer();
+  sendJson(exchange, status, { code, message });
+  if (request.httpVersionMajor > 1) giveUpBody(exchange);
 }

@@ -1,23 +1,16 @@
-// What our routes need of a response, whichever version of HTTP it goes out by.
+// Answers in JSON.
 
-/** The common part of Node's HTTP/1.1 and HTTP/2 responses. */
-export type HttpResponse = {
-  statusCode: number;
-  setHeader(name: string, value: string): unknown;
-  hasHeader(name: string): boolean;
-  removeHeader(name: string): unknown;
-  end(body: string): unknown;
-};
+import type { HttpExchange } from './exchange.ts';
 
-/** Answers with JSON, not to be stored unless a header already says otherwise. */
+/** Headers of an answer that no cache may keep. */
+export const NO_STORE = ['cache-control', 'no-store'] as const;
+
+/** Answers with JSON, by default not to be stored. */
 export function sendJson(
-  response: HttpResponse,
+  exchange: HttpExchange,
   status: number,
   body: unknown,
-  type = 'application/json',
+  headers: readonly string[] = NO_STORE,
 ): void {
-  response.statusCode = status;
-  response.setHeader('content-type', type);
-  if (!response.hasHeader('cache-control')) response.setHeader('cache-control', 'no-store');
-  response.end(JSON.stringify(body));
+  exchange.send(status, JSON.stringify(body), ['content-type', 'application/json', ...headers]);
 }

@@ -18,11 +18,14 @@ import {
 } from '../transport/listen.ts';
 import type { UnfinishedRequests } from '../transport/unfinished-requests.ts';
 import { answerCors } from './cors.ts';
-import { trackArrival } from './request-arrival.ts';
+import { HttpExchange } from './exchange.ts';
 import type { Hsts } from './security-headers.ts';
-import { setSecurityHeaders } from './security-headers.ts';
+import { securityHeaders } from './security-headers.ts';
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** What answers requests. It watches over their bodies itself. */
+export type HttpHandler = (exchange: HttpExchange) => void;
 
 export type HttpServerOptions = {
   readonly tls: TlsMaterial | undefined;
@@ -34,7 +37,7 @@ export type HttpServerOptions = {
   readonly connections: ConnectionLimits;
   readonly onConnectionRefused: (address: string) => void;
   readonly unfinished: UnfinishedRequests;
-  readonly handler: Listener;
+  readonly handler: HttpHandler;
 };
 
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
@@ -101,12 +104,12 @@ function secureServer(tls: TlsMaterial, maxConcurrentStreams: number, serve: Lis
 
 function listenerOf(options: HttpServerOptions, responses: OpenResponses): Listener {
   const { tls, hsts, allowedOrigins, onRefusedOrigin, unfinished, handler } = options;
+  const headers = [...securityHeaders(tls === undefined ? 'off' : hsts), 'vary', 'origin'];
   return (request, response) => {
     if (!responses.enter(request, response)) return;
     if (request.httpVersionMajor > 1) joinAuthorization(request.headers, request.rawHeaders);
-    setSecurityHeaders(response, tls === undefined ? 'off' : hsts);
-    trackArrival(unfinished, request, response);
-    if (!answerCors(allowedOrigins, request, response, onRefusedOrigin)) handler(request, response);
+    const exchange = new HttpExchange(request, response, unfinished, headers);
+    if (!answerCors(allowedOrigins, exchange, onRefusedOrigin)) handler(exchange);
   };
 }
 

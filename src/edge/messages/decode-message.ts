@@ -5,6 +5,11 @@ import { fromBinary, fromJson } from '@bufbuild/protobuf';
 import { validationFailed } from '../../domain/errors.ts';
 import { rfc3339Time } from '../../domain/written-time.ts';
 
+/** The message in a format of protobuf. Errors: VALIDATION_FAILED. */
+export function decodeMessage(method: DescMethod, format: 'binary' | 'json', bytes: Uint8Array): Message {
+  return format === 'json' ? decodeJson(method, bytes) : decodeBinary(method, bytes);
+}
+
 /** The message in protobuf's binary format. Errors: VALIDATION_FAILED. */
 export function decodeBinary(method: DescMethod, bytes: Uint8Array): Message {
   try {
@@ -24,9 +29,11 @@ export function decodeJson(method: DescMethod, bytes: Uint8Array): Message {
   return message;
 }
 
+const UTF_8 = new TextDecoder('utf-8', { fatal: true });
+
 function parseJson(method: DescMethod, bytes: Uint8Array): JsonValue {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as JsonValue;
+    return JSON.parse(UTF_8.decode(bytes)) as JsonValue;
   } catch {
     throw undecodable(method);
   }

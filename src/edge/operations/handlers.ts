@@ -4,7 +4,7 @@ import type { DescMessage, DescMethod, DescService, Message, MessageShape } from
 import type { MaybePromise } from '../../domain/maybe-promise.ts';
 import type { Call } from '../pipeline/call.ts';
 import type { ClientStreamHandler } from '../pipeline/client-stream-pipeline.ts';
-import type { Handler, CacheLookup } from '../pipeline/pipeline.ts';
+import type { CacheLookup, Handler } from '../pipeline/operation.ts';
 import type { StreamHandler } from '../pipeline/stream-pipeline.ts';
 
 type Question<Kind, Request> = Kind extends 'client_streaming' ? AsyncIterable<Request> : Request;

@@ -1,7 +1,6 @@
 // One call as the pipeline and the handlers see it, whatever protocol brought it.
 
 import { randomUUID } from 'node:crypto';
-import type { DescMethod } from '@bufbuild/protobuf';
 import type { Principal } from '../../domain/access/principal.ts';
 import { keyBehind } from '../../domain/access/principal.ts';
 import type { CallOrigin } from '../../domain/audit/audit-event.ts';
@@ -9,6 +8,7 @@ import { plainRequestId, plainUserAgent } from '../../domain/audit/call-origin.t
 import { DomainError } from '../../domain/errors.ts';
 import type { LimitState, RateLimiter } from '../../domain/limits/rate-limiter.ts';
 import { noting, tighter } from '../../domain/limits/rate-limiter.ts';
+import type { MaybePromise } from '../../domain/maybe-promise.ts';
 import type { DeviceGrant } from '../../domain/lockout/device-token.ts';
 import type { CookieGrant } from '../../domain/session/hand-out.ts';
 import type { ClientAddress } from './client-address.ts';
@@ -29,6 +29,8 @@ export type Transport = CookieCarrier & {
   headerValues(name: string): readonly string[];
   /** The request as it came, where the protocol has it in one piece and uncompressed. */
   readonly requestBytes: Buffer | undefined;
+  /** The request id, where the adapter has one already. */
+  readonly requestId?: string;
   /** Milliseconds that the caller gives the call, where the protocol's library does not watch over them itself. */
   readonly timeoutMs: number | undefined;
   /** The address at the other end of the connection. */
@@ -48,7 +50,8 @@ export type CallSetting = {
 
 /** A call. What few calls ask for is worked out when it is asked for. */
 export class Call {
-  readonly method: DescMethod;
+  /** The name of the operation. */
+  readonly operation: string;
   readonly transport: Transport;
   /** Set by the access step; undefined on public methods and for anonymous callers. */
   principal: Principal | undefined;
@@ -58,15 +61,15 @@ export class Call {
   readonly setCookies: string[] = [];
   readonly #setting: CallSetting;
   #requestId: string | undefined;
-  #charge: (() => Promise<void>) | undefined;
+  #charge: (() => MaybePromise<void>) | undefined;
   #isCharged = false;
   #believesSender = false;
   #clientAddress: string | undefined;
   #controller: AbortController | undefined;
   #abortReason: unknown;
 
-  constructor(method: DescMethod, transport: Transport, setting: CallSetting) {
-    this.method = method;
+  constructor(operation: string, transport: Transport, setting: CallSetting) {
+    this.operation = operation;
     this.transport = transport;
     this.#setting = setting;
   }
@@ -74,7 +77,10 @@ export class Call {
   /** The caller's `x-request-id` when it is a plain one, else one of ours. */
   get requestId(): string {
     if (this.#requestId === undefined) {
-      this.#requestId = plainRequestId(this.transport.headerValues('x-request-id')[0]) ?? randomUUID();
+      this.#requestId =
+        this.transport.requestId ??
+        plainRequestId(this.transport.headerValues('x-request-id')[0]) ??
+        randomUUID();
     }
     return this.#requestId;
   }
@@ -147,7 +153,7 @@ export class Call {
   }
 
   /** Says how the call is charged to its limits. */
-  onCharge(charge: () => Promise<void>): void {
+  onCharge(charge: () => MaybePromise<void>): void {
     this.#charge = charge;
   }
 
@@ -157,10 +163,10 @@ export class Call {
   }
 
   /** Charges the call to the limits of its access rule, once: its request has been checked, and what follows costs. Errors: RATE_LIMITED. */
-  async charge(): Promise<void> {
-    if (this.#isCharged) return;
+  charge(): MaybePromise<void> {
+    if (this.#isCharged) return undefined;
     this.#isCharged = true;
-    await this.#charge?.();
+    return this.#charge?.();
   }
 
   /** The limiter for what is done during this call: the caller is told of what it counts. */

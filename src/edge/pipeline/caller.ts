@@ -58,8 +58,7 @@ export function noteRefusal(
   principal: Principal,
   call: Call,
 ): void {
-  const name = `${call.method.parent.typeName}/${call.method.name}`;
-  accessRefusals.note(error, { principal, call: name, origin: () => call.origin });
+  accessRefusals.note(error, { principal, call: call.operation, origin: () => call.origin });
 }
 
 async function knownOrAnonymous(deps: CallerDeps, call: Call): Promise<Principal | undefined> {

@@ -3,6 +3,7 @@
 import type { DescMethod, Message } from '@bufbuild/protobuf';
 import type { Transport } from './call.ts';
 import { Call } from './call.ts';
+import { nameOf, ruleOf } from './operation.ts';
 import type { Outcome } from './pipeline.ts';
 import { failed, succeeded } from './pipeline.ts';
 import type { StreamPipelineDeps } from './stream-life.ts';
@@ -32,10 +33,10 @@ export function serveClientStream(
   method: DescMethod,
   handler: ClientStreamHandler,
 ): ServeClientStream {
-  const rule = deps.accessTable.get(method);
-  if (rule === undefined) throw new Error(`${method.parent.typeName}/${method.name} has no access rule`);
+  const rule = ruleOf(deps.accessTable, method);
+  const name = nameOf(method);
   return async (transport, messages) => {
-    const call = new Call(method, transport, deps);
+    const call = new Call(name, transport, deps);
     const startTime = deps.clock.now();
     const life = new StreamLife(deps, rule, call, () => undefined);
     const leave = deps.activeCalls.enter();

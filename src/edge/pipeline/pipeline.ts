@@ -1,4 +1,4 @@
-// The one guard of every call: deadline → access → handler, which is charged to its limits when it has checked its request → error mapping and
+// The one guard of every call: access → operation, which is charged to its limits when it has checked its request → deadline → error mapping and
 // log. Knows no transport.
 
 import type { DescMethod, Message } from '@bufbuild/protobuf';
@@ -15,19 +15,12 @@ import type { Transport } from './call.ts';
 import { Call } from './call.ts';
 import type { CallerDeps } from './caller.ts';
 import { callerOf } from './caller.ts';
-import { charge, charged } from './charge.ts';
+import { allowedCaller, charge, charged } from './charge.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { RpcError } from './error-table.ts';
 import { toRpcError } from './error-table.ts';
-
-/**
- * What a handler is: the request is decoded, the caller may make the call. Where the access rule names a limit, the handler awaits
- * `call.charge()` between checking the request and doing the work.
- */
-export type Handler = (request: Message, call: Call) => MaybePromise<Message>;
-
-/** The answer to a call that was answered before and would be answered the same now. It looks at the credential itself. */
-export type CacheLookup = (transport: Transport) => Message | undefined;
+import type { CacheLookup, Handler, Operation } from './operation.ts';
+import { rpcOperation } from './operation.ts';
 
 export type PipelineDeps = CallerDeps & {
   readonly accessTable: AccessTable;
@@ -42,40 +35,42 @@ export type PipelineDeps = CallerDeps & {
 };
 
 /** The outcome of a call. */
-export type Outcome =
-  /** Without a call when the answer came from a cache: nothing else was worked out. */
-  { readonly response: Message; readonly call: Call | undefined } | Failure;
+export type Outcome<Response = Message> =
+  /** Without a call when the response came from a cache: nothing else was worked out. */
+  { readonly response: Response; readonly call: Call | undefined } | Failure;
 
-/** What a refused or failed call came to. */
-export type Failure = { readonly error: RpcError; readonly call: Call };
+/** What a refused or failed call came to; `cause` is for adapters that write errors by a table of their own. */
+export type Failure = { readonly error: RpcError; readonly cause: unknown; readonly call: Call };
 
 /**
- * Serves one method: the request is decoded only after the caller has been let in. Never throws or rejects. What needs no look-up is
- * answered at once.
+ * Serves one operation: the request is decoded only after the caller is known to be allowed. Never throws or rejects. What needs no look-up
+ * is answered at once.
  */
-export type ServeMethod = (transport: Transport, decode: () => Message) => MaybePromise<Outcome>;
+export type ServeOperation<Request, Response> = (
+  transport: Transport,
+  decode: () => Request,
+) => MaybePromise<Outcome<Response>>;
 
-/** Composes the pipeline around one handler. Errors: Error when the method has no access rule. */
-export function serveMethod(
+/** As ServeOperation, for a unary RPC. */
+export type ServeMethod = ServeOperation<Message, Message>;
+
+/** Composes the pipeline around one operation. */
+export function serveOperation<Request, Response>(
   deps: PipelineDeps,
-  method: DescMethod,
-  handler: Handler,
-  lookup?: CacheLookup,
-): ServeMethod {
-  const rule = deps.accessTable.get(method);
-  if (rule === undefined) throw new Error(`${method.parent.typeName}/${method.name} has no access rule`);
-  const { limitClass } = rule;
-
+  operation: Operation<Request, Response>,
+): ServeOperation<Request, Response> {
+  const { name, access, run, lookup } = operation;
+  const { limitClass } = access;
   return (transport, decode) => {
     const known = lookup?.(transport);
     if (known !== undefined) return { response: known, call: undefined };
-    const call = new Call(method, transport, deps);
+    const call = new Call(name, transport, deps);
     const startTime = deps.clock.now();
     try {
-      const response = after(callerOf(deps, rule, call), (principal) => {
+      const response = after(allowedCaller(deps, access, call), (principal) => {
         call.principal = principal;
-        if (limitClass === undefined) return handler(decode(), call);
-        return charged(deps, limitClass, call, () => handler(decode(), call));
+        if (limitClass === undefined) return run(decode(), call);
+        return charged(deps, limitClass, call, () => run(decode(), call));
       });
       if (response instanceof Promise) return withinTime(deps, call, startTime, response);
       return succeeded(deps, call, startTime, response);
@@ -85,13 +80,23 @@ export function serveMethod(
   };
 }
 
+/** `serveOperation` for a unary RPC. Errors: Error when the method has no access rule. */
+export function serveMethod(
+  deps: PipelineDeps & { readonly accessTable: AccessTable },
+  method: DescMethod,
+  handler: Handler,
+  lookup?: CacheLookup,
+): ServeMethod {
+  return serveOperation(deps, rpcOperation(deps.accessTable, method, handler, lookup));
+}
+
 // Work that is cut off goes on to the end of its step: a transaction is whole or not at all, and its outcome is nobody's news any more.
-async function withinTime(
+async function withinTime<Response>(
   deps: PipelineDeps,
   call: Call,
   startTime: number,
-  work: Promise<Message>,
-): Promise<Outcome> {
+  work: Promise<Response>,
+): Promise<Outcome<Response>> {
   const { promise: timeUp, reject } = Promise.withResolvers<never>();
   const limitMs = Math.max(0, Math.min(deps.maxCallMs, call.transport.timeoutMs ?? Infinity));
   const timer = setTimeout(() => {
@@ -111,7 +116,12 @@ async function withinTime(
 }
 
 /** Logs that the call went well. */
-export function succeeded(deps: PipelineDeps, call: Call, startTime: number, response: Message): Outcome {
+export function succeeded<Response>(
+  deps: PipelineDeps,
+  call: Call,
+  startTime: number,
+  response: Response,
+): Outcome<Response> {
   if (deps.logger.isLevelEnabled('debug')) logCall(deps, call, startTime);
   return { response, call };
 }
@@ -121,7 +131,7 @@ export function failed(deps: PipelineDeps, call: Call, startTime: number, error:
   if (error instanceof RateLimitedError) call.noteLimit(error.state);
   const rpcError = toRpcError(error, call.requestId);
   logFailure(deps, call, startTime, rpcError, error);
-  return { error: rpcError, call };
+  return { error: rpcError, cause: error, call };
 }
 
 /** Lets the caller of a stream in, and counts the call. Errors: those of `authenticate` and `requireAccess`, RATE_LIMITED. */
@@ -133,13 +143,15 @@ export async function admit(deps: PipelineDeps, rule: AccessRule, call: Call): P
 /** What the log says of every call. */
 export function callFields(deps: PipelineDeps, call: Call, startTime: number) {
   return {
-    rpc: `${call.method.parent.typeName}/${call.method.name}`,
+    [isPath(call.operation) ? 'path' : 'rpc']: call.operation,
     requestId: call.requestId,
     ip: call.origin.ipAddress,
     subject: call.principal?.subjectId,
     ms: deps.clock.now() - startTime,
   };
 }
+
+const isPath = (name: string) => name.startsWith('/');
 
 function logCall(deps: PipelineDeps, call: Call, startTime: number): void {
   deps.logger.debug({ ...callFields(deps, call, startTime), code: 'OK' }, 'call');

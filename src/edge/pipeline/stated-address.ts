@@ -20,10 +20,14 @@ export type StatedAddressDeps = {
  * for limits, the audit log and the session list. Beside `authorization` that key proves nothing else. Anybody else's header is passed over,
  * as if it were not there, and so is that of a key that cannot be looked up now: then the caller's own address counts. Errors: none but bugs.
  */
-export async function believeStatedAddress(deps: StatedAddressDeps, call: Call): Promise<void> {
+export function believeStatedAddress(deps: StatedAddressDeps, call: Call): MaybePromise<void> {
   const { transport } = call;
   const apiKey = transport.headerValues('x-api-key');
-  if (apiKey.length === 0 || transport.headerValues('x-forwarded-for').length === 0) return;
+  if (apiKey.length === 0 || transport.headerValues('x-forwarded-for').length === 0) return undefined;
+  return believeHolder(deps, call, apiKey);
+}
+
+async function believeHolder(deps: StatedAddressDeps, call: Call, apiKey: readonly string[]): Promise<void> {
   if (await mayState(deps, call, apiKey)) call.believeSender();
 }
 

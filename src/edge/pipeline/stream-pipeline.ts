@@ -7,6 +7,7 @@ import type { Transport } from './call.ts';
 import { Call } from './call.ts';
 import type { RpcError } from './error-table.ts';
 import { toRpcError } from './error-table.ts';
+import { nameOf, ruleOf } from './operation.ts';
 import { callFields, failed } from './pipeline.ts';
 import type { StreamPipelineDeps } from './stream-life.ts';
 import { StreamLife } from './stream-life.ts';
@@ -29,10 +30,10 @@ export function serveStream(
   method: DescMethod,
   handler: StreamHandler,
 ): ServeStream {
-  const rule = deps.accessTable.get(method);
-  if (rule === undefined) throw new Error(`${method.parent.typeName}/${method.name} has no access rule`);
+  const rule = ruleOf(deps.accessTable, method);
+  const name = nameOf(method);
   return (transport, decode) =>
-    new ServedStream(deps, rule, new Call(method, transport, deps), (call) => handler(decode(), call));
+    new ServedStream(deps, rule, new Call(name, transport, deps), (call) => handler(decode(), call));
 }
 
 /** A stream as an adapter sees it. Ask for the next step when the one before has been written: that is all the back-pressure there is. */

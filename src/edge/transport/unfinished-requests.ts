@@ -35,7 +35,7 @@ export class UnfinishedRequests {
   readonly #limits: UnfinishedLimits;
   readonly #now: () => number;
   readonly #all: Share = { requests: new Set(), bytes: 0 };
-  readonly #connections = new WeakMap<object, Share>();
+  readonly #connections = new WeakMap<object, Book>();
   readonly #sweeper: NodeJS.Timeout;
   readonly #waiting: Array<() => void> = [];
 
@@ -54,19 +54,22 @@ export class UnfinishedRequests {
 
   /** Notes a request on `connection`. `giveUp` is called at most once, and never after `finish`. */
   begin(connection: object, giveUp: (reason: GiveUpReason) => void): UnfinishedRequest {
-    let share = this.#connections.get(connection);
-    if (share === undefined) {
-      share = { requests: new Set(), bytes: 0 };
-      this.#connections.set(connection, share);
+    let book = this.#connections.get(connection);
+    if (book === undefined) {
+      book = this.#newBook();
+      this.#connections.set(connection, book);
     }
-    const shares = [this.#all, share];
-    const book = {
-      shares,
+    return new UnfinishedRequest(book, giveUp);
+  }
+
+  #newBook(): Book {
+    const share: Share = { requests: new Set(), bytes: 0 };
+    return {
+      shares: [this.#all, share],
       now: this.#now,
       makeRoom: () => this.#makeRoom(share),
       onOver: () => this.#tell(),
     };
-    return new UnfinishedRequest(book, giveUp);
   }
 
   /** Resolves when there are none. */

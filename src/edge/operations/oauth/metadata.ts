@@ -1,16 +1,17 @@
 // What an OAuth client learns without asking a person: authorization server metadata (RFC 8414).
 
-import { BUILT_IN_ROLES } from '../../domain/access/role.ts';
-import { INTROSPECTION_PATH } from './introspection.ts';
-import type { IntrospectionAccess } from './introspection.ts';
-import { REVOCATION_PATH } from './revocation.ts';
+import { BUILT_IN_ROLES } from '../../../domain/access/role.ts';
+import type { AccessRule } from '../../pipeline/access-table.ts';
+import { INTROSPECTION_PATH } from './introspect.ts';
+import { REVOCATION_PATH } from './revoke.ts';
 
 export type OAuthMetadataDeps = {
   /** `iss` of the tokens, letter for letter. */
   readonly issuer: string;
   /** What our own URLs begin with; never the Host header, which the caller writes. */
   readonly publicUrl: string;
-  readonly introspectionAccess: IntrospectionAccess;
+  /** Who may introspect. */
+  readonly introspectionAccess: Pick<AccessRule, 'mode'>;
 };
 
 /** Where the key set stands. */

@@ -1,6 +1,6 @@
 // Reads form bodies as OAuth asks for them (RFC 6749, appendix B and section 3.2): UTF-8, strictly encoded, no parameter twice.
 
-import { HttpRefusal } from './http-refusal.ts';
+import { RequestFault } from './request-fault.ts';
 
 /** The parameters of a form, by name. */
 export type Form = ReadonlyMap<string, string>;
@@ -18,21 +18,21 @@ export function isForm(contentType: string | undefined): boolean {
   return FORM_TYPE.test(contentType ?? '');
 }
 
-/** The charset of a form. Errors: HttpRefusal 400 when the content type is not a form's, 415 when the body is compressed. */
+/** The charset of a form. Errors: RequestFault 400 when the content type is not a form's, 415 when the body is compressed. */
 export function requireFormType(
   contentType: string | undefined,
   contentEncoding: string | undefined,
 ): FormCharset {
   const match = FORM_TYPE.exec(contentType ?? '');
   if (match === null)
-    throw new HttpRefusal(400, 'The body must be application/x-www-form-urlencoded in UTF-8.');
+    throw new RequestFault(400, 'The body must be application/x-www-form-urlencoded in UTF-8.');
   if ((contentEncoding ?? 'identity').toLowerCase() !== 'identity')
-    throw new HttpRefusal(415, 'The body must not be compressed.');
+    throw new RequestFault(415, 'The body must not be compressed.');
   return (match.groups?.['charset'] ?? 'utf-8').toLowerCase() === 'utf-8' ? 'utf-8' : 'ascii';
 }
 
 /**
- * The parameters, those that nobody knows too. Errors: HttpRefusal 400 for broken encoding and for a parameter that stands twice: two readers
+ * The parameters, those that nobody knows too. Errors: RequestFault 400 for broken encoding and for a parameter that stands twice: two readers
  * of one request must not each believe another value.
  */
 export function parseForm(bytes: Uint8Array, charset: FormCharset): Form {
@@ -44,16 +44,16 @@ export function parseForm(bytes: Uint8Array, charset: FormCharset): Form {
     const name = formDecode(equals < 0 ? pair : pair.slice(0, equals));
     const value = formDecode(equals < 0 ? '' : pair.slice(equals + 1));
     if (name === undefined || value === undefined) throw malformed();
-    if (form.has(name)) throw new HttpRefusal(400, 'A parameter must not stand more than once.');
+    if (form.has(name)) throw new RequestFault(400, 'A parameter must not stand more than once.');
     form.set(name, value);
   }
   return form;
 }
 
-/** The parameter. Errors: HttpRefusal 400 when it is missing or empty, which is the same (RFC 6749, section 3.2). */
+/** The parameter. Errors: RequestFault 400 when it is missing or empty, which is the same (RFC 6749, section 3.2). */
 export function requireParameter(form: Form, name: string): string {
   const value = form.get(name) ?? '';
-  if (value === '') throw new HttpRefusal(400, `The parameter ${name} is required.`);
+  if (value === '') throw new RequestFault(400, `The parameter ${name} is required.`);
   return value;
 }
 
@@ -74,6 +74,6 @@ function utf8(bytes: Uint8Array): string {
   }
 }
 
-function malformed(): HttpRefusal {
-  return new HttpRefusal(400, 'The body is not well-formed application/x-www-form-urlencoded.');
+function malformed(): RequestFault {
+  return new RequestFault(400, 'The body is not well-formed application/x-www-form-urlencoded.');
 }

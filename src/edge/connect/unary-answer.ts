@@ -1,0 +1,123 @@
+// Writes the answers of unary calls over Connect: a message, or an error in JSON. https://connectrpc.com/docs/protocol/#unary-response
+
+import type { DescMethod, Message } from '@bufbuild/protobuf';
+import { toBinary, toJson } from '@bufbuild/protobuf';
+
+import { Code, ConnectError } from '@connectrpc/connect';
+import { codeToHttpStatus, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
+
+import type { LimitState } from '../../domain/limits/rate-limiter.ts';
+import type { HttpExchange } from '../http/exchange.ts';
+import { giveUpBody } from '../http/request-body.ts';
+import { NO_STORE } from '../http/response.ts';
+import type { Call } from '../pipeline/call.ts';
+import type { RpcError } from '../pipeline/error-table.ts';
+import { limitHeaders, retryAfter } from '../pipeline/limit-headers.ts';
+import type { Outcome } from '../pipeline/pipeline.ts';
+import type { MessageFormat } from './format.ts';
+
+/** A refusal that no table of reasons knows, by its bare code. */
+export type BareRefusal = { readonly code: Code; readonly message: string };
+
+type Told = {
+  readonly error: RpcError;
+  readonly limit: LimitState | undefined;
+  readonly setCookies: readonly string[];
+};
+
+const CONTENT_TYPES: Readonly<Record<MessageFormat, string>> = {
+  binary: 'application/proto',
+  json: 'application/json',
+};
+
+/** The answers of one method. */
+export class UnaryAnswers {
+  readonly #method: DescMethod;
+  readonly #maxBytes: number;
+  /** Of responses that come from a cache, and come again: in JSON and in binary. */
+  readonly #cached: Readonly<Record<MessageFormat, WeakMap<Message, Uint8Array>>> | undefined;
+
+  constructor(
+    method: DescMethod,
+    { maxResponseBytes, isCached }: { readonly maxResponseBytes: number; readonly isCached: boolean },
+  ) {
+    this.#method = method;
+    this.#maxBytes = maxResponseBytes;
+    this.#cached = isCached ? { binary: new WeakMap(), json: new WeakMap() } : undefined;
+  }
+
+  /** Sends what the call came to. */
+  send(exchange: HttpExchange, format: MessageFormat, outcome: Outcome): void {
+    if ('error' in outcome) return this.sendError(exchange, { ...noted(outcome.call), error: outcome.error });
+    const body = this.#encoded(format, outcome.response);
+    if (body.length > this.#maxBytes)
+      return this.refuse(exchange, { code: Code.ResourceExhausted, message: TOO_LARGE });
+    exchange.send(200, body, [
+      'content-type',
+      CONTENT_TYPES[format],
+      ...NO_STORE,
+      ...(outcome.call === undefined ? [] : callHeaders(outcome.call)),
+    ]);
+  }
+
+  /** Sends an error; what is still to come of the request is given up. */
+  sendError(
+    exchange: HttpExchange,
+    { error, limit, setCookies }: Told,
+    status = codeToHttpStatus(error.code),
+  ): void {
+    const details = error.details.map(({ schema, value }) => ({ desc: schema, value }));
+    const body = errorToJsonBytes(new ConnectError(error.message, error.code, undefined, details), undefined);
+    const isWhole = exchange.request.complete;
+    if (!isWhole) exchange.closeAfterAnswer();
+    exchange.send(status, body, [
+      'content-type',
+      CONTENT_TYPES.json,
+      ...NO_STORE,
+      ...callHeaders({ requestId: error.requestId, limit, setCookies }),
+      ...retryAfter(error).flatMap((seconds) => ['retry-after', seconds]),
+    ]);
+    if (!isWhole) giveUpBody(exchange);
+  }
+
+  /** Refuses a request before it is a call. */
+  refuse(exchange: HttpExchange, { code, message }: BareRefusal): void {
+    const { requestId } = exchange;
+    const error = {
+      code,
+      message,
+      reason: 'VALIDATION_FAILED',
+      details: [],
+      requestId,
+      retryAfterMs: undefined,
+    } as const;
+    this.sendError(exchange, { error, limit: undefined, setCookies: [] });
+  }
+
+  #encoded(format: MessageFormat, response: Message): Uint8Array {
+    const known = this.#cached?.[format].get(response);
+    if (known !== undefined) return known;
+    const bytes =
+      format === 'binary'
+        ? toBinary(this.#method.output, response)
+        : Buffer.from(JSON.stringify(toJson(this.#method.output, response)));
+    this.#cached?.[format].set(response, bytes);
+    return bytes;
+  }
+}
+
+const TOO_LARGE = 'The response is larger than this server sends.';
+
+const noted = ({ limit, setCookies }: Call): Omit<Told, 'error'> => ({ limit, setCookies });
+
+function callHeaders({
+  requestId,
+  limit,
+  setCookies,
+}: Omit<Told, 'error'> & Pick<Call, 'requestId'>): readonly string[] {
+  const headers = ['x-request-id', requestId];
+  if (limit !== undefined) headers.push(...limitHeaders(limit).flat());
+  // Each cookie has a header of its own (RFC 6265, section 3).
+  for (const cookie of setCookies) headers.push('set-cookie', cookie);
+  return headers;
+}

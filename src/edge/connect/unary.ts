@@ -1,0 +1,123 @@
+// Unary calls of the Connect protocol, on Node's HTTP servers: no library stands between the request and the pipeline.
+// https://connectrpc.com/docs/protocol/#unary-rpcs
+
+import type { DescMethod } from '@bufbuild/protobuf';
+import { Code } from '@connectrpc/connect';
+import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
+import { type DomainError, validationFailed } from '../../domain/errors.ts';
+import { after } from '../../domain/maybe-promise.ts';
+import type { HttpExchange } from '../http/exchange.ts';
+import { HttpTransport } from '../http/http-transport.ts';
+import type { Body } from '../http/request-body.ts';
+import { readBody } from '../http/request-body.ts';
+import { decodeMessage } from '../messages/decode-message.ts';
+import { MAX_TIMEOUT_MS, readConnectTimeout } from '../messages/timeout-header.ts';
+import { toRpcError } from '../pipeline/error-table.ts';
+import { givenUpFor } from '../pipeline/given-up.ts';
+import type { ServeMethod } from '../pipeline/pipeline.ts';
+import type { MessageFormat } from './format.ts';
+import { unaryFormatOf } from './format.ts';
+import { readQuery } from './get-request.ts';
+import { UnaryAnswers } from './unary-answer.ts';
+
+/** One unary method, over Connect. */
+export class ConnectUnary {
+  readonly #method: DescMethod;
+  readonly #serve: ServeMethod;
+  readonly #maxRequestBytes: number;
+  readonly #answers: UnaryAnswers;
+  readonly #takesGet: boolean;
+
+  constructor(
+    method: DescMethod,
+    serve: ServeMethod,
+    limits: {
+      readonly maxRequestBytes: number;
+      readonly maxResponseBytes: number;
+      readonly isCached: boolean;
+    },
+  ) {
+    this.#method = method;
+    this.#serve = serve;
+    this.#maxRequestBytes = limits.maxRequestBytes;
+    this.#answers = new UnaryAnswers(method, limits);
+    this.#takesGet = method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
+  }
+
+  /** Answers the request. */
+  handle(exchange: HttpExchange): void {
+    const { method } = exchange.request;
+    if (method === 'POST') this.#post(exchange);
+    else if (method === 'GET' && this.#takesGet) this.#get(exchange);
+    else exchange.send(405, '', ['allow', this.#takesGet ? 'GET, POST' : 'POST']);
+  }
+
+  #post(exchange: HttpExchange): void {
+    const format = unaryFormatOf(exchange.header('content-type'));
+    if (format === undefined) return exchange.send(415, '', ['accept-post', ACCEPTED]);
+    readBody(exchange, this.#maxRequestBytes, (body) => {
+      if ('fault' in body) this.#refuseBody(exchange, body);
+      else if (isCompressed(exchange)) this.#answers.refuse(exchange, COMPRESSED);
+      else this.#run(exchange, format, () => body.bytes);
+    });
+  }
+
+  #get(exchange: HttpExchange): void {
+    const request = readQuery(exchange.target.query ?? '');
+    if (request === undefined) return exchange.send(415, '');
+    if (request.isCompressed) return this.#answers.refuse(exchange, COMPRESSED);
+    if (request.bytes !== undefined && request.bytes.length > this.#maxRequestBytes)
+      return this.#answers.refuse(exchange, this.#tooLarge);
+    this.#run(exchange, request.format, () => {
+      if (request.bytes === undefined) throw malformed('the message in the query is not base64url');
+      return request.bytes;
+    });
+  }
+
+  #run(exchange: HttpExchange, format: MessageFormat, bytes: () => Buffer): void {
+    const written = exchange.header('connect-timeout-ms');
+    const timeout = written === undefined ? undefined : readConnectTimeout(written);
+    const timeoutMs = timeout !== undefined && 'timeoutMs' in timeout ? timeout.timeoutMs : undefined;
+    const transport = new HttpTransport(exchange, {
+      // What is asked for by GET is the same for everyone.
+      takesCookies: exchange.request.method === 'POST',
+      timeoutMs: timeoutMs !== undefined && timeoutMs <= MAX_TIMEOUT_MS ? timeoutMs : undefined,
+    });
+    const outcome = this.#serve(transport, () => {
+      if (timeout !== undefined && 'fault' in timeout) throw malformed(timeout.fault);
+      return decodeMessage(this.#method, format, bytes());
+    });
+    void after(outcome, (known) => this.#answers.send(exchange, format, known));
+  }
+
+  #refuseBody(exchange: HttpExchange, { fault }: Extract<Body, { fault: unknown }>): void {
+    if (fault === 'gone') return;
+    if (fault === 'too-long') return this.#answers.refuse(exchange, this.#tooLarge);
+    const status = fault === 'late' ? 408 : 429;
+    const error = toRpcError(givenUpFor(fault), exchange.requestId);
+    this.#answers.sendError(exchange, { error, limit: undefined, setCookies: [] }, status);
+  }
+
+  get #tooLarge() {
+    return {
+      code: Code.ResourceExhausted,
+      message: `A message is larger than ${this.#maxRequestBytes} bytes.`,
+    };
+  }
+}
+
+const ACCEPTED = 'application/json, application/proto, application/grpc-web+proto, application/grpc-web+json';
+
+/** UNIMPLEMENTED: requests are small, and compressed secrets can be guessed by their length (CVE-2013-3587 class). */
+const COMPRESSED = {
+  code: Code.Unimplemented,
+  message: 'Messages are taken uncompressed: content-encoding must be identity.',
+};
+
+function isCompressed(exchange: HttpExchange): boolean {
+  return (exchange.header('content-encoding') ?? 'identity') !== 'identity';
+}
+
+function malformed(description: string): DomainError {
+  return validationFailed([{ field: '', description }]);
+}

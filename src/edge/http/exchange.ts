@@ -1,0 +1,105 @@
+// One request over HTTP and its answer: the headers that every answer has are collected, so that an answer leaves in one write.
+
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest } from 'node:http2';
+import { plainRequestId } from '../../domain/audit/call-origin.ts';
+import type { UnfinishedRequests } from '../transport/unfinished-requests.ts';
+
+export type HttpRequest = IncomingMessage | Http2ServerRequest;
+
+/** Pairs of name and value, one behind the other. Names are lower case. */
+export type HeaderList = string[];
+
+/** What CORS says to one origin alone. */
+const ORIGIN_HEADERS: ReadonlySet<string> = new Set([
+  'access-control-allow-origin',
+  'access-control-allow-credentials',
+]);
+
+/** The statuses that have no body (RFC 9110, section 6.4.1). */
+const NO_CONTENT = 204;
+
+/** A request, and what is known of its answer. */
+export class HttpExchange {
+  readonly request: HttpRequest;
+  readonly response: ServerResponse;
+  /** Where a body is counted until it has arrived. */
+  readonly unfinished: UnfinishedRequests;
+  readonly #headers: HeaderList;
+  #requestId: string | undefined;
+
+  /** `headers` is what every answer of the server has. */
+  constructor(
+    request: HttpRequest,
+    response: ServerResponse,
+    unfinished: UnfinishedRequests,
+    headers: readonly string[],
+  ) {
+    this.request = request;
+    this.response = response;
+    this.unfinished = unfinished;
+    this.#headers = [...headers];
+  }
+
+  /** The caller's `x-request-id` when it is a plain one, else one of ours. */
+  get requestId(): string {
+    this.#requestId ??= plainRequestId(this.header('x-request-id')) ?? randomUUID();
+    return this.#requestId;
+  }
+
+  /** A header of the request; what stands more than once is joined by commas. `name` is lower case. */
+  header(name: string): string | undefined {
+    const value = this.request.headers[name];
+    return Array.isArray(value) ? value.join(', ') : value;
+  }
+
+  /** The path of the request, and its query without the question mark; undefined without one. */
+  get target(): { readonly path: string; readonly query: string | undefined } {
+    const { url = '' } = this.request;
+    const mark = url.indexOf('?');
+    return mark < 0
+      ? { path: url, query: undefined }
+      : { path: url.slice(0, mark), query: url.slice(mark + 1) };
+  }
+
+  /** Adds a header to the answer. */
+  addHeader(name: string, value: string): void {
+    this.#headers.push(name, value);
+  }
+
+  /** Lets pages of any origin read the answer, without credentials. */
+  makePublic(): void {
+    const kept: HeaderList = [];
+    for (let at = 0; at < this.#headers.length; at += 2) {
+      const [name = '', value = ''] = this.#headers.slice(at, at + 2);
+      if (!ORIGIN_HEADERS.has(name)) kept.push(name, value);
+    }
+    this.#headers.splice(0, this.#headers.length, ...kept, 'access-control-allow-origin', '*');
+  }
+
+  /** Answers, with these headers too and the length of the body; the request id is told unless a header tells it already. */
+  send(status: number, body: Uint8Array | string, headers: readonly string[] = []): void {
+    const { response } = this;
+    if (response.headersSent) return;
+    const all = this.#headers;
+    for (const part of headers) all.push(part);
+    if (!headers.includes('x-request-id')) all.push('x-request-id', this.requestId);
+    if (status !== NO_CONTENT) all.push('content-length', String(Buffer.byteLength(body)));
+    response.writeHead(status, all);
+    response.end(body);
+  }
+
+  /** Lets the answer be the last of its connection, where the connection is HTTP/1.1. */
+  closeAfterAnswer(): void {
+    if (this.request.httpVersionMajor < 2) this.addHeader('connection', 'close');
+  }
+
+  /** Sets the headers so far on the response, for a library that writes the answer itself. */
+  applyHeaders(): void {
+    const headers = this.#headers;
+    for (let at = 0; at < headers.length; at += 2)
+      this.response.setHeader(headers[at] ?? '', headers[at + 1] ?? '');
+    this.response.setHeader('x-request-id', this.requestId);
+  }
+}
