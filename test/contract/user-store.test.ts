@@ -45,6 +45,26 @@ describeOnEveryDatabase('UserStore', (open) => {
     expect(await users.findByIdentifier(user.username?.key ?? '')).toEqual(withPassword);
   });
 
+  it('finds each of many who ask at once, and nobody for an id that is unknown or deleted', async () => {
+    const { users } = db.stores;
+    const accounts = Array.from({ length: 20 }, () => sampleUser());
+    for (const user of accounts) await users.insert(user);
+    const [deleted, ...others] = accounts.map(({ id }) => id);
+    await setStatus(deleted ?? '', 'deleted');
+    const asked = [...others, newId(), deleted ?? '', ...others];
+    const found = await Promise.all(asked.map((id) => users.findById(id)));
+    expect(found.map((user) => user?.id)).toEqual([...others, undefined, undefined, ...others]);
+  });
+
+  it('lets one id that is no UUID fail alone', async () => {
+    const { users } = db.stores;
+    const user = sampleUser();
+    await users.insert(user);
+    const [good, bad] = await Promise.allSettled([users.findById(user.id), users.findById('x')]);
+    expect(good).toMatchObject({ status: 'fulfilled', value: { id: user.id } });
+    expect(bad.status).toBe('rejected');
+  });
+
   it('knows nobody by a text that is a key of no kind', async () => {
     const { users } = db.stores;
     const user = sampleUser();

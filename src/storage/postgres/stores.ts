@@ -41,6 +41,7 @@ import { tokenLifetimeStore } from './session/token-lifetime-store.ts';
 import { totpStore } from './account/totp-store.ts';
 import { userImportStore } from './account/user-import-store.ts';
 import { userDirectory } from './account/user-directory.ts';
+import { userLookup } from './account/user-lookup.ts';
 import { userStore } from './account/user-store.ts';
 
 /** Every store. */
@@ -95,47 +96,7 @@ function bareStores(tables: Kysely<Tables>, run: RunStatement) {
 /** The stores outside any transaction: each call is one of its own. Errors: STORAGE_UNAVAILABLE when the database is away. */
 export function openStores({ tables, run }: Pick<Database, 'tables' | 'run'>): Stores {
   const stores = bareStores(tables, run);
-  return {
-    users: translating(stores.users),
-    userImports: translating(stores.userImports),
-    userDirectory: translating(stores.userDirectory),
-    sessions: translating(stores.sessions),
-    revocations: translating(stores.revocations),
-    tokenLifetimes: translating(stores.tokenLifetimes),
-    roles: translating(stores.roles),
-    roleEditor: translating(stores.roleEditor),
-    apiKeys: translating(stores.apiKeys),
-    ownApiKeys: translating(stores.ownApiKeys),
-    serviceAccounts: translating(stores.serviceAccounts),
-    serviceApiKeys: translating(stores.serviceApiKeys),
-    signingKeys: translating(stores.signingKeys),
-    audit: translating(stores.audit),
-    securityEvents: translating(stores.securityEvents),
-    auditSearcher: translating(stores.auditSearcher),
-    auditNumbers: translating(stores.auditNumbers),
-    sealing: translating(stores.sealing),
-    sealingQueue: translating(stores.sealingQueue),
-    retention: translating(stores.retention),
-    auditTrail: translating(stores.auditTrail),
-    actionTokens: translating(stores.actionTokens),
-    credentials: translating(stores.credentials),
-    emails: translating(stores.emails),
-    hashSampler: translating(stores.hashSampler),
-    lockouts: translating(stores.lockouts),
-    totpFactors: translating(stores.totpFactors),
-    knownDevices: translating(stores.knownDevices),
-    profiles: translating(stores.profiles),
-    managedUsers: translating(stores.managedUsers),
-    accountDeletions: translating(stores.accountDeletions),
-    accountArchive: translating(stores.accountArchive),
-    outbox: translating(stores.outbox),
-    outboxQueue: translating(stores.outboxQueue),
-    cleanup: translating(stores.cleanup),
-    stats: translating(stores.stats),
-    statsKeeper: translating(stores.statsKeeper),
-    instance: translating(stores.instance),
-    sealedValues: translating(stores.sealedValues),
-  };
+  return allTranslating({ ...stores, users: { ...stores.users, findById: userLookup(run) } });
 }
 
 /** Transactions over these tables; see Transact for what they promise. */
@@ -162,6 +123,11 @@ export function openTransactions(tables: Kysely<Tables>): Transact<Stores> {
 }
 
 type AsyncMethods = Record<string, (...inputs: never[]) => Promise<unknown>>;
+
+function allTranslating<All extends Record<string, AsyncMethods>>(stores: All): All {
+  const translated = Object.entries(stores).map(([name, store]) => [name, translating(store)] as const);
+  return { ...stores, ...Object.fromEntries(translated) };
+}
 
 function translating<Store extends AsyncMethods>(store: Store): Store {
   const wrap =

@@ -11,7 +11,8 @@ import type { RunStatement, Statement } from '../statement.ts';
 /** A row of `users`. */
 export type UserRow = Selectable<Tables['users']>;
 
-const COLUMNS = `id, email, email_key, username, username_key, full_name, password_hash, role, status, email_verified, mfa_enabled, token_version,
+/** The columns of UserRow. */
+export const COLUMNS = `id, email, email_key, username, username_key, full_name, password_hash, role, status, email_verified, mfa_enabled, token_version,
   session_epoch, external_id, suspension_reason, create_time, update_time, last_login_time`;
 
 // Where there is no such account, some other row is read in its place: to find nothing would take less time (CWE-208).
