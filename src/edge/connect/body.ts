@@ -115,12 +115,12 @@ async function readUpTo(
   return { isWhole: true, bytes: read.bytes };
 }
 
-// A caller that hangs up in the middle is gone, and that is no fault to report.
+// A caller that hangs up in the middle is gone, and that is no fault to report: connect-node prints whatever is not ABORTED to standard error.
 async function nextOf(rest: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
   try {
     return await rest.next();
   } catch (error) {
-    throw new ConnectError('the request broke off', Code.Canceled, undefined, undefined, error);
+    throw new ConnectError('the request broke off', Code.Aborted, undefined, undefined, error);
   }
 }
 
