@@ -20,6 +20,8 @@ import type { GrpcPort } from './edge/grpc/port.ts';
 import { openGrpcPort } from './edge/grpc/port.ts';
 import { addReflection } from './edge/grpc/reflection.ts';
 import { createGrpcServer } from './edge/grpc/server.ts';
+import { GrpcUnary } from './edge/grpc/unary.ts';
+import { unaryMethods } from './edge/operations/unary-methods.ts';
 import type { ServedService } from './edge/operations/handlers.ts';
 import { messageLimits, requestShapes } from './edge/messages/message-limits.ts';
 import { ruleOf } from './edge/pipeline/operation.ts';
@@ -120,17 +122,24 @@ function openGrpc(app: App, served: Served, unfinished: UnfinishedRequests): Pro
   const descriptors = served.services.map(({ service }) => service);
   const server = createGrpcServer(served.pipeline, served.services, {
     maxMessageBytes: MAX_MESSAGE_BYTES,
-    maxConnectionIdleMs: CONNECTION_IDLE_MS,
   });
   served.health.addTo(server);
   addReflection(server, [...descriptors, Health]);
+  const unary = new Map(
+    unaryMethods(served.pipeline, served.services).map(({ path, method, serve, isCached }) => {
+      const bounds = { maxResponseBytes: MAX_MESSAGE_BYTES, isCached };
+      return [path, new GrpcUnary(method, serve, bounds)] as const;
+    }),
+  );
   const shapes = requestShapes(descriptors, messageLimits(MAX_MESSAGE_BYTES));
   const options = {
     tls: TLS,
     maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
     connections: connectionLimits(app),
     onConnectionRefused: warnOnce(app, 'grpc'),
+    maxConnectionIdleMs: CONNECTION_IDLE_MS,
     shapeOf: (path: string) => shapes.get(path),
+    unary,
     unfinished,
   };
   return openGrpcPort(server, options, GRPC_ADDRESS);

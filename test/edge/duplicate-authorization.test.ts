@@ -37,7 +37,7 @@ it('on the gRPC port', async () => {
     maxBytesPerConnection: 1_000_000,
     timeoutMs: 10_000,
   });
-  const gate = gateOf({ shapeOf: () => undefined, unfinished }, (stream, headers) => {
+  const gate = gateOf({ shapeOf: () => undefined, unary: new Map(), unfinished }, (stream, headers) => {
     seen.push(headers.authorization);
     stream.respond({ ':status': 200 }, { endStream: true });
   });

@@ -123,7 +123,10 @@ describe('a request', () => {
   });
 
   it('in chunks, byte by byte, is the same request', async () => {
-    const chunks = [...'{"a":1}'].map((byte) => `1\r\n${byte}\r\n`).join('');
+    const chunks = '{"a":1}'
+      .split('')
+      .map((byte) => `1\r\n${byte}\r\n`)
+      .join('');
     const [head] = await rawRequest(
       `POST ${JWKS} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`,
     );
@@ -163,7 +166,7 @@ describe('an error', () => {
       expect(response.headers.get('content-type')).toBe('application/json');
       expect(response.headers.get('x-request-id')).toBe('error-1');
       const error = (await response.json()) as { details: Array<{ type: string; value: string }> };
-      expect(error).toMatchObject({ code, message: expect.any(String) });
+      expect(error).toMatchObject({ code });
       const [info] = error.details;
       expect(info?.type).toBe('google.rpc.ErrorInfo');
       expect(info?.value).not.toMatch(/=$/);

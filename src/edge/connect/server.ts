@@ -25,7 +25,7 @@ import { toRpcError } from '../pipeline/error-table.ts';
 import { limitHeaders, retryAfter } from '../pipeline/limit-headers.ts';
 import type { ServedService } from '../operations/handlers.ts';
 import type { Handler } from '../pipeline/operation.ts';
-import { nameOf } from '../pipeline/operation.ts';
+import { pathOf, unaryMethods } from '../operations/unary-methods.ts';
 import { arrivalOf, trackArrival } from '../http/request-arrival.ts';
 import type { HttpHandler } from '../http/server.ts';
 import { isGrpcWeb } from './format.ts';
@@ -77,7 +77,13 @@ export function createConnectHandler(
   limits: ConnectLimits,
   fallback: HttpHandler,
 ): HttpHandler {
-  const unary = unaryMethods(deps, services, limits);
+  const { maxResponseBytes } = limits;
+  const unary = new Map(
+    unaryMethods(deps, services).map(({ path, method, serve, isCached }) => {
+      const bounds = { maxRequestBytes: limits.maxMessageBytes(method), maxResponseBytes, isCached };
+      return [path, new ConnectUnary(method, serve, bounds)] as const;
+    }),
+  );
   const paths = new Set(services.flatMap(({ service }) => service.methods.map(pathOf)));
   const library = libraryHandler(deps, services, limits);
   return (exchange) => {
@@ -89,30 +95,6 @@ export function createConnectHandler(
     exchange.applyHeaders();
     library(exchange.request, exchange.response);
   };
-}
-
-const pathOf = (method: DescMethod) => `/${nameOf(method)}`;
-
-function unaryMethods(
-  deps: StreamPipelineDeps,
-  services: readonly ServedService[],
-  limits: ConnectLimits,
-): ReadonlyMap<string, ConnectUnary> {
-  const entries = services.flatMap(({ service, handlers, lookups }) =>
-    service.methods.flatMap((method) => {
-      const handler = handlers.get(method.localName);
-      if (handler === undefined) return [];
-      const lookup = lookups.get(method.localName);
-      const bounds = {
-        maxRequestBytes: limits.maxMessageBytes(method),
-        maxResponseBytes: limits.maxResponseBytes,
-        isCached: lookup !== undefined,
-      };
-      const serve = serveMethod(deps, method, handler, lookup);
-      return [[pathOf(method), new ConnectUnary(method, serve, bounds)] as const];
-    }),
-  );
-  return new Map(entries);
 }
 
 function libraryHandler(

@@ -1,21 +1,18 @@
-// Stands before grpc-js on each stream of the gRPC port: refuses what is no request of gRPC, and lets a request through when its message has arrived
-// whole. grpc-js has no bounds of its own for that: it keeps the read buffer of every fragment, for as long as the caller likes.
+// Stands before every call of the gRPC port: refuses what is no request of gRPC, and passes a request on when its message has arrived whole, unary ones
+// to the adapter of ours, others to grpc-js. grpc-js has no bounds of its own for that: it keeps the read buffer of every fragment, for as long as the caller likes.
 
-import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { constants } from 'node:http2';
-import { plainRequestId } from '../../domain/audit/call-origin.ts';
-import { DomainError, validationFailed } from '../../domain/errors.ts';
+import { validationFailed } from '../../domain/errors.ts';
 import { joinAuthorization } from '../transport/listen.ts';
 import { resetSoon } from '../transport/reset-stream.ts';
 import type { UnfinishedRequests } from '../transport/unfinished-requests.ts';
-import type { RpcError } from '../pipeline/error-table.ts';
-import { toRpcError } from '../pipeline/error-table.ts';
 import { givenUpFor } from '../pipeline/given-up.ts';
-import { answerError } from './status.ts';
+import { answerError, headerText, refusalError } from './status.ts';
 import type { Intake, Refusal } from './intake.ts';
 import { watchMessages } from './message-watch.ts';
-import { takeMessage } from './one-message.ts';
+import { handedOver, takeMessage, wholeRequest } from './one-message.ts';
+import type { GrpcUnary } from './unary.ts';
 import { MAX_TIMEOUT_MS, readGrpcTimeout } from '../messages/timeout-header.ts';
 
 /** What is known of a method before its request is read. */
@@ -29,6 +26,8 @@ export type RequestShape = {
 export type GateDeps = {
   /** By path; undefined for a method that is not served. */
   readonly shapeOf: (path: string) => RequestShape | undefined;
+  /** Unary methods that are served without grpc-js, by path. */
+  readonly unary: ReadonlyMap<string, Pick<GrpcUnary, 'handle'>>;
   readonly unfinished: UnfinishedRequests;
 };
 
@@ -59,17 +58,29 @@ export function gateOf(deps: GateDeps, serve: ServeGrpcStream) {
     const refuse = (refusal: Refusal) => {
       if (state === 'served') endServing(stream);
       state = 'refused';
-      answerError(stream, rpcErrorOf(refusal, headers));
+      answerError(stream, refusalError(refusal, headers));
     };
-    const fault = timeoutFault(headers);
-    if (fault !== undefined) return refuse(validationFailed([{ field: '', description: fault }]));
-    const shape = deps.shapeOf(headers[':path'] ?? '');
+    const timeout = timeoutOf(headers);
+    if (timeout.fault !== undefined)
+      return refuse(validationFailed([{ field: '', description: timeout.fault }]));
+    const path = headers[':path'] ?? '';
+    const shape = deps.shapeOf(path);
     if (shape === undefined) return pass();
     const arrival = deps.unfinished.begin(stream.session ?? stream, (reason) => refuse(givenUpFor(reason)));
-    const encoding = textOf(headers, 'grpc-encoding') ?? 'identity';
+    const encoding = headerText(headers, 'grpc-encoding') ?? 'identity';
     const intake: Intake = { stream, encoding, arrival, refuse, maxBytes: shape.maxBytes };
-    if (shape.isStream) watchMessages(intake, pass);
-    else takeMessage(intake, pass);
+    const unary = deps.unary.get(path);
+    if (unary !== undefined)
+      takeMessage(
+        intake,
+        wholeRequest(stream, (message) => {
+          if (state === 'refused') return;
+          state = 'served';
+          unary.handle({ stream, headers, message, timeoutMs: timeout.left() });
+        }),
+      );
+    else if (shape.isStream) watchMessages(intake, pass);
+    else takeMessage(intake, handedOver(stream, pass));
   };
 }
 
@@ -78,12 +89,6 @@ function endServing(stream: ServerHttp2Stream): void {
   stream.removeAllListeners('data');
   stream.removeAllListeners('end');
   stream.emit('close');
-}
-
-function rpcErrorOf(refusal: Refusal, headers: IncomingHttpHeaders): RpcError {
-  const requestId = plainRequestId(textOf(headers, 'x-request-id')) ?? randomUUID();
-  if (refusal instanceof DomainError) return toRpcError(refusal, requestId);
-  return { ...refusal, reason: 'VALIDATION_FAILED', details: [], requestId, retryAfterMs: undefined };
 }
 
 // https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md: POST, and 415 for a content type of something else.
@@ -98,17 +103,21 @@ function isGrpcRequest(stream: ServerHttp2Stream, headers: IncomingHttpHeaders):
   return false;
 }
 
-// grpc-js answers INTERNAL to what it cannot read, and its timer overflows after 24 days: a longer deadline is none.
-function timeoutFault(headers: IncomingHttpHeaders): string | undefined {
-  const text = textOf(headers, 'grpc-timeout');
-  if (text === undefined) return undefined;
-  const timeout = readGrpcTimeout(text);
-  if ('fault' in timeout) return timeout.fault;
-  if (timeout.timeoutMs > MAX_TIMEOUT_MS) delete headers['grpc-timeout'];
-  return undefined;
-}
+/** The caller's deadline: what is wrong with it, or how many milliseconds are left of it. */
+type Deadline = { readonly fault: string | undefined; readonly left: () => number | undefined };
 
-function textOf(headers: IncomingHttpHeaders, name: string): string | undefined {
-  const value = headers[name];
-  return Array.isArray(value) ? value.join(', ') : value;
+const NO_DEADLINE: Deadline = { fault: undefined, left: () => undefined };
+
+// grpc-js answers INTERNAL to what it cannot read, and its timer overflows after 24 days: a longer deadline is none.
+function timeoutOf(headers: IncomingHttpHeaders): Deadline {
+  const text = headerText(headers, 'grpc-timeout');
+  if (text === undefined) return NO_DEADLINE;
+  const timeout = readGrpcTimeout(text);
+  if ('fault' in timeout) return { fault: timeout.fault, left: () => undefined };
+  if (timeout.timeoutMs > MAX_TIMEOUT_MS) {
+    delete headers['grpc-timeout'];
+    return NO_DEADLINE;
+  }
+  const end = performance.now() + timeout.timeoutMs;
+  return { fault: undefined, left: () => Math.max(0, end - performance.now()) };
 }

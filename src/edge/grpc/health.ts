@@ -54,7 +54,11 @@ export class GrpcHealth {
 
   /** Adds the service to a server. */
   addTo(server: Server): void {
-    server.addService(definitionOf(Health), { Check: this.#check, List: this.#list, Watch: this.#watch });
+    server.addService(definitionOf(Health.methods), {
+      Check: this.#check,
+      List: this.#list,
+      Watch: this.#watch,
+    });
   }
 
   readonly #check: handleUnaryCall<Buffer, Buffer> = (call, respond) => {

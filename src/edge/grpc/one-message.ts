@@ -1,5 +1,6 @@
 // Takes in the one message of a unary gRPC request: read whole before anything else sees the stream.
 
+import type { ServerHttp2Stream } from 'node:http2';
 import type { UnfinishedRequest } from '../transport/unfinished-requests.ts';
 import {
   envelope,
@@ -14,28 +15,62 @@ import { inflated, inflaterOf } from './inflation.ts';
 import type { Intake, Refusal } from './intake.ts';
 import { malformed, tooLarge, UNKNOWN_ENCODING } from './intake.ts';
 
-/** What is held of a message that was let through until the request has ended: grpc-js copies it. */
+/** What is held of a message that was passed on until the request has ended. */
 const COPIES = 2;
 
+/** What takes the one message of a request. */
+export type MessageTaker = {
+  /** The message is whole, in a frame of its own, uncompressed. */
+  readonly message: (framed: Buffer) => void;
+  /** The request has ended after it. */
+  readonly end: () => void;
+};
+
+/** Reads the one message of the request. The request counts as unfinished until its end. */
+export function takeMessage(intake: Intake, taker: MessageTaker): void {
+  new MessageIntake(intake, taker).begin();
+}
+
+/** Calls `serve` with the message when the request has ended. */
+export function wholeRequest(stream: ServerHttp2Stream, serve: (message: Buffer) => void): MessageTaker {
+  let message: Buffer | undefined;
+  return {
+    message(framed) {
+      message = framed.subarray(ENVELOPE_HEADER_LENGTH);
+      // While it was inflated.
+      if (stream.isPaused()) stream.resume();
+    },
+    end() {
+      if (message !== undefined) serve(message);
+    },
+  };
+}
+
 /**
- * Reads the one message of the request and calls `serve` when it is whole; what serves gets it as the stream's data, in one piece and uncompressed.
- * The request counts as unfinished until its end, which grpc-js waits for.
+ * Lets a library serve the stream, by `serve`, when the message is whole; it gets the message as the stream's data, by an event of its own: put
+ * back into the stream, it would come a second time to whoever listens already.
  */
-export function takeMessage(intake: Intake, serve: () => void): void {
-  new MessageIntake(intake, serve).begin();
+export function handedOver(stream: ServerHttp2Stream, serve: () => void): MessageTaker {
+  return {
+    message(framed) {
+      serve();
+      stream.emit('data', framed);
+    },
+    end: () => undefined,
+  };
 }
 
 class MessageIntake {
   readonly #intake: Intake;
-  readonly #serve: () => void;
+  readonly #taker: MessageTaker;
   #expects: 'message' | 'handover' | 'end' | 'nothing' = 'message';
   /** Of a message that comes in pieces. */
   #frame: Frame | undefined;
   #arrival: UnfinishedRequest;
 
-  constructor(intake: Intake, serve: () => void) {
+  constructor(intake: Intake, taker: MessageTaker) {
     this.#intake = intake;
-    this.#serve = serve;
+    this.#taker = taker;
     this.#arrival = intake.arrival;
   }
 
@@ -55,6 +90,10 @@ class MessageIntake {
   }
 
   #end(): void {
+    if (this.#expects === 'end') {
+      this.#arrival.finish();
+      return this.#taker.end();
+    }
     if (this.#expects !== 'message') return this.#arrival.finish();
     const isEmpty = this.#frame?.isEmpty ?? true;
     this.#refuse(malformed(isEmpty ? 'the request holds no message' : TRUNCATED));
@@ -114,12 +153,11 @@ class MessageIntake {
     return waiting;
   }
 
-  // By an event of its own: put back into the stream, it would come a second time to whoever listens already.
   #handOver(framed: Buffer): void {
+    // What comes as the stream's data meanwhile is this message again.
     this.#expects = 'handover';
     this.#arrival.hold(framed.length * COPIES);
-    this.#serve();
-    this.#intake.stream.emit('data', framed);
+    this.#taker.message(framed);
     this.#expects = 'end';
   }
 

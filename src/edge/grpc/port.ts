@@ -1,7 +1,7 @@
-// The gRPC port: connections and streams of an HTTP/2 server of our own, handed to grpc-js through the gate.
+// The gRPC port: an HTTP/2 server of our own, whose streams pass the gate to the adapter of unary calls or to grpc-js.
 
 import { EventEmitter } from 'node:events';
-import type { ServerHttp2Session } from 'node:http2';
+import type { ServerHttp2Stream } from 'node:http2';
 import { createSecureServer, createServer } from 'node:http2';
 import type { Server } from '@grpc/grpc-js';
 import { ServerCredentials } from '@grpc/grpc-js';
@@ -9,6 +9,7 @@ import type { ConnectionLimits } from '../transport/connections.ts';
 import { Connections } from '../transport/connections.ts';
 import type { TlsMaterial } from '../transport/listen.ts';
 import { closeWithin, http2Options, listen, tlsOptions } from '../transport/listen.ts';
+import { OpenSessions } from './open-sessions.ts';
 import type { GateDeps } from './gate.ts';
 import { gateOf } from './gate.ts';
 
@@ -17,6 +18,8 @@ export type GrpcPortOptions = GateDeps & {
   readonly maxConcurrentStreams: number;
   readonly connections: ConnectionLimits;
   readonly onConnectionRefused: (address: string) => void;
+  /** A connection without calls is ended after so long. */
+  readonly maxConnectionIdleMs: number;
 };
 
 /** An open port. */
@@ -38,14 +41,14 @@ export async function openGrpcPort(
   const connections = new Connections(options.connections, options.onConnectionRefused);
   connections.guard(port);
   const inner = innerHttp2Server(server);
-  const sessions = new Set<ServerHttp2Session>();
+  const sessions = new OpenSessions(options.maxConnectionIdleMs);
   port.on('session', (session) => {
-    sessions.add(session);
-    session.once('close', () => sessions.delete(session));
-    // grpc-js pings it and ends it when it is idle.
+    sessions.enter(session);
+    // grpc-js pings it.
     inner.emit('session', session);
   });
   const gate = gateOf(options, (stream, headers) => inner.emit('stream', stream, headers));
+  port.on('stream', (stream: ServerHttp2Stream) => sessions.note(stream));
   port.on('stream', gate);
   // What a broken connection says of itself is nobody's news.
   port.on('sessionError', () => undefined);
@@ -53,7 +56,7 @@ export async function openGrpcPort(
     port: await listen(port, address),
     close(graceMs, cut) {
       void cut.then(() => connections.destroy());
-      for (const session of sessions) session.close();
+      sessions.close();
       return closeWithin(port, graceMs, () => connections.destroy());
     },
   };

@@ -1,19 +1,16 @@
-// The grpc-js adapter: gRPC over HTTP/2, with health and reflection.
+// gRPC over HTTP/2: unary calls by an adapter of ours, streams, health and reflection by grpc-js.
 
 import { toBinary } from '@bufbuild/protobuf';
-import type { DescMethod, Message } from '@bufbuild/protobuf';
+import type { DescMethod } from '@bufbuild/protobuf';
 import type {
   handleClientStreamingCall,
   handleServerStreamingCall,
-  handleUnaryCall,
-  sendUnaryData,
   ServerReadableStream,
   ServerUnaryCall,
   ServerWritableStream,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { logVerbosity, Metadata, Server, setLogVerbosity } from '@grpc/grpc-js';
-import { after } from '../../domain/maybe-promise.ts';
 import type { Transport } from '../pipeline/call.ts';
 import type { ServeClientStream, UndecodedMessage } from '../pipeline/client-stream-pipeline.ts';
 import { serveClientStream } from '../pipeline/client-stream-pipeline.ts';
@@ -22,8 +19,6 @@ import { definitionOf } from './definition.ts';
 import type { ServedService } from '../operations/handlers.ts';
 import { peerAddressOf } from './peer-address.ts';
 import { statusOf, withLimit } from './status.ts';
-import type { Outcome, ServeMethod } from '../pipeline/pipeline.ts';
-import { serveMethod } from '../pipeline/pipeline.ts';
 import type { StreamPipelineDeps } from '../pipeline/stream-life.ts';
 import type { ServeStream } from '../pipeline/stream-pipeline.ts';
 import { serveStream } from '../pipeline/stream-pipeline.ts';
@@ -31,13 +26,12 @@ import { serveStream } from '../pipeline/stream-pipeline.ts';
 /** What bounds a connection and its calls, beside what the gate does. */
 export type GrpcLimits = {
   readonly maxMessageBytes: number;
-  readonly maxConnectionIdleMs: number;
 };
 
 const KEEPALIVE_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
 
-/** A server with every method of `services` behind the pipeline; not yet listening. */
+/** A server with every streaming method of `services` behind the pipeline; not yet listening. */
 export function createGrpcServer(
   deps: StreamPipelineDeps,
   services: readonly ServedService[],
@@ -48,13 +42,14 @@ export function createGrpcServer(
   const server = new Server({
     'grpc.max_receive_message_length': limits.maxMessageBytes,
     'grpc.max_send_message_length': limits.maxMessageBytes,
-    'grpc.max_connection_idle_ms': limits.maxConnectionIdleMs,
     'grpc.keepalive_time_ms': KEEPALIVE_MS,
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
     'grpc.enable_channelz': 0,
   });
-  for (const served of services)
-    server.addService(definitionOf(served.service), implementationOf(deps, served));
+  for (const served of services) {
+    const methods = served.service.methods.filter(({ methodKind }) => methodKind !== 'unary');
+    if (methods.length > 0) server.addService(definitionOf(methods), implementationOf(deps, served, methods));
+  }
   return server;
 }
 
@@ -64,22 +59,18 @@ type GrpcCall = Pick<ServerUnaryCall<Buffer, Buffer>, 'metadata' | 'cancelled' |
   on(event: 'cancelled', listener: () => void): unknown;
 };
 
-function implementationOf(deps: StreamPipelineDeps, served: ServedService): UntypedServiceImplementation {
-  return Object.fromEntries(
-    served.service.methods.map((method) => [method.name, methodOf(deps, served, method)] as const),
-  );
+function implementationOf(
+  deps: StreamPipelineDeps,
+  served: ServedService,
+  methods: readonly DescMethod[],
+): UntypedServiceImplementation {
+  return Object.fromEntries(methods.map((method) => [method.name, methodOf(deps, served, method)] as const));
 }
 
-type Implementation =
-  | handleUnaryCall<Buffer, Buffer>
-  | handleServerStreamingCall<Buffer, Buffer>
-  | handleClientStreamingCall<Buffer, Buffer>;
+type Implementation = handleServerStreamingCall<Buffer, Buffer> | handleClientStreamingCall<Buffer, Buffer>;
 
 function methodOf(deps: StreamPipelineDeps, served: ServedService, method: DescMethod): Implementation {
   const name = method.localName;
-  const handler = served.handlers.get(name);
-  if (handler !== undefined)
-    return unary(method, serveMethod(deps, method, handler, served.lookups.get(name)));
   const streamHandler = served.streamHandlers.get(name);
   if (streamHandler !== undefined) return streaming(method, serveStream(deps, method, streamHandler));
   const clientStreamHandler = served.clientStreamHandlers.get(name);
@@ -88,37 +79,18 @@ function methodOf(deps: StreamPipelineDeps, served: ServedService, method: DescM
   throw new Error(`${method.parent.typeName}/${method.name} has no handler`);
 }
 
-function unary(method: DescMethod, serve: ServeMethod): handleUnaryCall<Buffer, Buffer> {
-  const answer = answering(method);
-  return (call, respond) => {
-    // Decoded when the caller has been authenticated.
-    const outcome = serve(new GrpcTransport(call), () => decodeBinary(method, call.request));
-    void after(outcome, (known) => answer(known, call, respond));
-  };
-}
-
-function answering(method: DescMethod) {
-  const serialize = serializer(method);
-  return (
-    outcome: Outcome,
-    call: Pick<ServerUnaryCall<Buffer, Buffer>, 'sendMetadata'>,
-    respond: sendUnaryData<Buffer>,
-  ) => {
-    const limit = outcome.call?.limit;
-    if ('error' in outcome) return respond(statusOf(outcome.error, limit));
-    if (limit !== undefined) call.sendMetadata(withLimit(new Metadata(), limit));
-    respond(null, serialize(outcome.response));
-  };
-}
-
 function clientStreaming(
   method: DescMethod,
   serve: ServeClientStream,
 ): handleClientStreamingCall<Buffer, Buffer> {
-  const answer = answering(method);
   return (call, respond) => {
     const served = serve(new GrpcTransport(call), undecodedMessages(method, call));
-    void served.then((outcome) => answer(outcome, call, respond));
+    void served.then((outcome) => {
+      const limit = outcome.call?.limit;
+      if ('error' in outcome) return respond(statusOf(outcome.error, limit));
+      if (limit !== undefined) call.sendMetadata(withLimit(new Metadata(), limit));
+      respond(null, Buffer.from(toBinary(method.output, outcome.response)));
+    });
   };
 }
 
@@ -190,16 +162,4 @@ class GrpcTransport implements Transport {
     if (this.#call.cancelled) listener();
     else this.#call.on('cancelled', listener);
   }
-}
-
-// A handler that answers with the very same message again has its bytes cached.
-function serializer(method: DescMethod): (response: Message) => Buffer {
-  const serialized = new WeakMap<Message, Buffer>();
-  return (response) => {
-    const known = serialized.get(response);
-    if (known !== undefined) return known;
-    const bytes = Buffer.from(toBinary(method.output, response));
-    serialized.set(response, bytes);
-    return bytes;
-  };
 }

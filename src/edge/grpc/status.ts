@@ -3,13 +3,18 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { anyPack } from '@bufbuild/protobuf/wkt';
 import { Metadata } from '@grpc/grpc-js';
-import type { ServerHttp2Stream } from 'node:http2';
+import { randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { constants } from 'node:http2';
 import { StatusSchema } from '../../../gen/google/rpc/status_pb.ts';
+import { plainRequestId } from '../../domain/audit/call-origin.ts';
+import { DomainError } from '../../domain/errors.ts';
 import type { LimitState } from '../../domain/limits/rate-limiter.ts';
 import { resetSoon } from '../transport/reset-stream.ts';
 import type { RpcError } from '../pipeline/error-table.ts';
+import { toRpcError } from '../pipeline/error-table.ts';
 import { limitHeaders, retryAfter } from '../pipeline/limit-headers.ts';
+import type { Refusal } from './intake.ts';
 
 /** The status with its details, the request id and, where the call was counted, what is left of the limit. */
 export function statusOf(error: RpcError, limit: LimitState | undefined) {
@@ -38,20 +43,36 @@ export function withLimit(metadata: Metadata, limit: LimitState): Metadata {
  * Answers with an error: alone, or, where an answer has begun and not ended, in its trailers; and gives up what is still to come of the request
  * (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
  */
-export function answerError(stream: ServerHttp2Stream, error: RpcError): void {
+export function answerError(stream: ServerHttp2Stream, error: RpcError, limit?: LimitState): void {
   if (stream.destroyed || stream.closed) return;
-  const { code, details, metadata } = statusOf(error, undefined);
+  const { code, details, metadata } = statusOf(error, limit);
   const status = {
     'grpc-status': code,
     'grpc-message': encodeURI(details),
     ...metadata.toHttp2Headers(),
   };
-  if (!stream.headersSent) stream.respond({ ...TRAILERS_ONLY, ...status }, { endStream: true });
+  if (!stream.headersSent) stream.respond({ ...RESPONSE_HEADERS, ...status }, { endStream: true });
   else if (!stream.writableEnded) stream.once('wantTrailers', () => stream.sendTrailers(status)).end();
-  resetSoon(stream);
+  if (!stream.readableEnded) resetSoon(stream);
 }
 
-const TRAILERS_ONLY = {
+/** Begins every answer, also one that is trailers alone. */
+export const RESPONSE_HEADERS = {
   [constants.HTTP2_HEADER_STATUS]: constants.HTTP_STATUS_OK,
   [constants.HTTP2_HEADER_CONTENT_TYPE]: 'application/grpc+proto',
+  // Of requests; responses are not compressed.
+  'grpc-accept-encoding': 'identity,deflate,gzip',
 };
+
+/** The error of a request that is refused before it is a call, or of an answer that cannot be sent. */
+export function refusalError(refusal: Refusal, headers: IncomingHttpHeaders): RpcError {
+  const requestId = plainRequestId(headerText(headers, 'x-request-id')) ?? randomUUID();
+  if (refusal instanceof DomainError) return toRpcError(refusal, requestId);
+  return { ...refusal, reason: 'VALIDATION_FAILED', details: [], requestId, retryAfterMs: undefined };
+}
+
+/** A header as one text; undefined when there is none. */
+export function headerText(headers: IncomingHttpHeaders, name: string): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value.join(', ') : value;
+}

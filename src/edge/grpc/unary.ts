@@ -1,0 +1,86 @@
+// Unary calls of gRPC, on streams of Node's HTTP/2 server: no library stands between the message and the pipeline.
+// https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+
+import type { DescMethod, Message } from '@bufbuild/protobuf';
+import { toBinary } from '@bufbuild/protobuf';
+import { Code } from '@connectrpc/connect';
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { after } from '../../domain/maybe-promise.ts';
+import { decodeBinary } from '../messages/decode-message.ts';
+import { envelope } from '../messages/envelope.ts';
+import { limitHeaders } from '../pipeline/limit-headers.ts';
+import type { Outcome, ServeMethod } from '../pipeline/pipeline.ts';
+import { answerError, refusalError, RESPONSE_HEADERS } from './status.ts';
+import { StreamTransport } from './stream-transport.ts';
+
+/** A request whose message has arrived whole. */
+export type GrpcRequest = {
+  readonly stream: ServerHttp2Stream;
+  readonly headers: IncomingHttpHeaders;
+  readonly message: Buffer;
+  /** Milliseconds until the caller's deadline; undefined without one. */
+  readonly timeoutMs: number | undefined;
+};
+
+/** One unary method, over gRPC. */
+export class GrpcUnary {
+  readonly #method: DescMethod;
+  readonly #serve: ServeMethod;
+  readonly #maxResponseBytes: number;
+  /** Framed, of responses that come from a cache, and come again. */
+  readonly #cached: WeakMap<Message, Buffer> | undefined;
+
+  constructor(
+    method: DescMethod,
+    serve: ServeMethod,
+    options: { readonly maxResponseBytes: number; readonly isCached: boolean },
+  ) {
+    this.#method = method;
+    this.#serve = serve;
+    this.#maxResponseBytes = options.maxResponseBytes;
+    this.#cached = options.isCached ? new WeakMap() : undefined;
+  }
+
+  /** Answers the request. */
+  handle(request: GrpcRequest): void {
+    const { stream, message } = request;
+    // Decoded when the caller has been authenticated.
+    const outcome = this.#serve(new StreamTransport(request), () => decodeBinary(this.#method, message));
+    void after(outcome, (known) => this.#answer(stream, request.headers, known));
+  }
+
+  #answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, outcome: Outcome): void {
+    const limit = outcome.call?.limit;
+    if ('error' in outcome) return answerError(stream, outcome.error, limit);
+    if (stream.destroyed || stream.closed) return;
+    const framed = this.#framed(outcome.response);
+    if (framed.length > this.#maxResponseBytes) return answerError(stream, refusalError(TOO_LARGE, headers));
+    const head =
+      limit === undefined
+        ? RESPONSE_HEADERS
+        : { ...RESPONSE_HEADERS, ...Object.fromEntries(limitHeaders(limit)) };
+    stream.respond(head, WAIT_FOR_TRAILERS);
+    stream.once('wantTrailers', sendOk);
+    stream.end(framed);
+  }
+
+  #framed(response: Message): Buffer {
+    const known = this.#cached?.get(response);
+    if (known !== undefined) return known;
+    const framed = envelope(toBinary(this.#method.output, response));
+    this.#cached?.set(response, framed);
+    return framed;
+  }
+}
+
+const TOO_LARGE = {
+  code: Code.ResourceExhausted,
+  message: 'The response is larger than this server sends.',
+};
+
+const WAIT_FOR_TRAILERS = { waitForTrailers: true };
+const OK_TRAILERS = { 'grpc-status': '0' };
+
+function sendOk(this: ServerHttp2Stream): void {
+  this.sendTrailers(OK_TRAILERS);
+}
