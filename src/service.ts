@@ -48,7 +48,7 @@ const MONTHS_INTERVAL_MS = 10 * 60_000;
 export type RunningService = {
   readonly grpcPort: number;
   readonly httpPort: number;
-  /** NOT_SERVING, no new calls, streams end, calls and letters under way end (or are cut after the grace), jobs stop. The app stays open. */
+  /** NOT_SERVING, no new calls, streams end, calls and emails under way end (or are cut after the grace), jobs stop. The app stays open. */
   stop(): Promise<void>;
 };
 

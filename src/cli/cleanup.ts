@@ -19,7 +19,7 @@ const NAMES: Readonly<Record<CleanupKind, string>> = {
   actionTokens: 'mailed links and challenges',
   revocations: 'revocations',
   lockouts: 'counts of failed logins',
-  mails: 'letters sent or dropped',
+  mails: 'emails sent or dropped',
   knownDevices: 'devices not seen',
   apiKeys: 'API keys',
   totpFactors: 'second factors never confirmed',

@@ -1,4 +1,4 @@
-// What strangers chose, made fit for a letter that goes to somebody else's mailbox: words, never links, markup or new lines.
+// What strangers chose, made fit for an email that goes to somebody else's mailbox: words, never links, markup or new lines.
 
 const MAX_NAME_LENGTH = 50;
 const MAX_DEVICE_LENGTH = 80;

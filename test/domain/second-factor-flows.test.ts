@@ -39,7 +39,7 @@ describe('The second factor', () => {
       .where('account_id', '=', userId)
       .orderBy('id')
       .execute();
-  const lettersTo = async (address: string) => {
+  const emailsTo = async (address: string) => {
     const mails = db.database.tables.selectFrom('outbox_mails').selectAll();
     return (await mails.where('recipient', '=', address).orderBy('id').execute()).map(
       ({ letter }) => letter['template'],
@@ -108,7 +108,7 @@ describe('The second factor', () => {
       expect(await rowsOf('mfa.enable', owner.user.id)).toMatchObject([
         { outcome: 'success', actor_id: owner.user.id, target_id: owner.user.id },
       ]);
-      expect(await lettersTo(owner.user.email.text)).toEqual(['mfa_enabled']);
+      expect(await emailsTo(owner.user.email.text)).toEqual(['mfa_enabled']);
     });
 
     it('comes to nothing when the calling session has ended meanwhile', async () => {
@@ -139,7 +139,7 @@ describe('The second factor', () => {
         'ACCOUNT_LOCKED',
       ]);
       expect(refused[0]).toMatchObject({ outcome: 'refused', actor_id: owner.user.id });
-      expect(await lettersTo(owner.user.email.text)).toEqual(['account_locked']);
+      expect(await emailsTo(owner.user.email.text)).toEqual(['account_locked']);
     });
   });
 
@@ -166,7 +166,7 @@ describe('The second factor', () => {
       expect(await rowsOf('session.verify_mfa', owner.user.id)).toMatchObject([
         { outcome: 'success', target_id: tokens.sessionId, actor_id: owner.user.id },
       ]);
-      expect(await lettersTo(owner.user.email.text)).toEqual(['mfa_enabled', 'new_device']);
+      expect(await emailsTo(owner.user.email.text)).toEqual(['mfa_enabled', 'new_device']);
       expect(await refreshWith(tokens.refreshToken)).toHaveProperty('accessToken');
     });
 
@@ -328,7 +328,7 @@ describe('The second factor', () => {
       const [backup = owner.wrong()] = owner.backups;
       for (const factor of [owner.code(1), backup, owner.wrong()])
         await expect(owner.verify(spare, factor)).rejects.toEqual(refusal('ACCOUNT_LOCKED'));
-      expect(await lettersTo(email.text)).toEqual(['mfa_enabled', 'account_locked']);
+      expect(await emailsTo(email.text)).toEqual(['mfa_enabled', 'account_locked']);
       world.clock.advance(LOCKOUT_RULE.lockMs);
       expect(await owner.verify(await owner.challenge(), backup)).toHaveProperty('accessToken');
     });
@@ -411,7 +411,7 @@ describe('The second factor', () => {
       expect(await refreshWith(other.refreshToken)).toHaveProperty('accessToken');
       await expect(disableTotp(world, input)).rejects.toEqual(refusal('MFA_NOT_ENABLED'));
       expect(await rowsOf('mfa.disable', user.id)).toMatchObject([{ outcome: 'success', actor_id: user.id }]);
-      expect(await lettersTo(user.email.text)).toContain('mfa_disabled');
+      expect(await emailsTo(user.email.text)).toContain('mfa_disabled');
 
       const { secret } = await owner.enroll();
       expect(secret).not.toBe(owner.secret);

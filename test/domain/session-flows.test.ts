@@ -117,7 +117,7 @@ describe('sessions', () => {
       .where('kind', '=', kind)
       .where('target_id', '=', target)
       .execute();
-  const lettersTo = async (address: string) =>
+  const emailsTo = async (address: string) =>
     (
       await db.database.tables
         .selectFrom('outbox_mails')
@@ -213,7 +213,7 @@ describe('sessions', () => {
     await expect(refreshWith(first.refreshToken)).rejects.toEqual(refusal('TOKEN_REVOKED'));
     expect(deps.revocationIndex.isSessionRevoked(sessionId)).toBe(true);
     expect(await eventsOf('session.refresh_reuse', sessionId)).toHaveLength(1);
-    expect(await lettersTo(user.email.text)).toEqual(['session_theft']);
+    expect(await emailsTo(user.email.text)).toEqual(['session_theft']);
   });
 
   it('take a refresh whose answer was lost with the database for a retry, however long that was away', async () => {
@@ -313,7 +313,7 @@ describe('sessions', () => {
     const pretended = await register(deps, again);
     expect(pretended).toEqual({ ...user, id: anyString, username: undefined });
     expect(await deps.users.findById(pretended.id)).toBeUndefined();
-    expect(await lettersTo(email.text)).toEqual(['verify_email', 'register_taken']);
+    expect(await emailsTo(email.text)).toEqual(['verify_email', 'register_taken']);
     deps.registrationMode = 'open';
     await expect(register(deps, again)).rejects.toEqual(refusal('EMAIL_TAKEN'));
     await expect(register(deps, { ...input, email: sampleUser().email })).rejects.toEqual(

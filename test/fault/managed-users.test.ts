@@ -5,7 +5,7 @@ import type { NewUser } from '../../src/domain/account/user-store.ts';
 import type { User } from '../../src/domain/account/user.ts';
 import { openBrowser, PAGE_ORIGIN } from '../support/browser.ts';
 import { eventually, eventuallyPasses } from '../support/eventually.ts';
-import { nextLetter, tokenIn } from '../support/mailbox.ts';
+import { nextEmail, tokenIn } from '../support/mailbox.ts';
 import { NEW_PASSWORD } from '../support/mailed-accounts.ts';
 import { byPassword } from '../support/proofs.ts';
 import { sampleSession, sampleUser, DAY_MS } from '../support/samples.ts';
@@ -401,7 +401,7 @@ describeOnEveryBackend('administrators at once', (openNodes, backend) => {
       .createUser({ email: `race-${backend}@example.com`, fullName: 'A' }, optionsOf(root));
     const userId = made.user?.id ?? '';
     const email = made.user?.email ?? '';
-    let token = tokenIn(await nextLetter(first, email, /account here/));
+    let token = tokenIn(await nextEmail(first, email, /account here/));
     for (let round = 0; round < rounds; round += 1) {
       const [reset, forced] = await Promise.all([
         outcomeOf(second.auth().resetPassword({ token, newPassword: `${NEW_PASSWORD}${round}` })),
@@ -410,7 +410,7 @@ describeOnEveryBackend('administrators at once', (openNodes, backend) => {
       expect(forced).toBe('ok');
       expect(['ok', 'TOKEN_INVALID']).toContain(reset);
       expect(await first.app.managedUsers.find(userId)).toMatchObject({ hasPassword: false });
-      token = tokenIn(await nextLetter(first, email, /Set a new password/));
+      token = tokenIn(await nextEmail(first, email, /Set a new password/));
     }
   });
 });

@@ -48,7 +48,7 @@ export function afterSuite(): (undo: () => Promise<unknown>) => void {
   return (undo) => undos.push(undo);
 }
 
-/** A way to start nodes that are stopped after the suite. Letters that nobody reads go to the system's temporary folder. */
+/** A way to start nodes that are stopped after the suite. Emails that nobody reads go to the system's temporary folder. */
 export function nodeStarter(later = afterSuite()): StartNode {
   return async (variables = {}, options = {}) => {
     const node = await startTestService({

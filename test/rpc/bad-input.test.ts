@@ -54,7 +54,7 @@ beforeAll(async () => {
   before = await countRows(service);
 });
 afterAll(() => service.stop());
-// A wrong password counts toward a lock, whose letter and whose refusals would show in the next test.
+// A wrong password counts toward a lock, whose email and whose refusals would show in the next test.
 afterEach(() => service.app.database.tables.deleteFrom('lockouts').execute());
 
 function credentialsFor(method: DescMethod): Record<string, string> {

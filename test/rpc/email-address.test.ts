@@ -7,7 +7,7 @@ import { ACTION_TOKEN_TTL_MS } from '../../src/domain/action-token/action-token.
 import { byPassword } from '../support/proofs.ts';
 import { eventuallyPasses } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { nextLetter, tokenIn } from '../support/mailbox.ts';
+import { nextEmail, tokenIn } from '../support/mailbox.ts';
 import { mailedAccounts, NEW_PASSWORD, reasonOf } from '../support/mailed-accounts.ts';
 import { refusalOf } from '../support/rpc-calls.ts';
 import {
@@ -31,10 +31,10 @@ afterAll(() => service.stop());
 describe('a verification link', () => {
   it('comes with the registration, names nobody, and proves the address once', async () => {
     const { email, id, caller } = await mailed.newAccount();
-    const letter = await nextLetter(service, email, /Confirm your e-mail/);
-    expect(letter.text).toMatch(/^https:\/\/id\.example\.com\/auth\/verify-email#token=lkev_[\w-]{64}$/m);
-    expect(letter.text + letter.html).not.toContain('Test Person');
-    const token = tokenIn(letter);
+    const message = await nextEmail(service, email, /Confirm your e-mail/);
+    expect(message.text).toMatch(/^https:\/\/id\.example\.com\/auth\/verify-email#token=lkev_[\w-]{64}$/m);
+    expect(message.text + message.html).not.toContain('Test Person');
+    const token = tokenIn(message);
     const proof = await service.auth().verifyEmail({ token }, caller);
     expect(proof.mustSetPassword).toBe(false);
     expect((await service.user().getMe({}, caller)).user?.emailVerified).toBe(true);
@@ -84,16 +84,16 @@ describe('a change of address', () => {
     const verification = await mailed.verifyTokenFor(email);
     const user = service.user(protocol);
     await user.startEmailChange({ newEmail, ...byPassword() }, caller);
-    const letter = await nextLetter(service, newEmail, /new e-mail address/);
-    expect(letter.text).toMatch(/^https:\/\/id\.example\.com\/auth\/confirm-email#token=lkec_[\w-]{64}$/m);
+    const message = await nextEmail(service, newEmail, /new e-mail address/);
+    expect(message.text).toMatch(/^https:\/\/id\.example\.com\/auth\/confirm-email#token=lkec_[\w-]{64}$/m);
     expect((await user.getMe({}, caller)).user).toMatchObject({ email, emailVerified: false });
-    const confirmed = await user.confirmEmailChange({ token: tokenIn(letter) }, caller);
+    const confirmed = await user.confirmEmailChange({ token: tokenIn(message) }, caller);
     expect(confirmed.user).toMatchObject({ id, email: newEmail, emailVerified: true });
     expect((await user.getMe({}, caller)).user).toEqual(confirmed.user);
     expect((await signIn(service, newEmail)).accessToken).not.toBe('');
     expect(await reasonOf(signIn(service, email))).toBe('INVALID_CREDENTIALS');
     // The old address is told; what went to it is dead.
-    expect((await nextLetter(service, email, /address was changed/)).text).toContain('N…@example.com');
+    expect((await nextEmail(service, email, /address was changed/)).text).toContain('N…@example.com');
     const resetPassword = service.auth().resetPassword({ token: reset, newPassword: NEW_PASSWORD });
     expect(await reasonOf(resetPassword)).toBe('TOKEN_INVALID');
     expect(await reasonOf(service.auth().verifyEmail({ token: verification }))).toBe('TOKEN_INVALID');
@@ -124,8 +124,8 @@ describe('a change of address', () => {
         .user()
         .startEmailChange({ newEmail: 'free@example.com', ...byPassword() }, account.caller),
     );
-    const letter = await nextLetter(service, owner.email, /tried to use your address/);
-    expect(letter.text).not.toContain('token');
+    const message = await nextEmail(service, owner.email, /tried to use your address/);
+    expect(message.text).not.toContain('token');
     // The asker's own list of events says the same for either.
     const events = await mailed.eventsOf(account.id, 'account.email_change_request');
     expect(events.map(({ outcome }) => outcome)).toEqual(['success', 'success']);

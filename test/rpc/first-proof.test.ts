@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { byPassword } from '../support/proofs.ts';
 import { eventuallyPasses } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { nextLetter, tokenIn } from '../support/mailbox.ts';
+import { nextEmail, tokenIn } from '../support/mailbox.ts';
 import { mailedAccounts, NEW_PASSWORD, reasonOf } from '../support/mailed-accounts.ts';
 import { refusalOf } from '../support/rpc-calls.ts';
 import type { Protocol, TestService } from '../support/service.ts';
@@ -83,7 +83,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     expect(await accounts.eventsOf(id, 'account.first_proof')).toMatchObject([
       { outcome: 'success', details: { mfa_ended: 'true', api_keys_ended: '1', password_ended: 'false' } },
     ]);
-    const { text } = await nextLetter(service, email, /password was changed/);
+    const { text } = await nextEmail(service, email, /password was changed/);
     expect(text).toContain('second factor that was set up before has ended');
   });
 
@@ -93,7 +93,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     const verify = () => service.auth(protocol).verifyEmail({ token: verification });
     expect((await verify()).mustSetPassword).toBe(true);
     await expectNothingLeft(stranger, protocol);
-    const token = tokenIn(await nextLetter(service, email, /choose a password/));
+    const token = tokenIn(await nextEmail(service, email, /choose a password/));
     // A second use changes nothing, the new link least of all.
     expect((await verify()).mustSetPassword).toBe(true);
     await service.auth(protocol).resetPassword({ token, newPassword: NEW_PASSWORD });

@@ -372,7 +372,7 @@ it('suspends whoever was suspended, and says why', async () => {
   expect((await refusalOf(login)).reason).toBe('ACCOUNT_SUSPENDED');
 });
 
-it('writes one event for each batch with its counts, none for a dry run, and no letter', async () => {
+it('writes one event for each batch with its counts, none for a dry run, and no email', async () => {
   const { tables } = service.app.database;
   const events = () =>
     tables
@@ -381,7 +381,7 @@ it('writes one event for each batch with its counts, none for a dry run, and no 
       .where('kind', '=', 'account.import')
       .orderBy('id')
       .execute();
-  const letters = await tables.selectFrom('outbox_mails').selectAll().execute();
+  const emails = await tables.selectFrom('outbox_mails').selectAll().execute();
   const before = (await events()).length;
   await importing('grpc', stream({ dryRun: true, users: many(3) }));
   expect(await events()).toHaveLength(before);
@@ -394,7 +394,7 @@ it('writes one event for each batch with its counts, none for a dry run, and no 
       admin.id,
     ],
   ]);
-  expect(await tables.selectFrom('outbox_mails').selectAll().execute()).toHaveLength(letters.length);
+  expect(await tables.selectFrom('outbox_mails').selectAll().execute()).toHaveLength(emails.length);
 });
 
 it('an answer about 10,000 refusals stays within what a message may hold', async () => {

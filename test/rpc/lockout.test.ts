@@ -35,7 +35,7 @@ describe('an account', () => {
       .orderBy('id')
       .execute();
   const idOf = async (identifier: string) => (await service.app.users.findByIdentifier(identifier))?.id ?? '';
-  const lettersTo = (address: string) =>
+  const emailsTo = (address: string) =>
     service.app.database.tables
       .selectFrom('outbox_mails')
       .select('letter')
@@ -153,8 +153,8 @@ describe('an account', () => {
       wrong,
       { kind: 'session.login', outcome: 'refused', reason: 'ACCOUNT_LOCKED' },
     ]);
-    const letters = (await lettersTo('informed@example.com')).map(({ letter }) => letter['template']);
-    expect(letters.filter((template) => template === 'account_locked')).toHaveLength(1);
+    const emails = (await emailsTo('informed@example.com')).map(({ letter }) => letter['template']);
+    expect(emails.filter((template) => template === 'account_locked')).toHaveLength(1);
   });
 
   it('keeps its sessions while it is locked', async () => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UserStatus } from '../../gen/latchkey/v1/user_pb.ts';
 import { eventuallyPasses } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { nextLetter, sentLetters, tokenIn } from '../support/mailbox.ts';
+import { nextEmail, sentEmails, tokenIn } from '../support/mailbox.ts';
 import { mailedAccounts, NEW_PASSWORD, reasonOf } from '../support/mailed-accounts.ts';
 import { firstAdministrator, member, type Member } from '../support/members.ts';
 import { endingOf, refusalOf } from '../support/rpc-calls.ts';
@@ -48,7 +48,7 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     return { email, id: user?.id ?? '', user };
   }
   const invitationTo = async (email: string) =>
-    tokenIn(await nextLetter(service, email, /You have an account here/));
+    tokenIn(await nextEmail(service, email, /You have an account here/));
 
   it('CreateUser mails an invitation that sets a password once and proves the address', async () => {
     const username = `name-${protocol}`;
@@ -64,11 +64,11 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     expect(await admin().getUser({ userId: id }, root.options)).toMatchObject({ user, hasPassword: false });
     for (const password of ['', GOOD_PASSWORD, 'undefined', 'null'])
       expect(await reasonOf(login(email, password))).toMatch(/INVALID_CREDENTIALS|VALIDATION_FAILED/);
-    const letter = await nextLetter(service, email, /You have an account here/);
-    expect(letter.text).toMatch(
+    const message = await nextEmail(service, email, /You have an account here/);
+    expect(message.text).toMatch(
       /^https:\/\/id\.example\.com\/auth\/accept-invitation#token=lkin_[\w-]{64}$/m,
     );
-    const token = tokenIn(letter);
+    const token = tokenIn(message);
     expect(await reasonOf(reset(token, 'short'))).toBe('PASSWORD_POLICY');
     await reset(token);
     expect(await reasonOf(reset(token))).toBe('TOKEN_INVALID');
@@ -116,7 +116,7 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     const asked = await mailed.resetTokenFor(email);
     await admin().forcePasswordReset({ userId: id }, root.options);
     for (const token of [invitation, asked]) expect(await reasonOf(reset(token))).toBe('TOKEN_INVALID');
-    await reset(tokenIn(await nextLetter(service, email, /Set a new password/)));
+    await reset(tokenIn(await nextEmail(service, email, /Set a new password/)));
   });
 
   it('CreateUser tells plainly what is taken, and leaves nothing behind', async () => {
@@ -158,8 +158,8 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
         expect(await mailed.mailStates(email)).toContain('invitation dropped');
     });
     await reset(await invitationTo(right));
-    const letters = await sentLetters(service);
-    expect(letters.filter(({ to, subject }) => to === moved.email && /account here/.test(subject))).toEqual(
+    const emails = await sentEmails(service);
+    expect(emails.filter(({ to, subject }) => to === moved.email && /account here/.test(subject))).toEqual(
       [],
     );
   });
@@ -169,9 +169,9 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     const made = sampleUser({ passwordHash: undefined, createTime: clock.now() });
     const { id, email } = made;
     await service.app.users.insert(made);
-    const letter = { template: 'invitation', userId: id } as const;
+    const content = { template: 'invitation', userId: id } as const;
     const createTime = clock.now() + MINUTE_MS;
-    await service.app.outbox.enqueue({ id: service.app.newId(), to: email.text, letter, createTime });
+    await service.app.outbox.enqueue({ id: service.app.newId(), to: email.text, content, createTime });
     return { email: email.text, id };
   }
 
@@ -185,10 +185,10 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     expect(await reasonOf(login(owner.email, GOOD_PASSWORD))).toBe('INVALID_CREDENTIALS');
     expect(await reasonOf(reset(asked))).toBe('TOKEN_INVALID');
     expect((await admin().getUser({ userId: owner.id }, root.options)).hasPassword).toBe(false);
-    const letter = await nextLetter(service, owner.email, /Set a new password/);
-    expect(letter.text).toContain('an administrator asked for a new password');
-    expect(letter.text).toContain('/reset-password#token=lkpr_');
-    await reset(tokenIn(letter));
+    const message = await nextEmail(service, owner.email, /Set a new password/);
+    expect(message.text).toContain('an administrator asked for a new password');
+    expect(message.text).toContain('/reset-password#token=lkpr_');
+    await reset(tokenIn(message));
     expect((await login(owner.email)).outcome.case).toBe('tokens');
     expect(await mailed.eventsOf(owner.id, 'account.force_password_reset')).toMatchObject([
       { outcome: 'success', actor_id: root.id, details: { reason: 'leak' } },
@@ -202,7 +202,7 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
   it('a forced link is good for an hour', async () => {
     const owner = await member(service, `hour-${protocol}`);
     await admin().forcePasswordReset({ userId: owner.id }, root.options);
-    const token = tokenIn(await nextLetter(service, owner.email, /Set a new password/));
+    const token = tokenIn(await nextEmail(service, owner.email, /Set a new password/));
     await advance(60 * 60_000);
     expect(await reasonOf(reset(token))).toBe('TOKEN_EXPIRED');
   });
@@ -246,7 +246,7 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
       const { user } = await update(owner.id, { email: address, fullName: 'ignored' }, ['email']);
       expect(user).toMatchObject({ email: address, emailVerified: false, fullName: 'Test Person' });
       expect(await reasonOf(reset(asked))).toBe('TOKEN_INVALID');
-      const { text } = await nextLetter(service, owner.email, /address was changed/);
+      const { text } = await nextEmail(service, owner.email, /address was changed/);
       expect(text).toContain(
         'an administrator has given your account another e-mail address: m…@Example.org',
       );
@@ -357,7 +357,7 @@ it('an address that needs proof lets nobody in before the invitation is taken', 
     const admin = await firstAdministrator(strict);
     const email = 'strict@example.com';
     await strict.admin().createUser({ email, fullName: 'A' }, admin.options);
-    const token = tokenIn(await nextLetter(strict, email, /You have an account here/));
+    const token = tokenIn(await nextEmail(strict, email, /You have an account here/));
     await strict.auth().resetPassword({ token, newPassword: NEW_PASSWORD });
     const { outcome } = await strict.auth().login({ identifier: email, password: NEW_PASSWORD });
     expect(outcome.case).toBe('tokens');

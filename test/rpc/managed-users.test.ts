@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UserStatus } from '../../gen/latchkey/v1/user_pb.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { eventually } from '../support/eventually.ts';
-import { nextLetter } from '../support/mailbox.ts';
+import { nextEmail } from '../support/mailbox.ts';
 import { reasonOf } from '../support/mailed-accounts.ts';
 import { firstAdministrator, member, type Member } from '../support/members.ts';
 import { endingOf, refusalOf } from '../support/rpc-calls.ts';
@@ -165,7 +165,7 @@ describe.each(['grpc', 'connect'] as const satisfies Protocol[])('over %s', (pro
         ['success', root.id],
         ['refused', root.id],
       ]);
-      await nextLetter(service, owner.email, /was deleted/);
+      await nextEmail(service, owner.email, /was deleted/);
       const { user } = await admin().createUser({ email: owner.email, fullName: 'Next' }, root.options);
       expect(user?.id).not.toBe(owner.id);
     }
@@ -202,7 +202,7 @@ describe.each(['grpc', 'connect'] as const satisfies Protocol[])('over %s', (pro
       'TOKEN_INVALID',
     );
     await signIn(service, owner.email);
-    const { text } = await nextLetter(service, owner.email, /second factor is off/);
+    const { text } = await nextEmail(service, owner.email, /second factor is off/);
     expect(text).toContain('an administrator has turned off');
     expect(text).not.toContain('127.0.0.1');
     expect(await reasonOf(admin().resetUserMfa({ userId: owner.id }, root.options))).toBe('MFA_NOT_ENABLED');

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-/** What the calls of a test bring about: logins aside, and what the mail job notes when it comes to the letter. */
+/** What the calls of a test bring about: logins aside, and what the mail job notes when it comes to the email. */
 const isOfInterest = (kind: string) =>
   !['session.login', 'account.email_verification_request'].includes(kind);
 const kindsOf = async (headers: ReturnType<typeof bearer>) =>

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { byPassword } from '../support/proofs.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { nextLetter, tokenIn } from '../support/mailbox.ts';
+import { nextEmail, tokenIn } from '../support/mailbox.ts';
 import { refusalOf } from '../support/rpc-calls.ts';
 import {
   bearer,
@@ -41,7 +41,7 @@ describe('a thief', () => {
     (await service.auth().exchangeApiKey({}, { headers: { 'x-api-key': secret } })).accessToken;
   const startChange = async (accessToken: string, newEmail: string) => {
     await service.user().startEmailChange({ newEmail, ...byPassword() }, bearer(accessToken));
-    return tokenIn(await nextLetter(service, newEmail, /new e-mail address/));
+    return tokenIn(await nextEmail(service, newEmail, /new e-mail address/));
   };
 
   it('cannot confirm a change of address by an API key', async () => {

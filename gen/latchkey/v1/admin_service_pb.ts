@@ -1522,7 +1522,7 @@ export const AdminService: GenService<{
   /**
    * Takes over accounts of another system with their password hashes. Each message is a batch, which is kept whole once it has been taken, also
    * when the call breaks off later: the error says how many items have been (metadata `items_taken`). An item that is refused keeps none of the
-   * others back. One whose external id was imported before is left as it is, so to send the same again does no harm. No letter is sent. At most
+   * others back. One whose external id was imported before is left as it is, so to send the same again does no harm. No email is sent. At most
    * 1,000 items a message and 10,000 a call; the answer, like every message, stays within what the server takes in one. Errors: VALIDATION_FAILED
    * (too many items, a message that is none), CONFLICT, STORAGE_UNAVAILABLE.
    *

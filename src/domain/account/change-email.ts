@@ -60,8 +60,8 @@ export async function startEmailChange(
     await audit.append(
       auditEvent(deps, { kind: 'account.email_change_request', outcome: 'success', origin, ...account }),
     );
-    const letter = { template: 'email_change', userId, version, origin } as const;
-    await outbox.enqueue({ id: deps.newId(), to: newEmail.text, letter, createTime: deps.clock.now() });
+    const content = { template: 'email_change', userId, version, origin } as const;
+    await outbox.enqueue({ id: deps.newId(), to: newEmail.text, content, createTime: deps.clock.now() });
   });
 }
 
@@ -106,13 +106,13 @@ export async function confirmEmailChange(
       auditEvent(deps, { kind: context.kind, outcome: 'success', origin, ...account }),
     );
     const { fullName, email: oldEmail } = user;
-    const letter = {
+    const content = {
       template: 'email_changed',
       fullName,
       newEmail: email.text,
       ipAddress: origin.ipAddress,
     } as const;
-    await stores.outbox.enqueue({ id: deps.newId(), to: oldEmail, letter, createTime: now });
+    await stores.outbox.enqueue({ id: deps.newId(), to: oldEmail, content, createTime: now });
     return { ...user, email: email.text, emailVerified: true, updateTime: now };
   });
   return changed ?? refuseToken(deps, token, context, emailTaken());

@@ -104,7 +104,7 @@ export async function eraseAccount(
   await stores.accountDeletions.erase(id, now);
   const who = { accountId: id, targetId: id, ...(actorId === undefined ? {} : { actorId }) };
   await stores.audit.append(auditEvent(deps, { kind: 'account.delete', outcome: 'success', ...who, origin }));
-  const letter = { template: 'account_deleted', fullName } as const;
-  await stores.outbox.enqueue({ id: deps.newId(), to: email, letter, createTime: now });
+  const content = { template: 'account_deleted', fullName } as const;
+  await stores.outbox.enqueue({ id: deps.newId(), to: email, content, createTime: now });
   return ended;
 }

@@ -5,7 +5,7 @@ import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
 import type { RateLimiter } from '../limits/rate-limiter.ts';
-import type { Letter, Outbox } from '../mail/outbox.ts';
+import type { EmailContent, Outbox } from '../mail/outbox.ts';
 import type { Transact } from '../transactions.ts';
 import type { AcceptablePasswordDeps } from '../password/acceptable-password.ts';
 import { requireAcceptablePassword } from '../password/acceptable-password.ts';
@@ -126,9 +126,14 @@ async function store(deps: RegisterDeps, stores: RegisterStores, user: NewUser, 
           origin,
         }),
   );
-  const letter: Letter = isNew
+  const content: EmailContent = isNew
     ? { template: 'verify_email', origin }
     : { template: 'register_taken', ipAddress: origin.ipAddress };
-  await stores.outbox.enqueue({ id: deps.newId(), to: user.email.text, letter, createTime: user.createTime });
+  await stores.outbox.enqueue({
+    id: deps.newId(),
+    to: user.email.text,
+    content,
+    createTime: user.createTime,
+  });
   return outcome;
 }

@@ -125,7 +125,7 @@ async function prove(
   await stores.audit.append(auditEvent(deps, { kind, outcome: 'success', origin, ...account }));
   if (proof !== 'first' || isKept) return [];
   const revoked = await endUnproved(deps, stores, { user, setsPassword: false, origin });
-  const letter = { template: 'address_proved', userId } as const;
-  await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
+  const content = { template: 'address_proved', userId } as const;
+  await stores.outbox.enqueue({ id: deps.newId(), to: user.email, content, createTime: now });
   return revoked;
 }

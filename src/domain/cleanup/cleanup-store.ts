@@ -7,7 +7,7 @@ const DAY_MS = 24 * HOUR_MS;
 
 /**
  * How long rows are kept once they have stopped counting, in milliseconds, so that what happened of late can still be looked into, and no
- * clock that is behind misses them. Letters that were given up are kept, and so are audit events.
+ * clock that is behind misses them. Emails that were given up are kept, and so are audit events.
  */
 export const KEPT_MS = {
   /** Expired, idle or revoked: longer than any access token lives. */

@@ -69,12 +69,12 @@ export async function countFailure(
   if (!counted.lockedNow) return undefined;
   await auditLock(deps, stores, user, origin, key.slice(0, key.indexOf(':')));
   if (user !== undefined) {
-    const letter = {
+    const content = {
       template: 'account_locked',
       fullName: user.fullName,
       ipAddress: origin.ipAddress,
     } as const;
-    await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
+    await stores.outbox.enqueue({ id: deps.newId(), to: user.email, content, createTime: now });
   }
   return undefined;
 }

@@ -52,9 +52,9 @@ export type CreateAccountInput = CreateUserInput & {
  */
 export async function createUser(deps: CreateUserDeps, input: CreateUserInput): Promise<User> {
   return createAccount(deps, input, async (stores: CreateStores, made) => {
-    const letter = { template: 'invitation', userId: made.id } as const;
+    const content = { template: 'invitation', userId: made.id } as const;
     const { text: to } = made.email;
-    await stores.outbox.enqueue({ id: deps.newId(), to, letter, createTime: made.createTime });
+    await stores.outbox.enqueue({ id: deps.newId(), to, content, createTime: made.createTime });
     return openedAccount(made);
   });
 }

@@ -45,8 +45,8 @@ export async function forcePasswordReset(
     await forgetFailures(stores.lockouts, target);
     const ended = await endCredentialsAndKeys(deps, stores, { userId, purposes: ENTRY_PURPOSES, now });
     await stores.audit.append(successOf(deps, act));
-    const letter = { template: 'forced_password_reset', userId } as const;
-    await stores.outbox.enqueue({ id: deps.newId(), to, letter, createTime: now });
+    const content = { template: 'forced_password_reset', userId } as const;
+    await stores.outbox.enqueue({ id: deps.newId(), to, content, createTime: now });
     return { result: undefined, ended };
   });
 }
@@ -66,8 +66,8 @@ export async function resetUserMfa(deps: ResetCredentialsDeps, input: ResetCrede
     await stores.totpFactors.remove(userId);
     const ended = await endCredentialsAndKeys(deps, stores, { userId, purposes: BEGUN_PURPOSES, now });
     await stores.audit.append(successOf(deps, act));
-    const letter = { template: 'mfa_reset', fullName } as const;
-    await stores.outbox.enqueue({ id: deps.newId(), to, letter, createTime: now });
+    const content = { template: 'mfa_reset', fullName } as const;
+    await stores.outbox.enqueue({ id: deps.newId(), to, content, createTime: now });
     return { result: undefined, ended };
   });
 }

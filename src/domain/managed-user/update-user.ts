@@ -61,6 +61,6 @@ async function leaveAddress(
   { email: newEmail, updateTime: createTime }: User,
 ): Promise<void> {
   await stores.actionTokens.deleteAll(id, [...MAILED_PURPOSES, 'email_change']);
-  const letter = { template: 'email_changed_by_administrator', fullName, newEmail } as const;
-  await stores.outbox.enqueue({ id: deps.newId(), to, letter, createTime });
+  const content = { template: 'email_changed_by_administrator', fullName, newEmail } as const;
+  await stores.outbox.enqueue({ id: deps.newId(), to, content, createTime });
 }

@@ -43,8 +43,8 @@ export async function disableTotp(deps: DisableTotpDeps, input: ProvenInput): Pr
     const who = { accountId: userId, actorId: userId, targetId: userId };
     await stores.audit.append(auditEvent(deps, { kind: 'mfa.disable', outcome: 'success', ...who, origin }));
     const { fullName } = user;
-    const letter = { template: 'mfa_disabled', fullName, ipAddress: origin.ipAddress } as const;
-    await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
+    const content = { template: 'mfa_disabled', fullName, ipAddress: origin.ipAddress } as const;
+    await stores.outbox.enqueue({ id: deps.newId(), to: user.email, content, createTime: now });
   });
 }
 

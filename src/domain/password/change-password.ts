@@ -140,13 +140,13 @@ async function replace(
   const renewal = { user, sessionId, endsTokens: true, proof: undefined, now, origin };
   const session = await renewSession(deps, stores, renewal);
   await stores.audit.append(changeEvent(deps, input, { outcome: 'success', ...keysEnded(revokeApiKeys) }));
-  const letter = {
+  const content = {
     template: 'password_changed',
     fullName: user.fullName,
     ipAddress: origin.ipAddress,
     hasEndedKeys: revokeApiKeys,
   } as const;
-  await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
+  await stores.outbox.enqueue({ id: deps.newId(), to: user.email, content, createTime: now });
   return { ended, session, user: await getUser(stores, userId) };
 }
 

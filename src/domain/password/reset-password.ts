@@ -126,12 +126,12 @@ async function tell(
   await stores.audit.append(
     auditEvent(deps, { kind, outcome: 'success', origin, ...account, ...keysEnded(hasEndedKeys) }),
   );
-  const letter = {
+  const content = {
     template: 'password_changed',
     fullName,
     ipAddress: origin.ipAddress,
     hasEndedKeys,
     isFirstProof: isFirst,
   } as const;
-  await stores.outbox.enqueue({ id: deps.newId(), to, letter, createTime: now });
+  await stores.outbox.enqueue({ id: deps.newId(), to, content, createTime: now });
 }

@@ -147,13 +147,13 @@ async function endStolenSession(
         origin,
       }),
     );
-    const letter = {
+    const content = {
       template: 'session_theft',
       fullName: user.fullName,
       deviceName: session.deviceName,
       ipAddress: origin.ipAddress,
     } as const;
-    await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
+    await stores.outbox.enqueue({ id: deps.newId(), to: user.email, content, createTime: now });
     return [kept];
   });
   await announce(deps, ended);

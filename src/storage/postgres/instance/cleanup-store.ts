@@ -64,7 +64,7 @@ const AGED: Record<Exclude<CleanupKind, keyof typeof WALKED>, ByAge> = {
     age: sql`last_failure_time`,
     only: (now) => sql`(locked_until is null or locked_until <= ${now})`,
   },
-  // A dropped letter has no time of its own: the end of its last lease, a minute and a half later at most, stands for it.
+  // A dropped email has no time of its own: the end of its last lease, a minute and a half later at most, stands for it.
   mails: {
     table: sql`outbox_mails`,
     age: sql`coalesce(sent_time, next_attempt_time)`,

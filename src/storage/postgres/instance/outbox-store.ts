@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 import type {
   BusyRecipients,
   LeasedMail,
-  Letter,
+  EmailContent,
   MailLease,
   Outbox,
   OutboxQueue,
@@ -16,7 +16,7 @@ import type { Tables } from '../rows.ts';
 type MailRow = {
   readonly id: string;
   readonly recipient: string;
-  readonly letter: Letter;
+  readonly letter: EmailContent;
   readonly attempts: number;
   readonly create_time: string;
 };
@@ -30,13 +30,13 @@ export function outbox(tables: Kysely<Tables>): Outbox {
     async enqueue(mail) {
       await sql`
         insert into outbox_mails (id, recipient, letter, create_time, next_attempt_time)
-        values (${mail.id}, ${mail.to}, ${JSON.stringify(mail.letter)}::text::jsonb, ${date(mail.createTime)}, ${date(mail.createTime)})
+        values (${mail.id}, ${mail.to}, ${JSON.stringify(mail.content)}::text::jsonb, ${date(mail.createTime)}, ${date(mail.createTime)})
       `.execute(tables);
     },
   };
 }
 
-/** The sender's side. Any number of senders may lease at once: no letter is leased twice. */
+/** The sender's side. Any number of senders may lease at once: no email is leased twice. */
 export function outboxQueue(tables: Kysely<Tables>): OutboxQueue {
   return {
     async lease(now, leaseUntil, limit, { mailboxes, domains } = NOBODY) {
@@ -53,7 +53,7 @@ export function outboxQueue(tables: Kysely<Tables>): OutboxQueue {
       return rows.map((row): LeasedMail => ({
         id: row.id,
         to: row.recipient,
-        letter: row.letter,
+        content: row.letter,
         attempts: row.attempts,
         createTime: time(row.create_time),
       }));

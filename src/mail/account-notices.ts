@@ -1,23 +1,23 @@
-// What the letters say that tell people what happened to their account.
+// What the emails say that tell people what happened to their account.
 
-import type { PlainLetter } from '../domain/mail/outbox.ts';
-import type { LetterWords } from './layout.ts';
+import type { NoticeContent } from '../domain/mail/outbox.ts';
+import type { EmailText } from './layout.ts';
 import { deviceName, maskedAddress } from './plain-words.ts';
 
-/** A letter to the owner of an account about it. */
-export type NewsLetter = Exclude<PlainLetter, { readonly template: 'register_taken' }>;
+/** An email to the owner of an account about it. */
+export type AccountNotice = Exclude<NoticeContent, { readonly template: 'register_taken' }>;
 
 const NOT_YOU = 'If that was not you, reset your password at once: somebody else may know it.';
 const TELL_US = 'If that was not you, tell whoever runs this service at once.';
 
-/** The words of the letter, but for the name. */
-export function newsWords(letter: NewsLetter): LetterWords {
-  switch (letter.template) {
+/** The words of the email, but for the name. */
+export function noticeText(content: AccountNotice): EmailText {
+  switch (content.template) {
     case 'email_changed':
       return {
         subject: 'Your e-mail address was changed',
         before: [
-          `your account has another e-mail address now: ${maskedAddress(letter.newEmail)}. The change was confirmed from ${letter.ipAddress}. Letters no longer come here.`,
+          `your account has another e-mail address now: ${maskedAddress(content.newEmail)}. The change was confirmed from ${content.ipAddress}. Messages no longer come here.`,
           TELL_US,
         ],
       };
@@ -25,7 +25,7 @@ export function newsWords(letter: NewsLetter): LetterWords {
       return {
         subject: 'Your e-mail address was changed',
         before: [
-          `an administrator has given your account another e-mail address: ${maskedAddress(letter.newEmail)}. Letters no longer come here.`,
+          `an administrator has given your account another e-mail address: ${maskedAddress(content.newEmail)}. Messages no longer come here.`,
           'If you did not ask for that, tell whoever runs this service at once.',
         ],
       };
@@ -33,16 +33,16 @@ export function newsWords(letter: NewsLetter): LetterWords {
       return {
         subject: 'Your password was changed',
         before: [
-          `the password of your account was changed from ${letter.ipAddress}.`,
+          `the password of your account was changed from ${content.ipAddress}.`,
           NOT_YOU,
-          keysNews(letter),
+          keysNotice(content),
         ],
       };
     case 'account_locked':
       return {
         subject: 'Your account is locked for a while',
         before: [
-          `somebody failed to log in to your account too often, the last time from ${letter.ipAddress}. Nobody can log in for 15 minutes, so that nobody can go on guessing.`,
+          `somebody failed to log in to your account too often, the last time from ${content.ipAddress}. Nobody can log in for 15 minutes, so that nobody can go on guessing.`,
           'If that was you, wait and try again. If it was not, nobody got in.',
         ],
       };
@@ -50,8 +50,8 @@ export function newsWords(letter: NewsLetter): LetterWords {
       return {
         subject: 'A new device logged in to your account',
         before: [
-          `somebody logged in to your account from ${letter.ipAddress}, on a device that we had not seen before.`,
-          `Device: ${deviceName(letter.deviceName) ?? 'without a name'}. Program: ${deviceName(letter.userAgent) ?? 'unknown'}.`,
+          `somebody logged in to your account from ${content.ipAddress}, on a device that we had not seen before.`,
+          `Device: ${deviceName(content.deviceName) ?? 'without a name'}. Program: ${deviceName(content.userAgent) ?? 'unknown'}.`,
           NOT_YOU,
         ],
       };
@@ -59,7 +59,7 @@ export function newsWords(letter: NewsLetter): LetterWords {
       return {
         subject: 'Your second factor is on',
         before: [
-          `your account asks for a code from an authenticator app now. That was set from ${letter.ipAddress}. Keep your backup codes in a safe place.`,
+          `your account asks for a code from an authenticator app now. That was set from ${content.ipAddress}. Keep your backup codes in a safe place.`,
           NOT_YOU,
         ],
       };
@@ -67,7 +67,7 @@ export function newsWords(letter: NewsLetter): LetterWords {
       return {
         subject: 'Your second factor is off',
         before: [
-          `your account no longer asks for a code: the password alone opens it. That was set from ${letter.ipAddress}.`,
+          `your account no longer asks for a code: the password alone opens it. That was set from ${content.ipAddress}.`,
           NOT_YOU,
         ],
       };
@@ -88,17 +88,17 @@ export function newsWords(letter: NewsLetter): LetterWords {
       return {
         subject: 'We ended one of your sessions',
         before: [
-          `an old key of your session${onDevice(letter.deviceName)} was used again, from ${letter.ipAddress}. Somebody may have copied it, so the session has been ended on every device that used it.`,
+          `an old key of your session${onDevice(content.deviceName)} was used again, from ${content.ipAddress}. Somebody may have copied it, so the session has been ended on every device that used it.`,
           'If you do not know that address, change your password.',
         ],
       };
   }
 }
 
-function keysNews({
+function keysNotice({
   hasEndedKeys,
   isFirstProof,
-}: Extract<NewsLetter, { template: 'password_changed' }>): string {
+}: Extract<AccountNotice, { template: 'password_changed' }>): string {
   if (isFirstProof === true)
     return 'This was the first proof that the e-mail address is yours: every session, API key and second factor that was set up before has ended.';
   if (hasEndedKeys === true) return 'Every API key of your account has ended too.';
