@@ -53,13 +53,13 @@ async function takeAway(app: App): Promise<CleanupCounts> {
   };
   const cleaner = new Cleanup({ transact: app.transact, clock: { now: () => start }, onCleaned });
   let hasTold = false;
-  const whenHeld = async () => {
+  const whenLocked = async () => {
     if (!hasTold) console.error('latchkey: another node is cleaning up too; taking turns with it');
     hasTold = true;
     await delay(TURN_MS);
   };
   for (;;) {
-    const { counts } = await cleaner.run(undefined, { budgetMs: Infinity, whenHeld });
+    const { counts } = await cleaner.run(undefined, { budgetMs: Infinity, whenLocked });
     if (totalOf(counts) === 0) return total;
   }
 }

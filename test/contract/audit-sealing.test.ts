@@ -186,7 +186,7 @@ describeOnEveryDatabase('The audit log', (open) => {
     const event = sampleEvent();
     await db.stores.audit.append(event);
     const cut = db.transact(async (stores) => {
-      await stores.sealing.tryHold();
+      await stores.sealing.tryLock();
       await stores.sealing.take(10);
       throw new Error('cut');
     });
@@ -239,7 +239,7 @@ describeOnPostgres('The audit log of two nodes', (open) => {
     const db = await open();
     await db.stores.audit.append(sampleEvent());
     await db.transact(async ({ sealing }) => {
-      expect(await sealing.tryHold()).toBe(true);
+      expect(await sealing.tryLock()).toBe(true);
       expect(await sealOnce(db)).toBeUndefined();
     });
     expect(await sealOnce(db)).toEqual({ sealed: 1, lost: [] });

@@ -345,12 +345,12 @@ describeOnEveryDatabase('CleanupStore', (open: OpenStores) => {
   });
 
   it('is held by one transaction at a time, until it ends', async () => {
-    const held = () => db.transact(({ cleanup }) => cleanup.tryHold());
+    const held = () => db.transact(({ cleanup }) => cleanup.tryLock());
     expect(await held()).toBe(true);
     expect(await held()).toBe(true);
     if (db.url === undefined) return;
     await db.transact(async ({ cleanup }) => {
-      expect(await cleanup.tryHold()).toBe(true);
+      expect(await cleanup.tryLock()).toBe(true);
       expect(await held()).toBe(false);
     });
     expect(await held()).toBe(true);

@@ -85,7 +85,7 @@ describeOnEveryDatabase('LockoutStore', (open) => {
     expect(await db.stores.lockouts.findLocks([], now)).toEqual(new Map());
     expect(await db.transact(({ lockouts }) => lockouts.clear(keys, now))).toEqual(locks);
     expect(await count(tried, now)).toMatchObject({ failures: 1 });
-    const forget = () => db.transact(({ lockouts }) => lockouts.forget(keys));
+    const forget = () => db.transact(({ lockouts }) => lockouts.deleteAll(keys));
     expect([await forget(), await forget()]).toEqual([true, false]);
     expect(await db.stores.lockouts.findLocks(keys, now)).toEqual(new Map());
   });
@@ -101,7 +101,7 @@ describeOnEveryDatabase('LockoutStore', (open) => {
       db.transact(async (stores) => {
         attempts += 1;
         if (index % 3 === 0) await stores.lockouts.clear(keys, NOW);
-        else if (index % 3 === 1) await stores.lockouts.forget(keys);
+        else if (index % 3 === 1) await stores.lockouts.deleteAll(keys);
         else for (const key of keys) await stores.lockouts.count(key, NOW, RULE);
       }),
     );

@@ -186,7 +186,7 @@ describeOnEveryDatabase('the master key of a database', (open) => {
       const steps: Array<readonly [number, number]> = [];
       const onProgress = (done: number, total: number) => void steps.push([done, total]);
       expect(await rotate(next, old, { onProgress })).toEqual({
-        isNews: true,
+        hasChangedKey: true,
         counts: {
           totp_secrets: { total: users.length + 1, resealed: users.length },
           signing_keys: { total: 2, resealed: 2 },
@@ -203,7 +203,7 @@ describeOnEveryDatabase('the master key of a database', (open) => {
 
       for (const second of [old, undefined]) {
         const again = await rotate(next, second);
-        expect(again.isNews).toBe(false);
+        expect(again.hasChangedKey).toBe(false);
         expect(Object.values(again.counts).map(({ resealed }) => resealed)).toEqual([0, 0, 0]);
       }
       expect(await eventCount()).toBe(1);
@@ -234,7 +234,7 @@ describeOnEveryDatabase('the master key of a database', (open) => {
       const users = await enroll(old, 20);
       const runs = await Promise.all(Array.from({ length: 4 }, () => rotate(next, old)));
       expect(runs.reduce((sum, { counts }) => sum + counts.totp_secrets.resealed, 0)).toBe(users.length);
-      expect(runs.filter(({ isNews }) => isNews)).toHaveLength(1);
+      expect(runs.filter(({ hasChangedKey }) => hasChangedKey)).toHaveLength(1);
       expect(await eventCount()).toBe(1);
     });
 
@@ -288,7 +288,7 @@ describeOnEveryDatabase('the master key of a database', (open) => {
       expect(await secretOf(user, next)).toBe(`secret of ${user}`);
       await refused(next);
       await db.stores.totpFactors.remove(lost);
-      expect((await rotate(next, old)).isNews).toBe(true);
+      expect((await rotate(next, old)).hasChangedKey).toBe(true);
     });
 
     it('lets a code be used that was being checked when its secret was sealed anew', async () => {

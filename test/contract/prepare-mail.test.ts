@@ -6,7 +6,7 @@ import { actionTokenCodec } from '../../src/crypto/tokens/action-token-codec.ts'
 import { newId } from '../../src/crypto/ids.ts';
 import { resetPassword } from '../../src/domain/password/reset-password.ts';
 import type { NewUser } from '../../src/domain/account/user-store.ts';
-import { nobodyAsked } from '../../src/domain/password/breached-passwords.ts';
+import { breachCheckOff } from '../../src/domain/password/breached-passwords.ts';
 import { DomainError } from '../../src/domain/errors.ts';
 import type { LinkContent } from '../../src/domain/mail/outbox.ts';
 import { prepareMail } from '../../src/domain/mail/prepare-mail.ts';
@@ -129,7 +129,7 @@ describeOnEveryDatabase('prepareMail', (open) => {
       passwordHasher: { hash: async (password: string) => password },
       passwordPolicy: 'strict' as const,
       commonPasswords: new Map<string, number>(),
-      breachedPasswords: nobodyAsked,
+      breachedPasswords: breachCheckOff,
       tokenPolicy: { accessTokenTtlMs: MINUTE_MS },
       revocationIndex: { apply: () => undefined },
       revocationChannel: { publish: async () => undefined },

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import type { Principal } from '../../src/domain/access/principal.ts';
 import {
   AccessRefusals,
-  MAX_REMEMBERED,
+  MAX_NOTED,
   MAX_UNDER_WAY,
   QUIET_MS,
 } from '../../src/domain/audit/access-refusals.ts';
@@ -158,13 +158,13 @@ it('has a bounded number under way, and idle waits for them', async () => {
 
 it('forgets the oldest first when there are too many to remember', async () => {
   const { events, note, refusals } = world();
-  for (let index = 0; index <= MAX_REMEMBERED; index += 1) {
+  for (let index = 0; index <= MAX_NOTED; index += 1) {
     note(LACKING, { subjectId: `user-${index}` });
     if (index % MAX_UNDER_WAY === 0) await refusals.idle();
   }
   await refusals.idle();
   const { length } = events;
-  note(LACKING, { subjectId: `user-${MAX_REMEMBERED}` });
+  note(LACKING, { subjectId: `user-${MAX_NOTED}` });
   note(LACKING, { subjectId: 'user-1' });
   expect(events).toHaveLength(length);
   note(LACKING, { subjectId: 'user-0' });

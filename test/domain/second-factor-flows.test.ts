@@ -147,8 +147,8 @@ describe('The second factor', () => {
     it('opens what was asked for, once the code has come', async () => {
       const owner = await enrolledPerson(world);
       const identifier = owner.user.username?.text ?? '';
-      const wish = { scopes: ['account:read', 'users:write'], deviceName: 'phone', useCookie: false };
-      const outcome = await login(world, { identifier, password: 'right', ...wish, origin: ORIGIN });
+      const options = { scopes: ['account:read', 'users:write'], deviceName: 'phone', useCookie: false };
+      const outcome = await login(world, { identifier, password: 'right', ...options, origin: ORIGIN });
       if (!('challenge' in outcome)) throw new Error('no second factor is asked');
       world.clock.advance(MINUTE_MS);
       const tokens = await owner.verify(outcome.challenge.mfaToken, owner.code());

@@ -9,7 +9,7 @@ import { newId } from '../../src/crypto/ids.ts';
 import { refreshTokenCodec } from '../../src/crypto/tokens/refresh-token-codec.ts';
 import { sessionCookieCodec } from '../../src/crypto/tokens/session-cookie-codec.ts';
 import { BUILT_IN_ROLES, RoleDirectory } from '../../src/domain/access/role.ts';
-import { nobodyAsked } from '../../src/domain/password/breached-passwords.ts';
+import { breachCheckOff } from '../../src/domain/password/breached-passwords.ts';
 import { register } from '../../src/domain/account/register.ts';
 import { DomainError } from '../../src/domain/errors.ts';
 import { logoutAll, revokeSession } from '../../src/domain/session/end-session.ts';
@@ -61,7 +61,7 @@ function world(db: TestStores) {
     },
     passwordPolicy: 'strict' as const,
     commonPasswords: new Map<string, number>(),
-    breachedPasswords: nobodyAsked,
+    breachedPasswords: breachCheckOff,
     registrationMode: 'private' as 'private' | 'open' | 'closed',
     requireVerifiedEmail: false,
     rateLimiter: { consume: async () => undefined },

@@ -7,7 +7,7 @@ import { EVERY_EVENT, matches } from '../../src/domain/audit/audit-filter.ts';
 import { AuditTail, TAIL_INTERVAL_MS, TAIL_PAGE } from '../../src/domain/audit/audit-tail.ts';
 import type { SealedEvent } from '../../src/domain/audit/audit-trail.ts';
 import { MAX_RECENT, RecentEvents } from '../../src/domain/audit/recent-events.ts';
-import type { AuditNews } from '../../src/domain/audit/watch-audit-events.ts';
+import type { AuditUpdate } from '../../src/domain/audit/watch-audit-events.ts';
 import { AUDIT_HEARTBEAT_MS, watchAuditEvents } from '../../src/domain/audit/watch-audit-events.ts';
 import { NOW, ORIGIN } from '../support/samples.ts';
 
@@ -20,7 +20,7 @@ afterEach(() => {
   if (left > 0) throw new Error(`${left} timers are left behind`);
 });
 
-type Watch = AsyncGenerator<AuditNews, void, undefined>;
+type Watch = AsyncGenerator<AuditUpdate, void, undefined>;
 
 const ROLES: AuditFilter = { ...EVERY_EVENT, kinds: ['role.*'] };
 
@@ -78,7 +78,7 @@ function world() {
   };
 }
 
-async function next(watching: Watch): Promise<AuditNews> {
+async function next(watching: Watch): Promise<AuditUpdate> {
   const step = await watching.next();
   if (step.done === true) throw new Error('the watch is over');
   return step.value;
@@ -90,7 +90,7 @@ async function within<Value>(ms: number, work: Promise<Value>): Promise<Value> {
   return work;
 }
 
-const numbers = ({ events }: AuditNews) => events.map(({ id }) => Number(id.slice('event-'.length)));
+const numbers = ({ events }: AuditUpdate) => events.map(({ id }) => Number(id.slice('event-'.length)));
 
 describe('a watch of the audit log', () => {
   it('begins at the head as of the call, says so at once, and tells what is sealed behind it', async () => {

@@ -258,14 +258,14 @@ describeOnEveryBackend('administrators at once', (openNodes, backend) => {
       // The older account is held first.
       const victim = await open(first);
       const colleague = await open(first, { role: 'super_admin' });
-      const { promise: held, resolve: onHeld } = Promise.withResolvers<void>();
+      const { promise: locked, resolve: onLocked } = Promise.withResolvers<void>();
       const { promise: released, resolve: release } = Promise.withResolvers<void>();
       const holder = first.app.transact(async ({ managedUsers }) => {
-        await managedUsers.hold(victim.user.id, 'alone');
-        onHeld();
+        await managedUsers.lock(victim.user.id, 'for_update');
+        onLocked();
         await released;
       });
-      await held;
+      await locked;
       const suspending = outcomeOf(
         second.admin().suspendUser({ userId: victim.user.id }, optionsOf(colleague)),
       );

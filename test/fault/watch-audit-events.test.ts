@@ -8,8 +8,8 @@ import { beforeAll, expect, it } from 'vitest';
 import { WatchAuditEventsRequestSchema } from '../../gen/latchkey/v1/admin_service_pb.ts';
 import { newId } from '../../src/crypto/ids.ts';
 import { MAX_RECENT } from '../../src/domain/audit/recent-events.ts';
-import type { AuditMemory, AuditWatcher } from '../support/audit-watcher.ts';
-import { freshAuditMemory, watchAudit } from '../support/audit-watcher.ts';
+import type { AuditProgress, AuditWatcher } from '../support/audit-watcher.ts';
+import { newAuditProgress, watchAudit } from '../support/audit-watcher.ts';
 import { eventually } from '../support/eventually.ts';
 import { signToken } from '../support/forged-tokens.ts';
 import { frame } from '../support/raw-calls.ts';
@@ -34,7 +34,7 @@ describeWithServices('watchers of the audit log of two nodes', () => {
     headers = bearer(await signToken(nodes[0].app)).headers;
   });
 
-  const watch = (on: number, memory: AuditMemory, filter: object = {}): AuditWatcher => {
+  const watch = (on: number, memory: AuditProgress, filter: object = {}): AuditWatcher => {
     const node = nodes[on % 2 === 0 ? 0 : 1];
     return watchAudit(node.admin(PROTOCOLS[on % 3]), headers, memory, filter);
   };
@@ -62,7 +62,7 @@ describeWithServices('watchers of the audit log of two nodes', () => {
   }
 
   it('hear on one of what is done on the other, over every protocol', async () => {
-    const watchers = [0, 1, 2, 3, 4, 5].map((on) => watch(on, freshAuditMemory()));
+    const watchers = [0, 1, 2, 3, 4, 5].map((on) => watch(on, newAuditProgress()));
     await Promise.all(watchers.map((watcher) => watcher.begun()));
     const began = performance.now();
     const ids = [...(await act(0, 5, 'hear')), ...(await act(1, 5, 'hear'))];
@@ -81,7 +81,7 @@ describeWithServices('watchers of the audit log of two nodes', () => {
 
   it('miss nothing that commits late: written before the cursor, committed after it', async () => {
     const [{ app }] = nodes;
-    const memory = freshAuditMemory();
+    const memory = newAuditProgress();
     const written = Promise.withResolvers<void>();
     const mayCommit = Promise.withResolvers<void>();
     const late = newId();
@@ -117,7 +117,7 @@ describeWithServices('watchers of the audit log of two nodes', () => {
         const targetId = newId();
         const filters = [{ targetId }, { targetId, kinds: ['role.*'] }, {}];
         const readers = filters.map((filter, on) => {
-          const memory = freshAuditMemory();
+          const memory = newAuditProgress();
           return { filter, memory, on, watcher: watch(on, memory, filter) };
         });
         await Promise.all(readers.map(({ watcher }) => watcher.begun()));
@@ -176,7 +176,7 @@ describeWithServices('watchers of the audit log of two nodes', () => {
     const request = create(WatchAuditEventsRequestSchema, { filter: { kinds: ['mfa.*'] } });
     stream.end(frame(toBinary(WatchAuditEventsRequestSchema, request)));
     await eventually(() => nodes[0].app.auditTail.size === 1);
-    const quick = watch(0, freshAuditMemory(), { targetId: 'unread-target' });
+    const quick = watch(0, newAuditProgress(), { targetId: 'unread-target' });
     let ending = 'it goes on';
     void quick.ended.then((refusal) => (ending = `it ended: ${refusal?.reason}`));
     await quick.begun();

@@ -16,14 +16,14 @@ function world(deleteBatch: (batch: CleanupBatch) => CleanupProgress) {
   const clock = new FakeClock(NOW);
   const batches: CleanupBatch[] = [];
   const cleaned: Array<Partial<Record<CleanupKind, number>>> = [];
-  const held = { isFree: true };
+  const lock = { isFree: true };
   const cleaner = new Cleanup({
     clock,
     onCleaned: (deleted) => cleaned.push(deleted),
     transact: (work) =>
       work({
         cleanup: {
-          tryHold: async () => held.isFree,
+          tryLock: async () => lock.isFree,
           deleteBatch: async (batch) => {
             batches.push(batch);
             return deleteBatch(batch);
@@ -32,7 +32,7 @@ function world(deleteBatch: (batch: CleanupBatch) => CleanupProgress) {
       }),
   });
   const kinds = () => batches.map(({ kind }) => kind);
-  return { clock, batches, cleaned, held, cleaner, kinds };
+  return { clock, batches, cleaned, lock, cleaner, kinds };
 }
 
 describe('a cleanup run', () => {
@@ -86,24 +86,24 @@ describe('a cleanup run', () => {
   });
 
   it('leaves the work to another node that is at it', async () => {
-    const { held, batches, cleaner } = world(() => NOTHING);
-    held.isFree = false;
+    const { lock, batches, cleaner } = world(() => NOTHING);
+    lock.isFree = false;
     await cleaner.run();
     expect(batches).toEqual([]);
-    held.isFree = true;
+    lock.isFree = true;
     await cleaner.run();
     expect(batches).toHaveLength(CLEANUP_KINDS.length);
   });
 
   it('takes turns with another node when it has been told to wait for it', async () => {
-    const { held, batches, cleaner } = world(() => ({ ...NOTHING, deleted: 1 }));
-    held.isFree = false;
+    const { lock, batches, cleaner } = world(() => ({ ...NOTHING, deleted: 1 }));
+    lock.isFree = false;
     let waits = 0;
-    const whenHeld = async () => {
+    const whenLocked = async () => {
       waits += 1;
-      held.isFree = waits === 3;
+      lock.isFree = waits === 3;
     };
-    const outcome = await cleaner.run(undefined, { budgetMs: Infinity, whenHeld });
+    const outcome = await cleaner.run(undefined, { budgetMs: Infinity, whenLocked });
     expect([waits, outcome.end, totalOf(outcome.counts)]).toEqual([3, 'done', CLEANUP_KINDS.length]);
     expect(batches).toHaveLength(CLEANUP_KINDS.length);
   });

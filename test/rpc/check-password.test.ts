@@ -1,7 +1,7 @@
 // CheckPassword, and what a known breach means where people choose a password.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { nobodyAsked } from '../../src/domain/password/breached-passwords.ts';
+import { breachCheckOff } from '../../src/domain/password/breached-passwords.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { http, range, sha1, startRangeServer, type RangeServer } from '../support/range-server.ts';
 import { refusalOf } from '../support/rpc-calls.ts';
@@ -105,7 +105,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
 
 it('nobody is asked where the check is off', async () => {
   const quiet = await startTestService();
-  expect(quiet.app.breachedPasswords).toBe(nobodyAsked);
+  expect(quiet.app.breachedPasswords).toBe(breachCheckOff);
   expect(await quiet.auth().checkPassword({ password: BREACHED })).toMatchObject({ acceptable: true });
   await quiet.stop();
 });

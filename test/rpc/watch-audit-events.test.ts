@@ -9,7 +9,7 @@ import type { AuditEvent } from '../../src/domain/audit/audit-event.ts';
 import { announce } from '../../src/domain/revocation/announce.ts';
 import type { RevocationTarget } from '../../src/domain/revocation/revocation.ts';
 import { revocation } from '../../src/domain/revocation/revocation.ts';
-import { freshAuditMemory, watchAudit } from '../support/audit-watcher.ts';
+import { newAuditProgress, watchAudit } from '../support/audit-watcher.ts';
 import { eventually } from '../support/eventually.ts';
 import { signToken } from '../support/forged-tokens.ts';
 import { firstAdministrator, member } from '../support/members.ts';
@@ -48,7 +48,7 @@ const noStreamsLeft = () =>
   });
 
 describe.each(PROTOCOLS)('over %s', (protocol) => {
-  const watch = (...rest: [typeof headers?, ReturnType<typeof freshAuditMemory>?, object?]) =>
+  const watch = (...rest: [typeof headers?, ReturnType<typeof newAuditProgress>?, object?]) =>
     watchAudit(service.admin(protocol), rest[0] ?? headers, rest[1], rest[2]);
 
   it('begins at once and tells each event whole as it happens, and none from before', async () => {
@@ -91,7 +91,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
   });
 
   it('resumes behind the cursor, with another filter too, and tells nothing twice', async () => {
-    const memory = freshAuditMemory();
+    const memory = newAuditProgress();
     const first = watch(headers, memory, { kinds: ['mfa.*'] });
     await first.begun();
     const early = await act(3);

@@ -10,7 +10,7 @@ import type { Refusal } from './rpc-calls.ts';
 import { readRefusal } from './rpc-calls.ts';
 
 /** What a watcher was told, in order, and where it goes on. */
-export type AuditMemory = { readonly seen: AuditEvent[]; cursor: string };
+export type AuditProgress = { readonly seen: AuditEvent[]; cursor: string };
 
 /** A stream under way. */
 export type AuditWatcher = {
@@ -27,7 +27,7 @@ export type AuditWatcher = {
 };
 
 /** A watcher that knows nothing yet. */
-export function freshAuditMemory(): AuditMemory {
+export function newAuditProgress(): AuditProgress {
   return { seen: [], cursor: '' };
 }
 
@@ -35,7 +35,7 @@ export function freshAuditMemory(): AuditMemory {
 export function watchAudit(
   admin: Client<typeof AdminService>,
   headers: Readonly<Record<string, string>>,
-  memory: AuditMemory = freshAuditMemory(),
+  memory: AuditProgress = newAuditProgress(),
   filter: MessageInitShape<typeof AuditFilterSchema> = {},
 ): AuditWatcher {
   const gone = new AbortController();

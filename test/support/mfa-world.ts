@@ -109,8 +109,8 @@ export async function person(world: MfaWorld) {
       return backupCodes;
     },
     async verify(mfaToken: string, factor: TypedFactor) {
-      const handOut = await verifyMfa(world, { mfaToken, factor, mayUseCookie: false, origin: ORIGIN });
-      if ('tokens' in handOut) return handOut.tokens;
+      const credentials = await verifyMfa(world, { mfaToken, factor, mayUseCookie: false, origin: ORIGIN });
+      if ('tokens' in credentials) return credentials.tokens;
       throw new Error('a cookie is handed out');
     },
   };

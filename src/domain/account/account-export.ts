@@ -1,6 +1,6 @@
 // The document that people take their data away in (GDPR, articles 15 and 20): plain JSON, times as RFC 3339 texts.
 
-import { withoutStrangersOrigin } from '../audit/security-events.ts';
+import { withoutForeignOrigin } from '../audit/security-events.ts';
 import type { Session } from '../session/session.ts';
 import type { AccountArchive, ArchivedApiKey, ArchivedEvent, ArchivedFactors } from './account-archive.ts';
 import type { User } from './user.ts';
@@ -99,7 +99,7 @@ function exportApiKey(key: ArchivedApiKey): object {
 // As ListSecurityEvents tells them, and with the details, of which those of somebody else's act are no more the owner's than from where it came.
 function exportEvent(event: ArchivedEvent, ownerId: string): object {
   const isOwn = event.actorId === undefined || event.actorId === ownerId;
-  const { origin, accountId: _own, time, details, ...rest } = withoutStrangersOrigin(event, ownerId);
+  const { origin, accountId: _own, time, details, ...rest } = withoutForeignOrigin(event, ownerId);
   return { ...rest, ...(isOwn && details !== undefined ? { details } : {}), time: text(time), ...origin };
 }
 

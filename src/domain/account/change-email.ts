@@ -19,7 +19,7 @@ import type { UserStore } from './user-store.ts';
 import type { User } from './user.ts';
 
 type StartStores = SettleStores & {
-  readonly emails: Pick<EmailStore, 'holdById'>;
+  readonly emails: Pick<EmailStore, 'lockById'>;
   readonly audit: AuditLog;
   readonly outbox: Outbox;
 };
@@ -54,7 +54,7 @@ export async function startEmailChange(
   }
   await deps.rateLimiter.consume('mail', 'account', newEmail.key);
   await actAsPerson(deps, attempt, input, async ({ emails, audit, outbox }: StartStores, settle) => {
-    await emails.holdById(userId);
+    await emails.lockById(userId);
     await settle(deps.clock.now());
     const account = { accountId: userId, actorId: userId, targetId: userId };
     await audit.append(
@@ -66,7 +66,7 @@ export async function startEmailChange(
 }
 
 type ConfirmStores = {
-  readonly emails: Pick<EmailStore, 'holdById' | 'replace'>;
+  readonly emails: Pick<EmailStore, 'lockById' | 'replace'>;
   readonly actionTokens: Pick<ActionTokenStore, 'use' | 'deleteAll'>;
   readonly audit: AuditLog;
   readonly outbox: Outbox;
@@ -95,7 +95,7 @@ export async function confirmEmailChange(
   const email = { text: payloadText(token, 'email') ?? '', key: payloadText(token, 'emailKey') ?? '' };
   const changed = await deps.transact(async (stores) => {
     const now = deps.clock.now();
-    const user = await stores.emails.holdById(userId);
+    const user = await stores.emails.lockById(userId);
     if (user?.status !== 'active') throw tokenInvalid();
     if ((await stores.actionTokens.use('email_change', token, now)) === undefined)
       return changedBefore(user, email.key);

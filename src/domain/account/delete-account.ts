@@ -31,7 +31,7 @@ export type EraseStores = EndKeysStores & {
 type DeleteStores = SettleStores &
   EraseStores & {
     readonly users: Pick<UserStore, 'findById' | 'raiseEpochs'>;
-    readonly emails: Pick<EmailStore, 'holdById'>;
+    readonly emails: Pick<EmailStore, 'lockById'>;
     readonly accountDeletions: AccountDeletionStore;
   };
 
@@ -57,7 +57,7 @@ export async function deleteAccount(deps: DeleteAccountDeps, input: ProvenInput)
     if (role !== attempt.user.role) throw changedMeanwhile();
     if (role === SUPREME_ROLE && (await stores.accountDeletions.countOthersWithRole(userId, role)) === 0)
       return refuse(deps, stores, input);
-    const user = await stores.emails.holdById(userId);
+    const user = await stores.emails.lockById(userId);
     if (user?.status !== 'active' || user.role !== role) throw changedMeanwhile();
     await settle(deps.clock.now());
     return eraseAccount(deps, stores, { user, actorId: userId, origin });

@@ -5,7 +5,7 @@ import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
-import { forgetFailures } from '../lockout/lockout.ts';
+import { deleteFailures } from '../lockout/lockout.ts';
 import type { TotpStore } from '../mfa/totp-store.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { EndCredentialsDeps, EndKeysStores } from '../session/end-credentials.ts';
@@ -19,8 +19,8 @@ export type FirstProofStores = EndKeysStores & {
   readonly users: Pick<UserStore, 'raiseEpochs' | 'setMfaEnabled'>;
   readonly credentials: Pick<CredentialStore, 'removePassword'>;
   readonly totpFactors: Pick<TotpStore, 'remove'>;
-  readonly knownDevices: Pick<KnownDevices, 'forgetAll'>;
-  readonly lockouts: Pick<LockoutStore, 'forget'>;
+  readonly knownDevices: Pick<KnownDevices, 'deleteAll'>;
+  readonly lockouts: Pick<LockoutStore, 'deleteAll'>;
   readonly audit: AuditLog;
 };
 
@@ -50,8 +50,8 @@ export async function endUnproved(
   const hadPassword = !setsPassword && (await stores.credentials.removePassword(userId, now));
   const hadFactor = (await stores.users.setMfaEnabled(userId, false, now)) !== undefined;
   await stores.totpFactors.remove(userId);
-  await stores.knownDevices.forgetAll(userId);
-  await forgetFailures(stores.lockouts, user);
+  await stores.knownDevices.deleteAll(userId);
+  await deleteFailures(stores.lockouts, user);
   // Whoever proves the address got the links that set a password, and nobody else.
   const purposes = setsPassword ? ENTRY_PURPOSES : BEGUN_PURPOSES;
   const revoked = await endCredentialsAndKeys(deps, stores, { userId, purposes, now });

@@ -22,7 +22,7 @@ import type { UserStore } from './user-store.ts';
 import type { User, UserWithPassword } from './user.ts';
 
 type VerifyStores = FirstProofStores & {
-  readonly emails: Pick<EmailStore, 'holdById' | 'markVerified'>;
+  readonly emails: Pick<EmailStore, 'lockById' | 'markVerified'>;
   readonly actionTokens: Pick<ActionTokenStore, 'use' | 'deleteAll'>;
   readonly audit: AuditLog;
   readonly outbox: Outbox;
@@ -116,7 +116,7 @@ async function prove(
 ): Promise<readonly Revocation[] | 'refused' | 'used'> {
   const now = deps.clock.now();
   const { userId } = token;
-  const user = await stores.emails.holdById(userId);
+  const user = await stores.emails.lockById(userId);
   if (user === undefined || !isFor(token, user)) return 'refused';
   if ((await stores.actionTokens.use('email_verification', token, now)) === undefined) return 'used';
   const proof = await stores.emails.markVerified(userId, emailKey(user.email), now);

@@ -91,11 +91,11 @@ export type OwnApiKeyStore = {
    * The role and the epoch of the active user, whose row it holds until the transaction ends: whoever makes keys for the same user waits, and so
    * does who ends them all.
    */
-  holdOwner(ownerId: string): Promise<Pick<User, 'role' | 'tokenVersion'> | undefined>;
+  lockOwner(ownerId: string): Promise<Pick<User, 'role' | 'tokenVersion'> | undefined>;
   /** How many of the user's keys are neither revoked nor expired. */
   countLive(ownerId: string, now: number): Promise<number>;
   /** The user's live key; holds its row until the transaction ends. */
-  holdLive(id: string, ownerId: string, now: number): Promise<ApiKey | undefined>;
+  lockLive(id: string, ownerId: string, now: number): Promise<ApiKey | undefined>;
   /** Whether this call revoked it; as `ApiKeyStore.revoke`, but for the user's own keys. */
   revokeOwn(id: string, ownerId: string, now: number): Promise<boolean>;
   /**

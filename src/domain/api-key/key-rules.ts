@@ -13,7 +13,7 @@ const MAX_LIFE_MS = 3_650 * 86_400_000;
 /** The stores in which a new key of a person comes to be. */
 export type KeyStores = {
   readonly apiKeys: Pick<ApiKeyStore, 'insert' | 'revoke' | 'setExpiry'>;
-  readonly ownApiKeys: Pick<OwnApiKeyStore, 'holdOwner' | 'countLive' | 'holdLive'>;
+  readonly ownApiKeys: Pick<OwnApiKeyStore, 'lockOwner' | 'countLive' | 'lockLive'>;
   readonly audit: AuditLog;
 };
 
@@ -41,11 +41,11 @@ export type KeyOwner = {
  * USER_NOT_FOUND, also for a service; TOKEN_REVOKED when every credential of the owner was ended meanwhile, so that none of them leaves a key
  * behind.
  */
-export async function holdOwner(
+export async function lockOwner(
   stores: Pick<KeyStores, 'ownApiKeys'>,
   { ownerId, ownerVersion }: KeyOwner,
 ): Promise<string> {
-  const owner = await stores.ownApiKeys.holdOwner(ownerId);
+  const owner = await stores.ownApiKeys.lockOwner(ownerId);
   if (owner === undefined) throw new DomainError('USER_NOT_FOUND', 'The account does not exist any more.');
   if (owner.tokenVersion !== ownerVersion)
     throw new DomainError('TOKEN_REVOKED', 'Your credential was ended meanwhile. Log in again.');
@@ -53,7 +53,7 @@ export async function holdOwner(
 }
 
 /** Errors: API_KEY_LIMIT. The owner's row must be held. */
-export async function requireRoom(
+export async function requireKeyQuota(
   stores: Pick<KeyStores, 'ownApiKeys'>,
   ownerId: string,
   now: number,

@@ -12,7 +12,7 @@ export const QUIET_MS = 60_000;
 /** How many events are on their way to the log at most; what is refused meanwhile is not written down. */
 export const MAX_UNDER_WAY = 32;
 /** How many refusals are remembered; the oldest are forgotten first. */
-export const MAX_REMEMBERED = 10_000;
+export const MAX_NOTED = 10_000;
 
 const ACCESS_REASONS: ReadonlySet<ErrorReason> = new Set([
   'INSUFFICIENT_SCOPE',
@@ -96,7 +96,7 @@ export class AccessRefusals {
     // Behind all others, for it is the newest.
     this.#noted.delete(key);
     const [oldest] = this.#noted.keys();
-    if (oldest !== undefined && this.#noted.size >= MAX_REMEMBERED) this.#noted.delete(oldest);
+    if (oldest !== undefined && this.#noted.size >= MAX_NOTED) this.#noted.delete(oldest);
     this.#noted.set(key, this.#deps.clock.now());
   }
 }

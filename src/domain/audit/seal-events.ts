@@ -13,7 +13,7 @@ export type Taken = { readonly events: readonly EventRecord[]; readonly lost: re
 /** For use within a transaction: one batch each. */
 export type SealingStore = {
   /** Whether nobody else, on any node, holds it; held until the transaction ends. */
-  tryHold(): Promise<boolean>;
+  tryLock(): Promise<boolean>;
   /** Takes at most so many rows from the queue. */
   take(limit: number): Promise<Taken>;
   /** The end of the chain; also when retention took away every batch. */
@@ -43,7 +43,7 @@ export const BATCH_EVENTS = 1_000;
  */
 export function sealEvents(deps: SealEventsDeps): Promise<SealedBatch | undefined> {
   return deps.transact(async ({ sealing }) => {
-    if (!(await sealing.tryHold())) return undefined;
+    if (!(await sealing.tryLock())) return undefined;
     const { events, lost } = await sealing.take(BATCH_EVENTS);
     if (events.length === 0) return { sealed: 0, lost };
     const { number, hash: previousHash } = await sealing.head();

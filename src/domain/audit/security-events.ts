@@ -32,11 +32,11 @@ export async function listSecurityEvents(
 ) {
   const found = await deps.securityEvents.list({ ownerId, before, limit: pageSize + 1 });
   const { items, next } = pageOf(found, pageSize, ({ time, id }) => ({ createTime: time, id }));
-  return { events: items.map((event) => withoutStrangersOrigin(event, ownerId)), next };
+  return { events: items.map((event) => withoutForeignOrigin(event, ownerId)), next };
 }
 
 /** The event without from where it was done, where somebody else did it: that is none of the owner's business. */
-export function withoutStrangersOrigin<
+export function withoutForeignOrigin<
   Event extends { readonly actorId?: string | undefined; readonly origin: CallOrigin },
 >(event: Event, ownerId: string): Event {
   if (event.actorId === undefined || event.actorId === ownerId) return event;

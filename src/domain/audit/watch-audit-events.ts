@@ -21,7 +21,7 @@ export type WatchAuditEventsInput = {
 };
 
 /** One answer: the events that matched, and the number of the last that was looked at, where to go on after it. */
-export type AuditNews = { readonly events: readonly StoredAuditEvent[]; readonly after: number };
+export type AuditUpdate = { readonly events: readonly StoredAuditEvent[]; readonly after: number };
 
 /**
  * Tells until `signal` aborts, and at once where the watch begins. What a slow reader has not read is read again from the database: it costs no
@@ -30,7 +30,7 @@ export type AuditNews = { readonly events: readonly StoredAuditEvent[]; readonly
 export async function* watchAuditEvents(
   deps: WatchAuditEventsDeps,
   { after, filter, signal }: WatchAuditEventsInput,
-): AsyncGenerator<AuditNews, void, undefined> {
+): AsyncGenerator<AuditUpdate, void, undefined> {
   const follower = await deps.auditTail.follow();
   const pulse = new Pulse(() => follower.wake());
   const wake = () => follower.wake();

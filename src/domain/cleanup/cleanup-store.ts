@@ -71,7 +71,7 @@ export type CleanupStore = {
   /** How many rows of each kind a cleanup at `now` would delete, all as of one moment. Holds no row, and may take long. */
   countEnded(now: number): Promise<Readonly<Record<CleanupKind, number>>>;
   /** Whether nobody else, on any node, holds it; held until the transaction ends. */
-  tryHold(): Promise<boolean>;
+  tryLock(): Promise<boolean>;
   /** Leaves alone, and waits for, no row that somebody holds. */
   deleteBatch(batch: CleanupBatch): Promise<CleanupProgress>;
 };

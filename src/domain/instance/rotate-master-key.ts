@@ -31,7 +31,7 @@ export type ResealCounts = Readonly<
 export type MasterKeyRotation = {
   readonly counts: ResealCounts;
   /** Whether this run made the key the one that the database is known by. */
-  readonly isNews: boolean;
+  readonly hasChangedKey: boolean;
 };
 
 /** Values that no master key opens, or that a node goes on sealing by another: the other key must not be thrown away. */
@@ -65,8 +65,8 @@ export async function rotateMasterKey(
       );
     last = await pass.run();
   }
-  const isNews = await deps.transact((stores) => markCurrent(deps, stores, pass.counts, origin));
-  return { counts: pass.counts, isNews };
+  const hasChangedKey = await deps.transact((stores) => markCurrent(deps, stores, pass.counts, origin));
+  return { counts: pass.counts, hasChangedKey };
 }
 
 type PassResult = { readonly found: number; readonly unopened: readonly string[] };

@@ -97,9 +97,9 @@ function auditLock(
  * Deletes the failures that strangers can make for the account, and lifts their locks; false when there were none. What known devices and open
  * sessions have failed stays: it keeps nobody else out.
  */
-export function forgetFailures(
-  lockouts: Pick<LockoutStore, 'forget'>,
+export function deleteFailures(
+  lockouts: Pick<LockoutStore, 'deleteAll'>,
   user: Pick<User, 'id' | 'email' | 'username'>,
 ): Promise<boolean> {
-  return lockouts.forget(accountCounterKeys(user));
+  return lockouts.deleteAll(accountCounterKeys(user));
 }

@@ -12,7 +12,7 @@ import type { LeasedMail, LinkContent, OutboxQueue } from './outbox.ts';
 import type { ReadyContent, ReadyMail } from './ready-mail.ts';
 
 type PrepareStores = {
-  readonly emails: Pick<EmailStore, 'holdById' | 'holdByKey' | 'findByKey'>;
+  readonly emails: Pick<EmailStore, 'lockById' | 'lockByKey' | 'findByKey'>;
   readonly actionTokens: Pick<ActionTokenStore, 'insert' | 'deleteAll'>;
   readonly audit: AuditLog;
   readonly outboxQueue: Pick<OutboxQueue, 'markDropped'>;
@@ -73,7 +73,7 @@ async function prepareVerification(
   mail: LeasedMail,
   content: ContentOf<'verify_email'>,
 ): Promise<Addressed | undefined> {
-  const user = await stores.emails.holdByKey(emailKey(mail.to));
+  const user = await stores.emails.lockByKey(emailKey(mail.to));
   if (user?.emailVerified === true) return undefined;
   const { origin } = content;
   if (origin !== undefined) {
@@ -96,7 +96,7 @@ async function prepareReset(
   mail: LeasedMail,
   { origin }: ContentOf<'password_reset'>,
 ): Promise<Addressed | undefined> {
-  const user = await stores.emails.holdByKey(emailKey(mail.to));
+  const user = await stores.emails.lockByKey(emailKey(mail.to));
   await stores.audit.append({ ...requestEvent(mail, user), kind: 'account.password_reset_request', origin });
   if (user?.status !== 'active') return undefined;
   const link = await newActionLink(deps, stores, 'password_reset', user.id, {
@@ -121,7 +121,7 @@ async function prepareOperatorsLink(
   stores: PrepareStores,
   { template, userId }: ContentOf<keyof typeof OPERATORS_LINKS>,
 ): Promise<Addressed | undefined> {
-  const user = await stores.emails.holdById(userId);
+  const user = await stores.emails.lockById(userId);
   if (user?.status !== 'active') return undefined;
   const { email, fullName } = user;
   const link = await newActionLink(deps, stores, OPERATORS_LINKS[template], userId, {
@@ -136,7 +136,7 @@ async function prepareEmailChange(
   mail: LeasedMail,
   { userId, version, origin }: ContentOf<'email_change'>,
 ): Promise<Addressed | undefined> {
-  const user = await stores.emails.holdById(userId);
+  const user = await stores.emails.lockById(userId);
   const key = emailKey(mail.to);
   if (user?.status !== 'active' || emailKey(user.email) === key) return undefined;
   // Whoever asked has been shut out meanwhile.

@@ -34,7 +34,7 @@ export type Act = {
 export type ActInput = Pick<Act, 'actor' | 'userId' | 'origin'>;
 
 export type ActStores = {
-  readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
+  readonly managedUsers: Pick<ManagedUserStore, 'lock'>;
   readonly roles: Pick<RoleStore, 'list'>;
   readonly audit: AuditLog;
 };
@@ -42,7 +42,7 @@ export type ActStores = {
 export type ActDeps<Stores extends ActStores> = AuditedDeps<Stores> & AnnounceDeps;
 
 /** The account, held, who acts upon it, and what every role grants at this moment. */
-export type Held = {
+export type Locked = {
   readonly target: User;
   readonly actor: Actor;
   readonly roleDirectory: Pick<RoleDirectory, 'grantedBy'>;
@@ -61,11 +61,11 @@ export type Done<Result> = { readonly result: Result; readonly ended?: readonly 
 export async function actUpon<Stores extends ActStores, Result>(
   deps: ActDeps<Stores>,
   act: Act,
-  work: (stores: Stores, held: Held) => Promise<Done<Result>>,
+  work: (stores: Stores, locked: Locked) => Promise<Done<Result>>,
 ): Promise<Result> {
   const { result, ended = [] } = await audited(deps, auditedAct(act), async (stores: Stores) => {
     if (act.mayBeOwn !== true && act.actor.id === act.userId) throw ownAccount();
-    const target = await holdBoth(stores, act);
+    const target = await lockBoth(stores, act);
     const roleDirectory = await rolesNow(stores);
     const actor = stillHolding({ roleDirectory }, act.actor);
     requireAuthorityOver({ roleDirectory }, actor, target.role);
@@ -81,18 +81,18 @@ export function successOf(deps: Stamp, act: Act): AuditEvent {
 }
 
 /** Holds the actor's account, so that nobody ends its credentials before the act is done. Errors: TOKEN_REVOKED when somebody has. */
-export async function holdActor(stores: Pick<ActStores, 'managedUsers'>, actor: Actor): Promise<void> {
+export async function lockActor(stores: Pick<ActStores, 'managedUsers'>, actor: Actor): Promise<void> {
   const { id, version } = actor;
   if (id === undefined || version === undefined) return;
-  requireStanding(await stores.managedUsers.hold(id, 'together'), actor);
+  requireStanding(await stores.managedUsers.lock(id, 'for_share'), actor);
 }
 
-/** As `holdActor`, and the actor with what their role still grants. */
+/** As `lockActor`, and the actor with what their role still grants. */
 export async function actorNow(
   stores: Pick<ActStores, 'managedUsers' | 'roles'>,
   actor: Actor,
 ): Promise<Actor> {
-  await holdActor(stores, actor);
+  await lockActor(stores, actor);
   return stillHolding({ roleDirectory: await rolesNow(stores) }, actor);
 }
 
@@ -112,18 +112,18 @@ export function withReason(reason: string): Pick<Act, 'details'> {
 }
 
 // In one order for all: two who act upon each other would wait for each other.
-async function holdBoth(stores: ActStores, { actor, userId }: Act): Promise<User> {
+async function lockBoth(stores: ActStores, { actor, userId }: Act): Promise<User> {
   const isFirst = actor.id !== undefined && actor.id < userId;
-  if (isFirst) await holdActor(stores, actor);
-  const target = await stores.managedUsers.hold(userId, 'alone');
+  if (isFirst) await lockActor(stores, actor);
+  const target = await stores.managedUsers.lock(userId, 'for_update');
   if (actor.id === userId) requireStanding(target, actor);
-  else if (!isFirst) await holdActor(stores, actor);
+  else if (!isFirst) await lockActor(stores, actor);
   if (target === undefined) throw new DomainError('USER_NOT_FOUND', 'There is no such account.');
   return target;
 }
 
-function requireStanding(held: User | undefined, { role, version }: Actor): void {
-  if (held?.status === 'active' && held.role === role && held.tokenVersion === version) return;
+function requireStanding(locked: User | undefined, { role, version }: Actor): void {
+  if (locked?.status === 'active' && locked.role === role && locked.tokenVersion === version) return;
   throw new DomainError('TOKEN_REVOKED', 'Your own credential was ended meanwhile. Log in again.');
 }
 

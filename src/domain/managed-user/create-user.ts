@@ -14,13 +14,13 @@ import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { ActStores } from './act-upon.ts';
-import { holdActor, rolesNow } from './act-upon.ts';
+import { lockActor, rolesNow } from './act-upon.ts';
 import type { ManagedUserStore } from './managed-user-store.ts';
 import { emailTaken, roleNotFound, usernameTaken } from './refusals.ts';
 
 /** What opening an account writes. */
 export type AccountStores = ActStores & {
-  readonly managedUsers: Pick<ManagedUserStore, 'hold' | 'holdRole'>;
+  readonly managedUsers: Pick<ManagedUserStore, 'lock' | 'lockRole'>;
   readonly users: Pick<UserStore, 'insert'>;
 };
 
@@ -69,10 +69,10 @@ export async function createAccount<Stores extends AccountStores, Result>(
   const who = actor.id === undefined ? {} : { actorId: actor.id };
   const act = { kind: 'account.create', ...who, origin, details: { role, ...details } } as const;
   return audited(deps, act, async (stores: Stores) => {
-    await holdActor(stores, actor);
+    await lockActor(stores, actor);
     const roleDirectory = await rolesNow(stores);
     requireMayGrant({ roleDirectory }, stillHolding({ roleDirectory }, actor), role);
-    if (!(await stores.managedUsers.holdRole(role))) throw roleNotFound();
+    if (!(await stores.managedUsers.lockRole(role))) throw roleNotFound();
     const made = newAccount(deps, input);
     const outcome = await stores.users.insert(made);
     if (outcome === 'email_taken') throw emailTaken('email');

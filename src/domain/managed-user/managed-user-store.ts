@@ -30,9 +30,9 @@ export type ManagedUserStore = {
    * Holds the account until the transaction ends: `alone` against everybody, `together` against those who would change it. Whoever holds two
    * begins with the lower id.
    */
-  hold(id: string, mode: 'alone' | 'together'): Promise<User | undefined>;
+  lock(id: string, mode: 'for_update' | 'for_share'): Promise<User | undefined>;
   /** Keeps the role from being deleted until the transaction ends; false when there is none such. */
-  holdRole(name: string): Promise<boolean>;
+  lockRole(name: string): Promise<boolean>;
   /** When something is taken the transaction can write nothing any more, so the caller must throw. */
   update(
     id: string,

@@ -4,7 +4,7 @@ import type { CredentialStore } from '../account/credential-store.ts';
 import { BEGUN_PURPOSES, ENTRY_PURPOSES } from '../action-token/action-token.ts';
 import { DomainError } from '../errors.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
-import { forgetFailures } from '../lockout/lockout.ts';
+import { deleteFailures } from '../lockout/lockout.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { TotpStore } from '../mfa/totp-store.ts';
 import type { EndCredentialsDeps, EndKeysStores } from '../session/end-credentials.ts';
@@ -16,9 +16,9 @@ import { mustBeReactivated } from './refusals.ts';
 
 type ResetStores = ActStores &
   EndKeysStores & {
-    readonly managedUsers: Pick<ManagedUserStore, 'hold' | 'turnOffMfa'>;
+    readonly managedUsers: Pick<ManagedUserStore, 'lock' | 'turnOffMfa'>;
     readonly credentials: Pick<CredentialStore, 'removePassword'>;
-    readonly lockouts: Pick<LockoutStore, 'forget'>;
+    readonly lockouts: Pick<LockoutStore, 'deleteAll'>;
     readonly totpFactors: Pick<TotpStore, 'remove'>;
     readonly outbox: Outbox;
   };
@@ -42,7 +42,7 @@ export async function forcePasswordReset(
     if (status !== 'active') throw mustBeReactivated();
     const now = deps.clock.now();
     await stores.credentials.removePassword(userId, now);
-    await forgetFailures(stores.lockouts, target);
+    await deleteFailures(stores.lockouts, target);
     const ended = await endCredentialsAndKeys(deps, stores, { userId, purposes: ENTRY_PURPOSES, now });
     await stores.audit.append(successOf(deps, act));
     const content = { template: 'forced_password_reset', userId } as const;
@@ -72,7 +72,7 @@ export async function resetUserMfa(deps: ResetCredentialsDeps, input: ResetCrede
   });
 }
 
-type UnlockStores = ActStores & { readonly lockouts: Pick<LockoutStore, 'forget'> };
+type UnlockStores = ActStores & { readonly lockouts: Pick<LockoutStore, 'deleteAll'> };
 
 export type UnlockUserDeps = ActDeps<UnlockStores>;
 
@@ -84,7 +84,7 @@ export type UnlockUserDeps = ActDeps<UnlockStores>;
 export async function unlockUser(deps: UnlockUserDeps, input: ActInput): Promise<boolean> {
   const act: Act = { ...input, kind: 'account.unlock' };
   return actUpon(deps, act, async (stores: UnlockStores, { target }) => {
-    const hadFailures = await forgetFailures(stores.lockouts, target);
+    const hadFailures = await deleteFailures(stores.lockouts, target);
     if (hadFailures) await stores.audit.append(successOf(deps, act));
     return { result: hadFailures };
   });

@@ -10,7 +10,7 @@ import type { ManagedUserStore } from './managed-user-store.ts';
 
 type SuspendStores = ActStores &
   EndCredentialsStores & {
-    readonly managedUsers: Pick<ManagedUserStore, 'hold' | 'suspend' | 'reactivate'>;
+    readonly managedUsers: Pick<ManagedUserStore, 'lock' | 'suspend' | 'reactivate'>;
   };
 
 export type SuspendUserDeps = ActDeps<SuspendStores> & EndCredentialsDeps;

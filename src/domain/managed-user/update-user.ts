@@ -10,7 +10,7 @@ import type { ManagedChange, ManagedUserStore } from './managed-user-store.ts';
 import { emailTaken, usernameTaken } from './refusals.ts';
 
 type UpdateStores = ActStores & {
-  readonly managedUsers: Pick<ManagedUserStore, 'hold' | 'update'>;
+  readonly managedUsers: Pick<ManagedUserStore, 'lock' | 'update'>;
   readonly actionTokens: Pick<ActionTokenStore, 'deleteAll'>;
   readonly outbox: Outbox;
 };

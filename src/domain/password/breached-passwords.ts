@@ -4,4 +4,4 @@
 export type BreachedPasswords = { has(password: string): Promise<boolean> };
 
 /** For where nobody is asked. */
-export const nobodyAsked: BreachedPasswords = { has: async () => false };
+export const breachCheckOff: BreachedPasswords = { has: async () => false };

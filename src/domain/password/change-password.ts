@@ -17,9 +17,9 @@ import { announce } from '../revocation/announce.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { EndCredentialsDeps, EndKeysStores } from '../session/end-credentials.ts';
 import { endCredentials, endCredentialsAndKeys, keysEnded } from '../session/end-credentials.ts';
-import type { HandOutDeps } from '../session/hand-out.ts';
-import { handOut } from '../session/hand-out.ts';
-import type { LoginHandOut } from '../session/login.ts';
+import type { SessionCredentialsDeps } from '../session/session-credentials.ts';
+import { sessionCredentials } from '../session/session-credentials.ts';
+import type { LoginCredentials } from '../session/login.ts';
 import type { RenewSessionDeps } from '../session/renew-session.ts';
 import { renewSession } from '../session/renew-session.ts';
 import type { SessionStore } from '../session/session-store.ts';
@@ -48,7 +48,7 @@ export type ChangePasswordDeps = LockoutDeps &
   EndCredentialsDeps &
   RenewSessionDeps &
   KnownDeviceDeps &
-  HandOutDeps & {
+  SessionCredentialsDeps & {
     readonly users: Pick<UserStore, 'findWithPassword'>;
     readonly lockouts: Pick<LockoutStore, 'findLocks'>;
     readonly passwordHasher: Pick<PasswordHasher, 'hash' | 'verify'>;
@@ -77,7 +77,7 @@ export type ChangePasswordInput = {
 export async function changePassword(
   deps: ChangePasswordDeps,
   input: ChangePasswordInput,
-): Promise<LoginHandOut> {
+): Promise<LoginCredentials> {
   const user = await deps.users.findWithPassword(input.userId);
   if (user === undefined) throw new DomainError('USER_NOT_FOUND', 'The account does not exist any more.');
   const checkedHash = await checkCurrentPassword(deps, input, user);
@@ -88,7 +88,7 @@ export async function changePassword(
   const changed = await deps.transact((stores) => replace(deps, stores, input, checkedHash, newHash));
   await announce(deps, changed.ended);
   // By the id of the session, so that as many changes as one likes give one counter.
-  const given = await handOut(deps, changed.user, changed.session);
+  const given = await sessionCredentials(deps, changed.user, changed.session);
   return { ...given, device: grantDevice(deps, changed.user, input.sessionId) };
 }
 

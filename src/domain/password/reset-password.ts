@@ -7,7 +7,7 @@ import { payloadText, presentToken, refuseToken, tokenInvalid } from '../action-
 import type { AuditKind, AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import { auditEvent } from '../audit/record.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
-import { forgetFailures } from '../lockout/lockout.ts';
+import { deleteFailures } from '../lockout/lockout.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { AnnounceDeps } from '../revocation/announce.ts';
 import { announce } from '../revocation/announce.ts';
@@ -28,7 +28,7 @@ type ResetStores = FirstProofStores & {
   readonly credentials: Pick<CredentialStore, 'setPasswordHash' | 'removePassword'>;
   readonly emails: Pick<EmailStore, 'markVerified'>;
   readonly actionTokens: Pick<ActionTokenStore, 'consume' | 'deleteAll'>;
-  readonly lockouts: Pick<LockoutStore, 'forget'>;
+  readonly lockouts: Pick<LockoutStore, 'deleteAll'>;
   readonly audit: AuditLog;
   readonly outbox: Outbox;
 };
@@ -84,7 +84,7 @@ export async function resetPassword(deps: ResetPasswordDeps, input: ResetPasswor
     const provedKey = payloadText(used, 'emailKey');
     const proof =
       provedKey === undefined ? undefined : await stores.emails.markVerified(user.id, provedKey, now);
-    await forgetFailures(stores.lockouts, user);
+    await deleteFailures(stores.lockouts, user);
     const isFirst = proof === 'first';
     const hasEndedKeys = isFirst || !input.keepApiKeys;
     const ended = isFirst

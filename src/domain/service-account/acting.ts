@@ -14,7 +14,7 @@ import { Violations } from '../text.ts';
 import type { ServiceAccountStore } from './service-account.ts';
 
 export type ActingStores = {
-  readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
+  readonly managedUsers: Pick<ManagedUserStore, 'lock'>;
   readonly roles: Pick<RoleStore, 'list'>;
   readonly apiKeys: Pick<ApiKeyStore, 'share'>;
   readonly serviceAccounts: Pick<ServiceAccountStore, 'share'>;

@@ -12,5 +12,5 @@ export type KnownDevices = {
   /** Remembers the device. `first` is the first one that the person ever used, `another` a new one beside those known. */
   note(sighting: DeviceSighting): Promise<'first' | 'known' | 'another'>;
   /** Forgets every device of the person: the next one is the first. */
-  forgetAll(userId: string): Promise<void>;
+  deleteAll(userId: string): Promise<void>;
 };

@@ -21,13 +21,13 @@ import type { LockoutStore } from '../lockout/lockout-store.ts';
 import type { LockoutDeps, LockoutStores } from '../lockout/lockout.ts';
 import { accountLocked, countFailure, isSilenced } from '../lockout/lockout.ts';
 import type { Transact } from '../transactions.ts';
-import type { HandOut, HandOutDeps } from './hand-out.ts';
-import { handOut } from './hand-out.ts';
-import type { OpenSessionDeps, OpenSessionStores, SessionWish } from './open-session.ts';
+import type { SessionCredentials, SessionCredentialsDeps } from './session-credentials.ts';
+import { sessionCredentials } from './session-credentials.ts';
+import type { OpenSessionDeps, OpenSessionStores, SessionOptions } from './open-session.ts';
 import { openSession } from './open-session.ts';
 import type { Session } from './session.ts';
 
-export type LoginInput = SessionWish & {
+export type LoginInput = SessionOptions & {
   readonly identifier: string;
   readonly password: string;
   /** Device tokens that the caller shows, which may be anything; none when absent. */
@@ -46,9 +46,9 @@ export type MfaChallenge = {
 };
 
 /** What a full login hands out: the session's credentials, and what its device is known by from now on. */
-export type LoginHandOut = HandOut & { readonly device: DeviceGrant };
+export type LoginCredentials = SessionCredentials & { readonly device: DeviceGrant };
 
-export type LoginOutcome = LoginHandOut | { readonly challenge: MfaChallenge };
+export type LoginOutcome = LoginCredentials | { readonly challenge: MfaChallenge };
 
 export type LoginStores = OpenSessionStores &
   LockoutStores & {
@@ -62,7 +62,7 @@ export type OpenLoginDeps = OpenSessionDeps & {
   readonly actionTokenCodec: Pick<ActionTokenCodec, 'create'>;
 };
 
-export type LoginDeps = HandOutDeps &
+export type LoginDeps = SessionCredentialsDeps &
   SupersededPasswordDeps &
   OpenLoginDeps &
   LockoutDeps &
@@ -128,7 +128,7 @@ async function logIn(deps: LoginDeps, input: LoginInput): Promise<LoginOutcome> 
   if (opened === undefined) return refuse(deps, attempt, invalidCredentials());
   if (opened instanceof DomainError) return refuse(deps, attempt, opened);
   if ('challenge' in opened) return opened;
-  const given = await handOut(deps, opened.user, opened.session);
+  const given = await sessionCredentials(deps, opened.user, opened.session);
   return { ...given, device: grantDevice(deps, opened.user, device) };
 }
 

@@ -12,7 +12,7 @@ import type { SessionStore } from './session-store.ts';
 import type { Session } from './session.ts';
 
 /** What a login asks of the session that it opens. */
-export type SessionWish = {
+export type SessionOptions = {
   /** Empty for all that the role grants. */
   readonly scopes: readonly string[];
   readonly deviceName: string;
@@ -30,7 +30,7 @@ export type OpenSessionDeps = Pick<IssueDeps, 'tokenPolicy' | 'clock' | 'newId'>
   readonly randomBytes: RandomBytes;
 };
 
-export type OpenSessionInput = SessionWish & {
+export type OpenSessionInput = SessionOptions & {
   readonly user: User;
   /** How the person proved who they are (RFC 8176). */
   readonly amr: readonly string[];

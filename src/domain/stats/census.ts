@@ -39,7 +39,7 @@ export function takeCensus(deps: CensusDeps, stopping?: AbortSignal): Promise<Se
 export async function keepCensus(deps: CensusDeps, stopping?: AbortSignal): Promise<void> {
   await deps.transact(async ({ stats, statsKeeper }) => {
     await statsKeeper.seeOneMoment();
-    if (!(await statsKeeper.tryHold())) return;
+    if (!(await statsKeeper.tryLock())) return;
     if (!isCensusDue(await stats.sessionCensus(), deps.clock.now())) return;
     await count(deps.clock, statsKeeper, stopping);
   });

@@ -76,7 +76,7 @@ export type StatsKeeper = {
   /** Shows the transaction one moment until it ends. Must come before everything else in it. */
   seeOneMoment(): Promise<void>;
   /** Whether nobody else, on any node, holds it; held until the transaction ends. */
-  tryHold(): Promise<boolean>;
+  tryLock(): Promise<boolean>;
   /** Makes one row of many that count the same accounts, of at most `limit` rows; true when there may be more to fold. */
   foldUserCounts(limit: number): Promise<boolean>;
   countSessions(step: CensusStep): Promise<CensusProgress>;

@@ -6,7 +6,7 @@ import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import type { Transact } from '../transactions.ts';
-import { holdActor } from '../managed-user/act-upon.ts';
+import { lockActor } from '../managed-user/act-upon.ts';
 import type { ManagedUserStore } from '../managed-user/managed-user-store.ts';
 import type { DryRun } from './dry-run.ts';
 import { fatesInDryRun } from './dry-run.ts';
@@ -19,7 +19,7 @@ import type { ImportFate, NewImportedUser, UserImportStore } from './user-import
 export const MAX_BATCH = 1_000;
 
 type ImportStores = {
-  readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
+  readonly managedUsers: Pick<ManagedUserStore, 'lock'>;
   readonly userImports: Pick<UserImportStore, 'insertAll'>;
   readonly audit: AuditLog;
 };
@@ -71,7 +71,7 @@ export async function importUsers(
   if (dryRun !== undefined)
     return answer(fatesInDryRun(dryRun, newcomers, await deps.userImports.findObstacles(newcomers)));
   return deps.transact(async ({ managedUsers, userImports, audit }) => {
-    await holdActor({ managedUsers }, actor);
+    await lockActor({ managedUsers }, actor);
     const results = answer(await userImports.insertAll(newcomers, now));
     await audit.append(
       auditEvent(deps, {

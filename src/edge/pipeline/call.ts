@@ -10,7 +10,7 @@ import { DomainError } from '../../domain/errors.ts';
 import type { LimitState, RateLimiter } from '../../domain/limits/rate-limiter.ts';
 import { noting, tighter } from '../../domain/limits/rate-limiter.ts';
 import type { DeviceGrant } from '../../domain/lockout/device-token.ts';
-import type { CookieGrant } from '../../domain/session/hand-out.ts';
+import type { CookieGrant } from '../../domain/session/session-credentials.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { CookieCarrier } from './session-cookie.ts';
 import {

@@ -1,7 +1,7 @@
 // Cookies on the wire, of sessions and of known devices: which calls may carry one, and how it is set and deleted.
 
 import type { DeviceGrant } from '../../domain/lockout/device-token.ts';
-import type { CookieGrant } from '../../domain/session/hand-out.ts';
+import type { CookieGrant } from '../../domain/session/session-credentials.ts';
 
 /** `__Host-`: browsers take it from this host alone, over TLS, for all of its paths (RFC 6265bis, section 4.1.3.2). */
 export const SESSION_COOKIE_NAME = '__Host-latchkey';

@@ -43,7 +43,7 @@ export function importUsersHandlers(
         );
         for await (const results of taken) answer.add(results);
       } catch (error) {
-        throw tellingHowFar(error, answer.results.length);
+        throw withProgress(error, answer.results.length);
       }
       return create(ImportUsersResponseSchema, {
         created: BigInt(answer.counts.created),
@@ -141,7 +141,7 @@ class Answer {
 }
 
 // What came before is kept, and its sender is told, to go on from there or to begin anew.
-function tellingHowFar(error: unknown, count: number): unknown {
+function withProgress(error: unknown, count: number): unknown {
   if (!(error instanceof DomainError)) return error;
   const { reason, message, violations, retryAfterMs, metadata, cause } = error;
   return new DomainError(reason, `${message} (The first ${count} items have been taken.)`, {

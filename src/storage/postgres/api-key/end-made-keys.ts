@@ -40,11 +40,11 @@ async function endRound(
       select id from unnest(${ids}::uuid[]) as roots (id)
       union
       select k.id from api_keys k join made m on k.made_by = m.id),
-    held as materialized (
+    locked as materialized (
       select k.id from api_keys k
       where k.id in (select id from made) and k.id <> all (${ids}::uuid[]) and k.revoke_time is null order by k.id for update),
     ended as (
-      update api_keys k set revoke_time = ${date(now)} from held h where k.id = h.id returning k.id)
+      update api_keys k set revoke_time = ${date(now)} from locked h where k.id = h.id returning k.id)
     insert into revocations as r (form, target_id, min_version, revoke_time, expire_time)
     select 'session', id::text, 0, ${date(now)}::timestamptz, ${keptUntil} from ended
     on conflict (form, target_id) do update

@@ -96,11 +96,11 @@ export function statsKeeper(tables: Kysely<Tables>): StatsKeeper {
       await sql`set transaction isolation level repeatable read`.execute(tables);
     },
 
-    async tryHold() {
+    async tryLock() {
       const { rows } = await sql<{
-        readonly held: boolean;
-      }>`select pg_try_advisory_xact_lock(${STATS_LOCK}) as held`.execute(tables);
-      return rows[0]?.held === true;
+        readonly locked: boolean;
+      }>`select pg_try_advisory_xact_lock(${STATS_LOCK}) as locked`.execute(tables);
+      return rows[0]?.locked === true;
     },
 
     // In one statement: whoever reads meanwhile sees all the rows, or the one that they have become.

@@ -78,11 +78,11 @@ const AGED: Record<Exclude<CleanupKind, keyof typeof WALKED>, ByAge> = {
 /** The store over a transaction. */
 export function cleanupStore(tables: Kysely<Tables>): CleanupStore {
   return {
-    async tryHold() {
+    async tryLock() {
       const { rows } = await sql<{
-        readonly held: boolean;
-      }>`select pg_try_advisory_xact_lock(${CLEANUP_LOCK}) as held`.execute(tables);
-      return rows[0]?.held === true;
+        readonly locked: boolean;
+      }>`select pg_try_advisory_xact_lock(${CLEANUP_LOCK}) as locked`.execute(tables);
+      return rows[0]?.locked === true;
     },
 
     async countEnded(now) {

@@ -25,7 +25,7 @@ export function roleEditor(tables: Kysely<Tables>): RoleEditor {
     list,
 
     // Stands in nobody's way but another editor's: accounts get roles, and calls read them, meanwhile.
-    async holdAll() {
+    async lockAll() {
       await sql`lock table roles in share row exclusive mode`.execute(tables);
       return list();
     },
@@ -33,7 +33,7 @@ export function roleEditor(tables: Kysely<Tables>): RoleEditor {
     countUsers: () => stats.usersByRole(),
 
     // Whoever gives the role to an account holds its row (the foreign key): this waits for them, and those who come later wait for this.
-    async holdUsersOf(name) {
+    async lockUsersOf(name) {
       await tables.selectFrom('roles').select('name').where('name', '=', name).forUpdate().execute();
       return (await stats.usersByRole()).get(name) ?? 0;
     },

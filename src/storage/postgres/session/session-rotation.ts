@@ -44,12 +44,12 @@ const ROTATE_MANY: Statement<RotatedRow> = {
     with wanted as (
       select * from unnest($1::uuid[], $2::int[], $3::bytea[], $4::float8[], $5::float8[], $6::text[], $7::text[])
         as w (id, generation, salt, now, expire_time, ip_address, user_agent)),
-    held as materialized (
+    locked as materialized (
       select s.id from sessions s join wanted w on w.id = s.id and w.generation = s.generation for update of s skip locked)
     update sessions s
     set generation = s.generation + 1, rotate_time = clock_timestamp(), last_seen_time = to_timestamp(w.now / 1000.0),
       expire_time = least(to_timestamp(w.expire_time / 1000.0), s.max_expire_time), ip_address = w.ip_address, user_agent = w.user_agent
-    from users u, wanted w, held h
+    from users u, wanted w, locked h
     where h.id = s.id and s.id = w.id and s.generation = w.generation and s.salt = w.salt and u.id = s.user_id and ${IS_LIVE}
       and least(s.expire_time, s.max_expire_time) > to_timestamp(w.now / 1000.0)
     returning ${RETURNED}`,
