@@ -1,4 +1,4 @@
-// Answers that are there at once when all is remembered, and later when something must be looked up: the hot path pays for no promise.
+// Answers that are there at once on a cache hit, and later on a miss: the hot path pays for no promise.
 
 /** A value, or a promise of one. */
 export type MaybePromise<Value> = Value | Promise<Value>;

@@ -1,4 +1,4 @@
-// Deletes expired rows, a little at a time, so that nobody who is served notices.
+// Deletes expired rows in small batches, so that calls are not slowed.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type {
@@ -11,7 +11,7 @@ import { CLEANUP_KINDS, KEPT_MS } from '../domain/cleanup/cleanup-store.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Transact } from '../domain/transactions.ts';
 
-/** How a run ended: nothing was left, its time was used up (or it was told to stop), or another node was at it. */
+/** How a run ended: nothing was left, its time was used up (or it was asked to stop), or another node was at it. */
 export type CleanupEnd = 'done' | 'out_of_time' | 'locked';
 
 export type CleanupOutcome = { readonly counts: CleanupCounts; readonly end: CleanupEnd };
@@ -33,7 +33,7 @@ export type CleanupRun = {
 export type CleanupDeps = {
   readonly transact: Transact<{ readonly cleanup: Pick<CleanupStore, 'tryLock' | 'deleteBatch'> }>;
   readonly clock: Clock;
-  /** Told, after a run that took anything away, how many rows of each kind. */
+  /** Called after a run that deleted rows, with how many of each kind. */
   readonly onCleaned: (deleted: CleanupCounts) => void;
 };
 

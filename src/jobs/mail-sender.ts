@@ -26,7 +26,7 @@ export type MailEnd = {
 
 /** How many emails are under way at once on one node. */
 export const LANES = 8;
-/** How many of them for one domain: a slow mail server of theirs delays nobody else. */
+/** How many of them for one domain: a slow mail server of theirs delays no other domain. */
 export const DOMAIN_LANES = 4;
 /** How often it looks for what has become due while slow emails are under way. */
 const POLL_MS = 1_000;
@@ -50,7 +50,7 @@ export class MailSender {
   }
 
   /**
-   * Sends all that is due. One email to a mailbox is under way at a time, and so many to a domain: whoever is slow delays their own. An email
+   * Sends all that is due. One email to a mailbox is under way at a time, and so many to a domain: a slow recipient delays only its own. An email
    * that was not sent waits for its next attempt; one is sent twice only when the mail server's answer,
    * or this process, was lost between sending and noting it. Errors: STORAGE_UNAVAILABLE.
    */
@@ -135,10 +135,10 @@ function busyOf(underWay: ReadonlyMap<string, UnderWay>): BusyRecipients {
   return { mailboxes, domains };
 }
 
-/** Waits until one has ended, or, with room for more, a moment. Errors: what the sending of one failed with. */
+/** Waits until one has ended, or, with lanes free, for POLL_MS at most. Errors: what the sending of one failed with. */
 async function nextEnding(
   underWay: ReadonlyMap<string, UnderWay>,
-  hasRoom: boolean,
+  hasFreeLane: boolean,
   stopping: AbortSignal | undefined,
 ): Promise<void> {
   const waiting = new AbortController();
@@ -146,7 +146,7 @@ async function nextEnding(
   const pause = delay(POLL_MS, undefined, { signal }).catch(() => undefined);
   try {
     const endings = [...underWay.values()].map(({ ending }) => ending);
-    await Promise.race(hasRoom ? [...endings, pause] : endings);
+    await Promise.race(hasFreeLane ? [...endings, pause] : endings);
   } finally {
     waiting.abort();
   }

@@ -1,4 +1,4 @@
-// What the emails say that tell people what happened to their account.
+// The texts of emails that notify people of changes to their account.
 
 import type { NoticeContent } from '../domain/mail/outbox.ts';
 import type { EmailText } from './layout.ts';
@@ -8,7 +8,7 @@ import { deviceName, maskedAddress } from './plain-words.ts';
 export type AccountNotice = Exclude<NoticeContent, { readonly template: 'register_taken' }>;
 
 const NOT_YOU = 'If that was not you, reset your password at once: somebody else may know it.';
-const TELL_US = 'If that was not you, tell whoever runs this service at once.';
+const CONTACT_OPERATORS = 'If that was not you, contact the operators of this service at once.';
 
 /** The words of the email, but for the name. */
 export function noticeText(content: AccountNotice): EmailText {
@@ -18,7 +18,7 @@ export function noticeText(content: AccountNotice): EmailText {
         subject: 'Your e-mail address was changed',
         before: [
           `your account has another e-mail address now: ${maskedAddress(content.newEmail)}. The change was confirmed from ${content.ipAddress}. Messages no longer come here.`,
-          TELL_US,
+          CONTACT_OPERATORS,
         ],
       };
     case 'email_changed_by_administrator':
@@ -26,7 +26,7 @@ export function noticeText(content: AccountNotice): EmailText {
         subject: 'Your e-mail address was changed',
         before: [
           `an administrator has given your account another e-mail address: ${maskedAddress(content.newEmail)}. Messages no longer come here.`,
-          'If you did not ask for that, tell whoever runs this service at once.',
+          'If you did not ask for that, contact the operators of this service at once.',
         ],
       };
     case 'password_changed':
@@ -42,8 +42,8 @@ export function noticeText(content: AccountNotice): EmailText {
       return {
         subject: 'Your account is locked for a while',
         before: [
-          `somebody failed to log in to your account too often, the last time from ${content.ipAddress}. Nobody can log in for 15 minutes, so that nobody can go on guessing.`,
-          'If that was you, wait and try again. If it was not, nobody got in.',
+          `somebody failed to log in to your account too often, the last time from ${content.ipAddress}. Logins are blocked for 15 minutes, to stop further guesses.`,
+          'If that was you, wait and try again. If it was not, none of those attempts succeeded.',
         ],
       };
     case 'new_device':
@@ -76,13 +76,13 @@ export function noticeText(content: AccountNotice): EmailText {
         subject: 'Your second factor is off',
         before: [
           'an administrator has turned off the second factor of your account: the password alone opens it now. Every session and API key has ended. Turn it on again when you have logged in.',
-          'If you did not ask for that, tell whoever runs this service at once.',
+          'If you did not ask for that, contact the operators of this service at once.',
         ],
       };
     case 'account_deleted':
       return {
         subject: 'Your account was deleted',
-        before: ['your account was deleted, and every session and key of it has ended.', TELL_US],
+        before: ['your account was deleted, and every session and key of it has ended.', CONTACT_OPERATORS],
       };
     case 'session_theft':
       return {

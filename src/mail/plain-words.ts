@@ -1,4 +1,4 @@
-// What strangers chose, made fit for an email that goes to somebody else's mailbox: words, never links, markup or new lines.
+// Sanitizes untrusted text for an email to another person's mailbox: words, never links, markup or new lines.
 
 const MAX_NAME_LENGTH = 50;
 const MAX_DEVICE_LENGTH = 80;
@@ -24,7 +24,7 @@ export function deviceName(text: string): string | undefined {
   );
 }
 
-/** An address of somebody else's choice: enough to know one's own by, too little to write a message in. */
+/** An address from untrusted input, masked: enough to recognize one's own, too little to carry a message. */
 export function maskedAddress(email: string): string {
   const at = email.lastIndexOf('@');
   const [first = ''] = email;

@@ -1,4 +1,4 @@
-// What the emails about an address say: those that carry a link, and those that tell its owner of somebody else.
+// The texts of emails about an address: those that carry a link, and those that notify its owner of another person's attempt.
 
 import type { ReadyContent } from '../domain/mail/ready-mail.ts';
 import { noticeText } from './account-notices.ts';
@@ -6,7 +6,7 @@ import type { EmailText, RenderedMail } from './layout.ts';
 import { layOut } from './layout.ts';
 import { personName } from './plain-words.ts';
 
-/** The email as text and as HTML. Nothing that a stranger chose stands in the subject. */
+/** The email as text and as HTML. No untrusted text stands in the subject. */
 export function renderEmail(content: ReadyContent): RenderedMail {
   return layOut(wordsOf(content));
 }

@@ -193,7 +193,7 @@ describeOnEveryDatabase('Verification of the audit log', (open) => {
     await tamper(sql`delete from audit_seals where first_number = 1`);
     expect(await faultsOf()).toEqual([
       {
-        what: `everything before ${new Date(NOW + 3).toISOString().replace('Z', '000Z')} is gone, and no event tells of it`,
+        what: `everything before ${new Date(NOW + 3).toISOString().replace('Z', '000Z')} is gone, and no event records it`,
       },
     ]);
     await tamper(sql`delete from audit_retirements`);

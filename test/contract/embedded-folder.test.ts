@@ -61,7 +61,7 @@ it.skipIf(!canMount)(
       encoding: 'utf8',
     });
     expect(stderr).toBe(
-      `latchkey: LATCHKEY_DATA_DIR: the embedded database in ${folder}/postgres cannot be opened: no room left on the disk (ENOSPC)\n`,
+      `latchkey: LATCHKEY_DATA_DIR: the embedded database in ${folder}/postgres cannot be opened: no space left on the disk (ENOSPC)\n`,
     );
     expect(stdout.split('\n')).toEqual(
       expect.arrayContaining(['code 1', 'master.key', 'postgres.unfinished']),

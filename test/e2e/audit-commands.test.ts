@@ -97,7 +97,7 @@ describeWithPostgres('two database roles', () => {
     });
     for (const mighty of [owner, 'postgres']) {
       const { code, stderr } = await run(as(owner), 'grant', mighty);
-      expect([code, stderr]).toEqual([78, containingText('may become somebody who does')]);
+      expect([code, stderr]).toEqual([78, containingText('may become a role that does')]);
     }
     await withClient(database.url, async (client) => {
       await client.query(`grant create on schema public to ${service}`);

@@ -110,7 +110,7 @@ describe('over SMTP', () => {
     await expect(refused).rejects.not.toThrow('wrong');
   });
 
-  it('it uses STARTTLS where the server has it, checks the certificate, and insists on it unless told', async () => {
+  it('it uses STARTTLS where the server has it, checks the certificate, and insists on it by default', async () => {
     const { cert, key } = selfSigned(folder, 'smtp');
     const tls = await smtp({ cert, key });
     for (const startTls of ['required', 'opportunistic'] as const)

@@ -95,7 +95,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     expect(logins.length).toBeGreaterThan(0);
   });
 
-  it('a page holds 50 unless told, and at most 1000', async () => {
+  it('a page has 50 by default, and at most 1000', async () => {
     const filter = { accountId: account };
     expect((await list({ filter })).events).toHaveLength(50);
     expect((await list({ filter, pageSize: 1_000 })).events).toHaveLength(120);

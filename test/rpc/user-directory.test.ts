@@ -58,7 +58,7 @@ async function pages(request: Request, sizes: readonly number[], protocol: Proto
 }
 
 describe.each(PROTOCOLS)('over %s', (protocol) => {
-  it('finds accounts, newest first, fifty a page unless told', async () => {
+  it('finds accounts, newest first, fifty a page by default', async () => {
     const answer = await list({ query: 'LIST.example' }, protocol);
     expect(answer.users).toHaveLength(50);
     expect(answer.users[0]).toMatchObject({

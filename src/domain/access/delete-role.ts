@@ -1,4 +1,4 @@
-// DeleteRole: takes a role away that nobody needs.
+// DeleteRole: deletes a role that no account has.
 
 import type { AuditLog } from '../audit/audit-event.ts';
 import type { AuditedDeps } from '../audit/audited.ts';

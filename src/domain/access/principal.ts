@@ -28,7 +28,7 @@ export type Principal = {
   readonly isNetworkBound: boolean;
 };
 
-/** The id of the API key behind the credential: the key itself, or the one that a token was exchanged for; undefined for whoever has logged in. */
+/** The id of the API key behind the credential: the key itself, or the one that a token was exchanged for; undefined for a person who has logged in. */
 export function keyBehind({ credential, credentialId, sessionId, authTime }: Principal): string | undefined {
   if (credential === 'api_key') return credentialId;
   return authTime === undefined ? sessionId : undefined;

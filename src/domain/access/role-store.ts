@@ -14,9 +14,9 @@ export type RoleEditor = {
   list(): Promise<readonly StoredRole[]>;
   /** As `list`; other transactions that ask so wait until this one has ended. */
   lockAll(): Promise<readonly StoredRole[]>;
-  /** How many accounts have each role, deleted ones aside; a role that nobody has may be missing. */
+  /** How many accounts have each role, deleted ones aside; a role without accounts may be missing. */
   countUsers(): Promise<ReadonlyMap<string, number>>;
-  /** How many accounts have the role; until the transaction ends nobody gets it. */
+  /** How many accounts have the role; until the transaction ends no account gets it. */
   lockUsersOf(name: string): Promise<number>;
   /** Writes a role that is not built in anew, and another one's scopes and parent. */
   upsert(role: Role): Promise<void>;

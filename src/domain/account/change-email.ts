@@ -37,8 +37,8 @@ export type StartEmailChangeInput = ProvenInput & {
 };
 
 /**
- * Asks for an email to the new address, for whoever proves to be the person: a session alone would be enough to take the account over, since a new
- * address resets the password. A taken address is answered like a free one: `prepareMail` tells its owner instead. Errors: VALIDATION_FAILED when
+ * Asks for an email to the new address, for a caller who proves to be the person: a session alone would be enough to take the account over, since a new
+ * address resets the password. A taken address is answered like a free one: `prepareMail` notifies its owner instead. Errors: VALIDATION_FAILED when
  * the account has this address already, RATE_LIMITED (so many to one mailbox), USER_NOT_FOUND, those of `actAsPerson`.
  */
 export async function startEmailChange(
@@ -81,8 +81,8 @@ export type ConfirmEmailChangeInput = {
 };
 
 /**
- * Gives the account its new address, and ends the links that went to the old one, which is told. Only the account that asked may confirm:
- * whoever reads a mistyped address's mail must not take the account over. A second use of the token changes nothing and succeeds while the
+ * Gives the account its new address, ends the links that went to the old one, and notifies the old one. Only the account that asked may confirm:
+ * the reader of a mistyped address's mail must not take the account over. A second use of the token changes nothing and succeeds while the
  * account has this address. Errors: TOKEN_INVALID, TOKEN_EXPIRED, EMAIL_TAKEN when another
  * account got the address meanwhile, STORAGE_UNAVAILABLE.
  */

@@ -45,7 +45,7 @@ export type DeleteAccountDeps = EraseDeps &
   };
 
 /**
- * Deletes the account of the caller, who proves to be the person: every credential of it is dead when this resolves, its address and user name are free, its owner is told.
+ * Deletes the account of the caller, who proves to be the person: every credential of it is dead when this resolves, its address and user name are free, and an email notifies its owner.
  * What was audited stays. Errors: ROLE_PROTECTED (the last active super_admin), USER_NOT_FOUND, CONFLICT, those of `actAsPerson`.
  */
 export async function deleteAccount(deps: DeleteAccountDeps, input: ProvenInput): Promise<void> {
@@ -53,7 +53,7 @@ export async function deleteAccount(deps: DeleteAccountDeps, input: ProvenInput)
   const attempt = await personAttempt(deps, input, 'account.delete');
   const ending = await actAsPerson(deps, attempt, input, async (stores: DeleteStores, settle) => {
     const { role } = await getUser(stores, userId);
-    // The proof takes a while; whoever was demoted meanwhile asks again.
+    // The proof takes a while: a caller who was demoted meanwhile has to call again.
     if (role !== attempt.user.role) throw changedMeanwhile();
     if (role === SUPREME_ROLE && (await stores.accountDeletions.countOthersWithRole(userId, role)) === 0)
       return refuse(deps, stores, input);
@@ -77,7 +77,7 @@ async function refuse(
 ): Promise<DomainError> {
   const error = new DomainError(
     'ROLE_PROTECTED',
-    `You are the last active ${SUPREME_ROLE}. Give the role to somebody else first.`,
+    `You are the last active ${SUPREME_ROLE}. Give the role to another account first.`,
   );
   const who = { accountId: userId, actorId: userId, targetId: userId };
   await stores.audit.append(
@@ -87,13 +87,13 @@ async function refuse(
 }
 
 export type EraseInput = {
-  /** Active or suspended; the caller holds the row. */
+  /** Active or suspended; the caller has locked the row. */
   readonly user: User;
   readonly actorId: string | undefined;
   readonly origin: CallOrigin;
 };
 
-/** Deletes the account with every credential of it, and tells its owner; the caller announces the answer after the commit. */
+/** Deletes the account with every credential of it, and notifies its owner; the caller publishes the answer after the commit. */
 export async function eraseAccount(
   deps: EraseDeps,
   stores: EraseStores,

@@ -12,7 +12,7 @@ export type EmailStore = {
   /** The account whose address has this key, as it is now. */
   findByKey(key: string): Promise<User | undefined>;
   /**
-   * Notes that the address with this key is proved, for the first time or again, and holds the account until the transaction ends; undefined
+   * Notes that the address with this key is proved, for the first time or again, and locks the account for update; undefined
    * when it is not the account's, or the account is not active.
    */
   markVerified(userId: string, key: string, now: number): Promise<'first' | 'again' | undefined>;

@@ -17,7 +17,7 @@ import type { User } from './user.ts';
 import type { Username } from './username.ts';
 
 /**
- * What a taken address is answered. `private`: like a fresh one, and its owner is told by mail. `open`: EMAIL_TAKEN. `closed`: nobody
+ * What a taken address is answered. `private`: like a fresh one, and its owner is notified by email. `open`: EMAIL_TAKEN. `closed`: nobody
  * registers.
  */
 export type RegistrationMode = 'private' | 'open' | 'closed';
@@ -66,7 +66,7 @@ export async function register(deps: RegisterDeps, input: RegisterInput): Promis
   const owner = { email: email.text, username: username?.text, fullName };
   await requireAcceptablePassword(deps, 'password', input.password, owner);
   return deps.passwordHasher.admit(async () => {
-    // Looked up before the mailbox is charged: trying out names must not use up its emails. That a name is taken is told to everybody.
+    // Looked up before the mailbox is charged: trying out names must not use up its emails. That a name is taken is no secret.
     if (username !== undefined && (await deps.users.findByIdentifier(username.key)) !== undefined)
       throw usernameTaken();
     await deps.rateLimiter.consume('mail', 'account', email.key);

@@ -47,7 +47,7 @@ export type LoginMark = {
 
 /** Accounts. Keys are `emailKey` and `usernameKey`. Deleted accounts are not found. */
 export type UserStore = {
-  /** Adds the account, or tells which unique key is taken; then nothing is written and the transaction goes on. */
+  /** Adds the account, or answers which unique key is taken; then nothing is written and the transaction goes on. */
   insert(user: NewUser): Promise<'inserted' | 'email_taken' | 'username_taken'>;
   findById(id: string): Promise<User | undefined>;
   findWithPassword(id: string): Promise<UserWithPassword | undefined>;

@@ -39,7 +39,7 @@ export type VerifyEmailDeps = PresentTokenDeps &
 
 export type VerifyEmailInput = {
   readonly token: string;
-  /** The account's, as a sign that whoever holds the mail made the account; undefined when it is not shown. */
+  /** The account's, as a sign that the reader of the mailbox made the account; undefined when it is not shown. */
   readonly password: string | undefined;
   /** The account that the call is logged in to; undefined when it is to none. */
   readonly callerId: string | undefined;
@@ -54,9 +54,9 @@ export type EmailProof = {
 };
 
 /**
- * Notes that the address is proved, while it is still the account's. Whoever holds the mail may call: no session is needed, none is opened. The
+ * Notes that the address is proved, while it is still the account's. Every reader of the mailbox may call: no session is needed, none is opened. The
  * first proof ends whatever was made on the account before (`endUnproved`), unless the caller shows the account's password or is logged in to
- * it: then it was made by whoever proves the address. A second use of the token changes nothing and succeeds. Errors: TOKEN_INVALID (also for
+ * it: then it was made by the person who proves the address. A second use of the token changes nothing and succeeds. Errors: TOKEN_INVALID (also for
  * an account that is not active or has another address now), TOKEN_EXPIRED, INVALID_CREDENTIALS and ACCOUNT_LOCKED (of the password; nothing is
  * used up), RATE_LIMITED, OVERLOADED, STORAGE_UNAVAILABLE.
  */
@@ -92,7 +92,7 @@ async function provedBefore(
   return { mustSetPassword: user.passwordHash === undefined };
 }
 
-// Whether what stands on the account was made by whoever proves its address.
+// Whether what stands on the account was made by the person who proves its address.
 async function isMaker(
   deps: VerifyEmailDeps,
   { password, callerId, origin, signal }: VerifyEmailInput,

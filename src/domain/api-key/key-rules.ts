@@ -37,7 +37,7 @@ export type KeyOwner = {
 };
 
 /**
- * The role of the owner, whose row is held from here on: of creates and rotations at once, each sees the keys of those before. Errors:
+ * The role of the owner, whose row is locked from here on: of concurrent creates and rotations, each sees the keys of those before. Errors:
  * USER_NOT_FOUND, also for a service; TOKEN_REVOKED when every credential of the owner was ended meanwhile, so that none of them leaves a key
  * behind.
  */
@@ -52,7 +52,7 @@ export async function lockOwner(
   return owner.role;
 }
 
-/** Errors: API_KEY_LIMIT. The owner's row must be held. */
+/** Errors: API_KEY_LIMIT. The owner's row must be locked. */
 export async function requireKeyQuota(
   stores: Pick<KeyStores, 'ownApiKeys'>,
   ownerId: string,

@@ -40,7 +40,7 @@ export type UpdateApiKeyInput = {
 export async function updateApiKey(deps: UpdateApiKeyDeps, input: UpdateApiKeyInput): Promise<ApiKey> {
   const { ownerId, apiKeyId, change, origin } = input;
   const now = deps.clock.now();
-  const { apiKey, news } = await deps.transact(async (stores) => {
+  const { apiKey, revocations } = await deps.transact(async (stores) => {
     const old = await stores.ownApiKeys.lockLive(apiKeyId, ownerId, now);
     if (old === undefined) throw apiKeyNotFound();
     const narrowed = await narrowKey(deps, stores, old, change, now);
@@ -57,7 +57,7 @@ export async function updateApiKey(deps: UpdateApiKeyDeps, input: UpdateApiKeyIn
     );
     return narrowed;
   });
-  await announce(deps, news);
+  await announce(deps, revocations);
   return apiKey;
 }
 

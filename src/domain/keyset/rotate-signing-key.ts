@@ -25,13 +25,13 @@ export type RotateSigningKeyDeps = AuditedDeps<RotateStores> &
     readonly signingAlgorithm: SigningAlgorithm;
     /** The keys of this node, to be read anew. */
     readonly keyset: { reload(): Promise<void> };
-    /** Told when they could not be: this node learns then as the others do, within a second or so. */
+    /** Called when they could not be: this node then reads them as the others do, within a second or so. */
     readonly onKeysetFailure: (error: unknown) => void;
   };
 
 export type RotateSigningKeyInput = {
   readonly actor: Actor;
-  /** Signs as soon as every node has read it, not as everybody outside has fetched it. */
+  /** Signs as soon as every node has read it, without waiting until every verifier outside has fetched it. */
   readonly immediately: boolean;
   /** The other keys leave; only with `immediately`. */
   readonly retireOthers: boolean;

@@ -21,12 +21,12 @@ export type LinkContent =
   | {
       readonly template: 'email_change';
       readonly userId: string;
-      /** The epoch of the credential that asked; an email of the version before does not tell. */
+      /** The epoch of the credential that asked; version 0.1 did not store it. */
       readonly version?: number;
       readonly origin: CallOrigin;
     };
 
-/** Emails that say what they say from the start. */
+/** Emails whose text is fixed when they are enqueued. */
 export type NoticeContent =
   | {
       readonly template: 'email_changed';
@@ -43,7 +43,7 @@ export type NoticeContent =
       readonly template: 'password_changed';
       readonly fullName: string;
       readonly ipAddress: string;
-      /** Whether the API keys ended too; a message of the version before does not tell, and they did not. */
+      /** Whether the API keys ended too; version 0.1 did not store it, and ended none. */
       readonly hasEndedKeys?: boolean;
       /** Whether this was the first proof of the address, which ended whatever was set up before. */
       readonly isFirstProof?: boolean;
@@ -68,10 +68,10 @@ export type NoticeContent =
       readonly ipAddress: string;
     };
 
-/** Which email, with what it was asked for with. */
+/** Which template, with its values. */
 export type EmailContent = LinkContent | NoticeContent;
 
-/** An email on its way. */
+/** An email in the outbox. */
 export type OutgoingMail = {
   readonly id: string;
   readonly to: string;
@@ -98,14 +98,14 @@ export type BusyRecipients = { readonly mailboxes: readonly string[]; readonly d
 
 /** The sender's side of the outbox. An email that was sent, dropped or given up stays so, whatever a sender says later. */
 export type OutboxQueue = {
-  /** Takes up to `limit` emails that are due at `now` and for nobody of `busy`, each leased until `leaseUntil`. */
+  /** Takes up to `limit` emails that are due at `now` and not for recipients in `busy`, each leased until `leaseUntil`. */
   lease(
     now: number,
     leaseUntil: number,
     limit: number,
     busy?: BusyRecipients,
   ): Promise<readonly LeasedMail[]>;
-  /** Whoever held the lease meanwhile: sent is sent. */
+  /** Whichever sender has the lease by now: sent is sent. */
   markSent(id: string, now: number): Promise<void>;
   /** Due again at `nextAttempt`; never again (state `dead`) when undefined. Does nothing when the email has been leased again since. */
   markFailed(lease: MailLease, error: string, nextAttempt: number | undefined): Promise<void>;

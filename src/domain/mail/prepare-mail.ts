@@ -1,4 +1,4 @@
-// What an email says is settled when it is due: whom it goes to, whether it still makes sense, and the link that it carries.
+// Prepares an email when it is due: its recipient, whether it still makes sense, and the link that it carries.
 
 import type { ActionTokenStore } from '../action-token/action-token.ts';
 import { emailKey } from '../account/email-address.ts';
@@ -139,15 +139,15 @@ async function prepareEmailChange(
   const user = await stores.emails.lockById(userId);
   const key = emailKey(mail.to);
   if (user?.status !== 'active' || emailKey(user.email) === key) return undefined;
-  // Whoever asked has been shut out meanwhile.
+  // The caller's credentials have been ended meanwhile.
   if (version !== undefined && version !== user.tokenVersion) return undefined;
-  // Not held: two that want each other's address would wait for each other.
+  // Not locked: two that want each other's address would wait for each other.
   const owner = await stores.emails.findByKey(key);
   if (owner === undefined) {
     const link = await newActionLink(deps, stores, 'email_change', userId, { email: mail.to, emailKey: key });
     return { to: mail.to, content: { template: 'email_change', ipAddress: origin.ipAddress, link } };
   }
-  // The owner's event, not the asker's: whoever asked must not read in their own list that the address is taken.
+  // The owner's event, not the caller's: the caller must not read in their own list that the address is taken.
   await stores.audit.append({
     id: mail.id,
     time: mail.createTime,

@@ -1,11 +1,11 @@
-// Emails as they are handed to the mail server, and the port that hands them over.
+// Emails ready for the mail server, and the port that sends them.
 
 import type { NoticeContent } from './outbox.ts';
 
 /** What an email says, links and all. It is never stored: links carry tokens. */
 export type ReadyContent =
   | NoticeContent
-  // Anybody may have typed the address: nothing in it was chosen by whoever did.
+  // Any client may have sent the address: nothing in the email is the client's choice.
   | { readonly template: 'verify_email'; readonly link: string }
   | {
       readonly template: 'password_reset';
@@ -23,7 +23,7 @@ export type ReadyContent =
 export type ReadyMail = {
   /** Its file's name, where emails become files. */
   readonly id: string;
-  /** The same for each attempt, so that a mailbox that got an email twice can tell; another for each link, or it would keep a dead one. */
+  /** The same for each attempt, so that a mailbox that got an email twice can drop one; another for each link, or it would keep a dead one. */
   readonly messageId: string;
   readonly to: string;
   readonly content: ReadyContent;
@@ -32,8 +32,8 @@ export type ReadyMail = {
 };
 
 /**
- * Hands one email over, before `signal` aborts. Errors: MailRefusedError when it never will be taken; any other when it could not be handed
- * over now. It has not been sent then, as far as anyone can tell.
+ * Sends one email, before `signal` aborts. Errors: MailRefusedError when the server rejects it for good; any other when it could not be sent
+ * now, and may be tried again.
  */
 export type SendMail = (mail: ReadyMail, signal: AbortSignal) => Promise<void>;
 

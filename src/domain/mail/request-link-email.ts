@@ -19,8 +19,8 @@ export type RequestLinkEmailInput = {
 };
 
 /**
- * Notes that an email was asked for; `prepareMail` finds out, out of the caller's sight, whether the address has an account. So neither
- * answer nor time tells (CWE-204, CWE-208). Errors: RATE_LIMITED (so many to one mailbox), STORAGE_UNAVAILABLE.
+ * Enqueues the request for an email; `prepareMail` finds out later whether the address has an account. So neither
+ * answer nor time shows it (CWE-204, CWE-208). Errors: RATE_LIMITED (so many to one mailbox), STORAGE_UNAVAILABLE.
  */
 export async function requestLinkEmail(
   deps: RequestLinkEmailDeps,

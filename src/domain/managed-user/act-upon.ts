@@ -26,7 +26,7 @@ export type Act = {
   readonly origin: CallOrigin;
   /** For the audit log. */
   readonly details?: Readonly<Record<string, string>>;
-  /** Whether it may be done to one's own account; not unless told. */
+  /** Whether it may be done to one's own account; false by default. */
   readonly mayBeOwn?: boolean;
 };
 
@@ -41,7 +41,7 @@ export type ActStores = {
 
 export type ActDeps<Stores extends ActStores> = AuditedDeps<Stores> & AnnounceDeps;
 
-/** The account, held, who acts upon it, and what every role grants at this moment. */
+/** The account, locked for update, who acts upon it, and what every role grants at this moment. */
 export type Locked = {
   readonly target: User;
   readonly actor: Actor;
@@ -54,8 +54,8 @@ export type Done<Result> = { readonly result: Result; readonly ended?: readonly 
 /**
  * Runs `work` in one transaction, once it is settled there that the actor may act upon the account: no other call changes either of the two
  * before this one is done, and what their roles grant is read there. `work` writes the event of its success itself; a refusal is audited here. That some
- * active account has the supreme role follows: whoever acts upon a super_admin is another one, and still active.
- * Errors: those of `work`, USER_NOT_FOUND, ROLE_PROTECTED (one's own account, a super_admin by anybody but another one), INSUFFICIENT_SCOPE, TOKEN_REVOKED
+ * active account has the supreme role follows: the actor upon a super_admin is another one, and still active.
+ * Errors: those of `work`, USER_NOT_FOUND, ROLE_PROTECTED (one's own account, a super_admin by an actor who is none), INSUFFICIENT_SCOPE, TOKEN_REVOKED
  * (the actor's own credentials were ended meanwhile), CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function actUpon<Stores extends ActStores, Result>(
@@ -80,7 +80,7 @@ export function successOf(deps: Stamp, act: Act): AuditEvent {
   return auditEvent(deps, { ...auditedAct(act), outcome: 'success' });
 }
 
-/** Holds the actor's account, so that nobody ends its credentials before the act is done. Errors: TOKEN_REVOKED when somebody has. */
+/** Locks the actor's account for share, so that its credentials do not end before the act is done. Errors: TOKEN_REVOKED when they have. */
 export async function lockActor(stores: Pick<ActStores, 'managedUsers'>, actor: Actor): Promise<void> {
   const { id, version } = actor;
   if (id === undefined || version === undefined) return;
@@ -96,14 +96,14 @@ export async function actorNow(
   return stillHolding({ roleDirectory: await rolesNow(stores) }, actor);
 }
 
-/** What the roles grant now: the directory in memory may be a second behind. */
+/** What the roles grant now: the cached directory may be a second behind. */
 export async function rolesNow(stores: Pick<ActStores, 'roles'>): Promise<RoleDirectory> {
   return RoleDirectory.of(await stores.roles.list());
 }
 
-/** ROLE_PROTECTED for what nobody does to their own account here. */
+/** ROLE_PROTECTED for what no caller may do to their own account. */
 export function ownAccount(): DomainError {
-  return new DomainError('ROLE_PROTECTED', 'Nobody does this to their own account.');
+  return new DomainError('ROLE_PROTECTED', 'You cannot do this to your own account.');
 }
 
 /** `reason` for the audit log, when one was given. */

@@ -41,7 +41,7 @@ export async function setUserRole(deps: ChangeRoleDeps, input: SetUserRoleInput)
 }
 
 /**
- * Makes the account a super_admin, for whoever may start a command beside the database; false when it was one already. Its sessions and tokens
+ * Makes the account a super_admin, for operators with access to the database; false when it was one already. Its sessions and tokens
  * end, so that the role counts from the next login. Errors: USER_NOT_FOUND, ACCOUNT_SUSPENDED, CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function grantSuperAdmin(

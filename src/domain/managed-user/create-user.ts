@@ -37,7 +37,7 @@ export type CreateUserInput = {
   readonly origin: CallOrigin;
 };
 
-/** An account, and what is known of it besides: neither a password nor a proof of its address unless told. */
+/** An account, and what is known of it besides: by default neither a password nor a proof of its address. */
 export type CreateAccountInput = CreateUserInput & {
   readonly passwordHash?: string;
   readonly emailVerified?: boolean;

@@ -1,4 +1,4 @@
-// ForcePasswordReset, ResetUserMfa and UnlockUser: what an administrator does for an account that somebody else got into, or its owner cannot.
+// ForcePasswordReset, ResetUserMfa and UnlockUser: what an administrator does for an account that was taken over, or that its owner is locked out of.
 
 import type { CredentialStore } from '../account/credential-store.ts';
 import { BEGUN_PURPOSES, ENTRY_PURPOSES } from '../action-token/action-token.ts';
@@ -52,8 +52,8 @@ export async function forcePasswordReset(
 }
 
 /**
- * Takes the second factor and its backup codes away, and tells the owner. Every session, token and API key of the account ends; a link that sets
- * a password does not, for whoever has lost a telephone may have asked for one. Errors: USER_NOT_FOUND, MFA_NOT_ENABLED, ROLE_PROTECTED,
+ * Deletes the second factor and its backup codes, and notifies the owner. Every session, token and API key of the account ends; a link that sets
+ * a password does not, for an owner who lost the telephone may have asked for one. Errors: USER_NOT_FOUND, MFA_NOT_ENABLED, ROLE_PROTECTED,
  * INSUFFICIENT_SCOPE, TOKEN_REVOKED, CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function resetUserMfa(deps: ResetCredentialsDeps, input: ResetCredentialsInput): Promise<void> {
@@ -78,7 +78,7 @@ export type UnlockUserDeps = ActDeps<UnlockStores>;
 
 /**
  * Deletes the account's failed logins, and lifts the locks that they brought; false, and nothing happens, where there are none. Not for one's own account:
- * whoever has stolen a session could guess the password without end. Errors: USER_NOT_FOUND, ROLE_PROTECTED, INSUFFICIENT_SCOPE, TOKEN_REVOKED,
+ * the thief of a session could guess the password without end. Errors: USER_NOT_FOUND, ROLE_PROTECTED, INSUFFICIENT_SCOPE, TOKEN_REVOKED,
  * CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function unlockUser(deps: UnlockUserDeps, input: ActInput): Promise<boolean> {

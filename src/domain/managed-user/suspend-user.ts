@@ -1,4 +1,4 @@
-// SuspendUser and ReactivateUser: an account is barred, and let in again.
+// SuspendUser and ReactivateUser: an account is barred from login, and admitted again.
 
 import { BEGUN_PURPOSES, ENTRY_PURPOSES } from '../action-token/action-token.ts';
 import type { User } from '../account/user.ts';
@@ -37,7 +37,7 @@ export async function suspendUser(deps: SuspendUserDeps, input: SuspendUserInput
 
 /**
  * Lets the account log in again; its API keys are good again, its sessions and tokens are not. One that is active stays as it is. The epoch rises
- * here too: nodes that remember its keys as refused read them again. Errors: as `suspendUser`.
+ * here too: nodes that have cached its keys as refused read them again. Errors: as `suspendUser`.
  */
 export async function reactivateUser(deps: SuspendUserDeps, input: SuspendUserInput): Promise<User> {
   const act: Act = { ...input, kind: 'account.reactivate', ...withReason(input.reason) };

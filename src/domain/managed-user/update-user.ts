@@ -50,8 +50,8 @@ function isOfAddress({ field }: ManagedChange): boolean {
 // Two spellings of one address may be two mailboxes, so that another spelling is another address.
 function completed(target: User, changes: readonly ManagedChange[]): readonly ManagedChange[] {
   const moves = changes.some((change) => change.field === 'email' && change.email.text !== target.email);
-  const isTold = changes.some(({ field }) => field === 'email_verified');
-  return moves && !isTold ? [...changes, { field: 'email_verified', emailVerified: false }] : changes;
+  const isStated = changes.some(({ field }) => field === 'email_verified');
+  return moves && !isStated ? [...changes, { field: 'email_verified', emailVerified: false }] : changes;
 }
 
 async function leaveAddress(

@@ -26,7 +26,7 @@ export type DisableTotpDeps = ProvePersonDeps & {
 };
 
 /**
- * Turns the second factor off, for whoever proves to be the person; its secret, the backup codes and pending challenges are gone. Errors: MFA_NOT_ENABLED, those
+ * Turns the second factor off, for a caller who proves to be the person; its secret, the backup codes and pending challenges are gone. Errors: MFA_NOT_ENABLED, those
  * of `actAsPerson`.
  */
 export async function disableTotp(deps: DisableTotpDeps, input: ProvenInput): Promise<void> {

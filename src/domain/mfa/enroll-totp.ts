@@ -31,7 +31,7 @@ export type EnrollTotpDeps = ProvePersonDeps & {
 export type TotpEnrollment = { readonly secret: string; readonly keyUri: string };
 
 /**
- * Begins an enrolment for whoever proves to be the person: by a session alone, a thief could lock its owner out. An enrolment that waits for its first
+ * Begins an enrolment for a caller who proves to be the person: by a session alone, a thief could lock its owner out. An enrolment that waits for its first
  * code is replaced. Errors: MFA_ALREADY_ENABLED, those of `actAsPerson`.
  */
 export async function enrollTotp(deps: EnrollTotpDeps, input: ProvenInput): Promise<TotpEnrollment> {

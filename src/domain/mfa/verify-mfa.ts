@@ -17,7 +17,7 @@ import type { LockoutStore } from '../lockout/lockout-store.ts';
 import type { LockoutStores } from '../lockout/lockout.ts';
 import { accountLocked, lockedUntil } from '../lockout/lockout.ts';
 import type { SessionCredentialsDeps } from '../session/session-credentials.ts';
-import { sessionCredentials } from '../session/session-credentials.ts';
+import { issueCredentials } from '../session/session-credentials.ts';
 import type { LoginCredentials } from '../session/login.ts';
 import { accountSuspended } from '../session/login.ts';
 import type { OpenSessionDeps, OpenSessionStores, SessionOptions } from '../session/open-session.ts';
@@ -91,7 +91,7 @@ export async function verifyMfa(deps: VerifyMfaDeps, input: VerifyMfaInput): Pro
   const opened = await deps
     .transact((stores: VerifyStores) => open(deps, stores, challenge, attempt, matched))
     .catch((error: unknown) => refuseRace(deps, attempt, error));
-  const given = await sessionCredentials(deps, opened.user, opened.session);
+  const given = await issueCredentials(deps, opened.user, opened.session);
   return { ...given, device: grantDevice(deps, opened.user, device) };
 }
 
@@ -134,7 +134,7 @@ async function open(
   if (!user.mfaEnabled) throw invalidChallenge();
   if ((await stores.actionTokens.consume('mfa_challenge', presented)) === undefined) throw invalidChallenge();
   if (!(await useFactor(stores.totpFactors, user.id, matched, now))) throw codeInvalid();
-  // What was failed on the way here is settled too, unless strangers have locked it since: that keeps nobody out who came this far.
+  // Failures of the password step are deleted too, unless unknown devices have locked the counter since: that does not affect this login.
   const end = (await stores.lockouts.clear([...countersOf(token), key], now)).get(key);
   if (end !== undefined) throw accountLocked(end, now);
   const session = await openSession(deps, stores, {
@@ -147,7 +147,7 @@ async function open(
   return { user, session };
 }
 
-/** Where the login's wrong passwords stay counted; a challenge of the version before does not tell. */
+/** Where the login's wrong passwords stay counted; version 0.1 did not store it in the challenge. */
 function countersOf({ payload: { counters } }: ActionToken): readonly string[] {
   return Array.isArray(counters) ? counters.filter((key) => typeof key === 'string') : [];
 }
@@ -160,7 +160,7 @@ function sessionOptionsOf({ payload: { scopes, deviceName, useCookie } }: Action
   throw new Error('a challenge holds no scopes and device name');
 }
 
-// Who could make a stranger's browser answer a challenge would log it into an account of their own (login CSRF, CWE-352).
+// Who could make another person's browser answer a challenge would log it into an account of their own (login CSRF, CWE-352).
 function cookieImpossible(): DomainError {
   return validationFailed([
     {

@@ -18,7 +18,7 @@ import type { Revocation } from '../revocation/revocation.ts';
 import type { EndCredentialsDeps, EndKeysStores } from '../session/end-credentials.ts';
 import { endCredentials, endCredentialsAndKeys, keysEnded } from '../session/end-credentials.ts';
 import type { SessionCredentialsDeps } from '../session/session-credentials.ts';
-import { sessionCredentials } from '../session/session-credentials.ts';
+import { issueCredentials } from '../session/session-credentials.ts';
 import type { LoginCredentials } from '../session/login.ts';
 import type { RenewSessionDeps } from '../session/renew-session.ts';
 import { renewSession } from '../session/renew-session.ts';
@@ -88,7 +88,7 @@ export async function changePassword(
   const changed = await deps.transact((stores) => replace(deps, stores, input, checkedHash, newHash));
   await announce(deps, changed.ended);
   // By the id of the session, so that as many changes as one likes give one counter.
-  const given = await sessionCredentials(deps, changed.user, changed.session);
+  const given = await issueCredentials(deps, changed.user, changed.session);
   return { ...given, device: grantDevice(deps, changed.user, input.sessionId) };
 }
 
@@ -97,7 +97,7 @@ async function checkCurrentPassword(
   input: ChangePasswordInput,
   user: UserWithPassword,
 ): Promise<string> {
-  // The session's own: strangers who lock the account keep nobody from changing its password who is logged in.
+  // The session's own counter: a lock by unknown devices does not keep a session from changing the password.
   const counter = sessionCounter(input.sessionId);
   const end = await lockedUntil(deps.lockouts, counter, deps.clock.now());
   if (end === undefined) {
@@ -132,7 +132,7 @@ async function replace(
     throw new DomainError('CONFLICT', 'The password was changed meanwhile. Try again.', {
       retryAfterMs: 100,
     });
-  // Looked at and not cleared: else whoever knows the password could guess other proofs in this session without end.
+  // Looked at and not cleared: else a caller who knows the password could guess other proofs in this session without end.
   const end = await lockedUntil(stores.lockouts, sessionCounter(sessionId), now);
   if (end !== undefined) throw accountLocked(end, now);
   const ending = revokeApiKeys ? endCredentialsAndKeys : endCredentials;

@@ -90,7 +90,7 @@ export async function resetPassword(deps: ResetPasswordDeps, input: ResetPasswor
     const ended = isFirst
       ? await endUnproved(deps, stores, { user, setsPassword: true, origin: input.origin })
       : await (hasEndedKeys ? endCredentialsAndKeys : endCredentials)(deps, stores, ending(user, now));
-    await tell(deps, stores, user, { ...context, hasEndedKeys, isFirst }, now);
+    await auditAndNotify(deps, stores, user, { ...context, hasEndedKeys, isFirst }, now);
     return ended;
   });
   await announce(deps, revoked);
@@ -108,18 +108,18 @@ function ending({ id: userId }: User, now: number): EndCredentialsInput {
   return { userId, purposes: ENTRY_PURPOSES, now };
 }
 
-type Told = {
+type Outcome = {
   readonly kind: AuditKind;
   readonly origin: CallOrigin;
   readonly hasEndedKeys: boolean;
   readonly isFirst: boolean;
 };
 
-async function tell(
+async function auditAndNotify(
   deps: ResetPasswordDeps,
   stores: ResetStores,
   { id, fullName, email: to }: User,
-  { kind, origin, hasEndedKeys, isFirst }: Told,
+  { kind, origin, hasEndedKeys, isFirst }: Outcome,
   now: number,
 ): Promise<void> {
   const account = { accountId: id, targetId: id };

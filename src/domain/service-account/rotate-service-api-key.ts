@@ -20,7 +20,7 @@ import { actingNow, requireMayManage } from './acting.ts';
 import type { ServiceAccountStore, ServiceApiKeyStore } from './service-account.ts';
 import { keyLimitReached, serviceKeyNotFound } from './service-account.ts';
 
-/** The stores in which a service account's live key is found and held. */
+/** The stores in which a service account's live key is found and locked. */
 export type HeldKeyStores = {
   readonly serviceAccounts: Pick<ServiceAccountStore, 'lock'>;
   readonly serviceApiKeys: Pick<ServiceApiKeyStore, 'lock'>;
@@ -93,7 +93,7 @@ export async function rotateServiceApiKey(
   return created;
 }
 
-/** A service account's live key and the scopes of its account, both held. Errors: API_KEY_NOT_FOUND. */
+/** A service account's live key and the scopes of its account, both locked. Errors: API_KEY_NOT_FOUND. */
 export async function lockLiveKey(
   stores: HeldKeyStores,
   apiKeyId: string,

@@ -49,7 +49,7 @@ export async function updateServiceApiKey(
     targetId: apiKeyId,
     origin,
   } as const;
-  const { apiKey, news } = await audited(deps, act, async (stores) => {
+  const { apiKey, revocations } = await audited(deps, act, async (stores) => {
     const now = deps.clock.now();
     const { key: old } = await lockLiveKey(stores, apiKeyId, now);
     requireMayManage(await actingNow(stores, actor, now), old);
@@ -58,6 +58,6 @@ export async function updateServiceApiKey(
     await stores.audit.append(auditEvent(deps, { ...act, outcome: 'success', details }));
     return narrowed;
   });
-  await announce(deps, news);
+  await announce(deps, revocations);
   return apiKey;
 }

@@ -48,7 +48,7 @@ export async function endSession(deps: EndSessionDeps, input: EndSessionInput): 
   return ended.length > 0;
 }
 
-/** As `endSession`, in a transaction of the caller's, who announces the answer after the commit; it is empty when there is none such. */
+/** As `endSession`, in a transaction of the caller's, who publishes the answer after the commit; it is empty when there is none such. */
 export async function endSessionWithin(
   deps: EndWithinDeps,
   stores: EndSessionStores,
@@ -92,7 +92,7 @@ export async function logoutAll(deps: EndSessionDeps, input: LogoutAllInput): Pr
   await announce(deps, ended);
 }
 
-/** As `logoutAll`, in a transaction of the caller's, who announces the answer after the commit. */
+/** As `logoutAll`, in a transaction of the caller's, who publishes the answer after the commit. */
 export async function logoutAllWithin(
   deps: EndWithinDeps,
   stores: EndSessionStores,

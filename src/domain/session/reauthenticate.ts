@@ -1,4 +1,4 @@
-// Reauthenticate: the same session, and a later time of login, for whoever proves again who they are.
+// Reauthenticate: the same session, and a later time of login, for a caller who proves again to be the person.
 
 import type { EmailStore } from '../account/email-store.ts';
 import { provePassword } from '../password/prove-password.ts';
@@ -17,7 +17,7 @@ import type { PersonAttempt, ProvenInput, ProvePersonDeps } from '../mfa/prove-p
 import { personAttempt, proveCode, refuseRace } from '../mfa/prove-person.ts';
 import type { Transact } from '../transactions.ts';
 import type { SessionCredentials, SessionCredentialsDeps } from './session-credentials.ts';
-import { sessionCredentials } from './session-credentials.ts';
+import { issueCredentials } from './session-credentials.ts';
 import type { RenewSessionDeps } from './renew-session.ts';
 import { renewSession } from './renew-session.ts';
 import type { SessionStore } from './session-store.ts';
@@ -64,7 +64,7 @@ export async function reauthenticate(
   const { user, session } = await deps
     .transact((stores: ReauthenticateStores) => renew(deps, stores, input, attempt, matched))
     .catch((error: unknown) => refuseRace(deps, attempt, error));
-  return sessionCredentials(deps, user, session);
+  return issueCredentials(deps, user, session);
 }
 
 function requireFittingFactor({ mfaEnabled }: User, factor: TypedFactor | undefined): void {

@@ -1,4 +1,4 @@
-// What a login hands out: a pair of tokens, or the cookie of a browser.
+// Issues the credentials of a new session: a pair of tokens, or the cookie of a browser.
 
 import type { User } from '../account/user.ts';
 import type { IssueDeps, TokenSet } from './issue-tokens.ts';
@@ -24,8 +24,8 @@ export type SessionCredentialsDeps = IssueDeps & {
   readonly sessionCookieCodec: Pick<SessionCookieCodec, 'write'>;
 };
 
-/** What the owner of a session that has just been opened gets. A cookie session has no tokens, now or later. Errors: none of its own. */
-export async function sessionCredentials(
+/** The credentials of a session that has just been opened. A cookie session has no tokens, now or later. Errors: none of its own. */
+export async function issueCredentials(
   deps: SessionCredentialsDeps,
   user: User,
   session: Session,

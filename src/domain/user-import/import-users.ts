@@ -109,7 +109,7 @@ function refused(user: ImportedUser | undefined, refusal: ImportRefusal): Import
 
 function resultOf(user: NewImportedUser, fate: ImportFate | undefined, isKept: boolean): ImportResult {
   const { externalId } = user;
-  if (fate === undefined) throw new Error('the store did not tell what became of an account');
+  if (fate === undefined) throw new Error('the store did not answer what became of an account');
   if (fate.fate === 'created')
     return { outcome: 'created', externalId, userId: isKept ? user.id : undefined };
   if (fate.fate === 'unchanged') return { outcome: 'unchanged', externalId, userId: fate.userId };
@@ -128,7 +128,7 @@ function refusalOf(fate: Exclude<ImportFate, { fate: 'created' | 'unchanged' }>)
   };
 }
 
-// Which roles were given and why the others were refused, for whoever reads the log later.
+// Which roles were given and why the others were refused, for readers of the log.
 function given(
   newcomers: readonly NewImportedUser[],
   results: readonly ImportResult[],

@@ -76,14 +76,14 @@ export function encodeTokenSet(tokens: TokenSet): MessageInitShape<typeof TokenS
   };
 }
 
-/** What a login hands out. The cookie itself stands in the header of the answer, out of reach of the page's scripts. */
+/** The credentials of a new session. The cookie itself stands in the header of the answer, out of reach of the page's scripts. */
 export function encodeCredentials(credentials: SessionCredentials): MessageInitShape<typeof TokenSetSchema> {
   if ('tokens' in credentials) return encodeTokenSet(credentials.tokens);
   const { expiresIn, scopes, sessionId } = credentials.cookie;
   return { expiresIn: durationFromMs(expiresIn), scopes: [...scopes], sessionId };
 }
 
-/** What a login hands out, or the challenge of an account with a second factor. */
+/** The credentials of a new session, or the challenge of an account with a second factor. */
 export function encodeLoginOutcome(outcome: LoginOutcome): MessageInitShape<typeof LoginResponseSchema> {
   if (!('challenge' in outcome)) return { outcome: { case: 'tokens', value: encodeCredentials(outcome) } };
   const { mfaToken, expiresIn } = outcome.challenge;

@@ -37,7 +37,7 @@ export type Transport = CookieCarrier & {
   onCancelled(listener: () => void): void;
 };
 
-// gRPC tells of every call that ends in an error as of a cancelled one: without a reason of ours each would make an exception that nobody reads.
+// gRPC reports every call that ends in an error as a cancelled one: without a reason of ours each would create an exception that is never read.
 const GONE = 'the caller is gone';
 
 /** What a service knows of all its calls. */
@@ -79,7 +79,7 @@ export class Call {
     return this.#requestId;
   }
 
-  /** Believes whoever sent the call about the address of its own client. */
+  /** Trusts the sender of the call about the address of its own client. */
   believeSender(): void {
     this.#believesSender = true;
     this.#clientAddress = undefined;
@@ -163,7 +163,7 @@ export class Call {
     await this.#charge?.();
   }
 
-  /** The limiter for what is done during this call: the caller is told of what it counts. */
+  /** The limiter for what is done during this call: the headers of the response report what it counts. */
   noting(limiter: Pick<RateLimiter, 'consume'>): Pick<RateLimiter, 'consume'> {
     return noting(limiter, (state) => this.noteLimit(state));
   }
@@ -179,7 +179,7 @@ export class Call {
     return this.#controller.signal;
   }
 
-  /** Tells the work behind `signal` to stop and why, also when it looks only later. */
+  /** Aborts the work behind `signal` with a reason, also when it looks only later. */
   abort(reason: unknown = GONE): void {
     this.#abortReason ??= reason;
     this.#controller?.abort(reason);

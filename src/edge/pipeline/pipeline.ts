@@ -50,7 +50,7 @@ export type Outcome =
 export type Failure = { readonly error: RpcError; readonly call: Call };
 
 /**
- * Serves one method: the request is decoded only after the caller has been let in. Never throws or rejects. What needs no look-up is
+ * Serves one method: the request is decoded only after the caller has been admitted. Never throws or rejects. What needs no look-up is
  * answered at once.
  */
 export type ServeMethod = (transport: Transport, decode: () => Message) => MaybePromise<Outcome>;
@@ -85,7 +85,7 @@ export function serveMethod(
   };
 }
 
-// Work that is cut off goes on to the end of its step: a transaction is whole or not at all, and its outcome is nobody's news any more.
+// Work that is cut off goes on to the end of its step: a transaction is whole or not at all, and its outcome is reported to nobody.
 async function withinTime(
   deps: PipelineDeps,
   call: Call,
@@ -116,7 +116,7 @@ export function succeeded(deps: PipelineDeps, call: Call, startTime: number, res
   return { response, call };
 }
 
-/** Logs why the call failed, and says what its caller is told. */
+/** Logs why the call failed, and answers the status for its caller. */
 export function failed(deps: PipelineDeps, call: Call, startTime: number, error: unknown): Failure {
   if (error instanceof RateLimitedError) call.noteLimit(error.state);
   const rpcError = toRpcError(error, call.requestId);

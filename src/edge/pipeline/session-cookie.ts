@@ -5,7 +5,7 @@ import type { CookieGrant } from '../../domain/session/session-credentials.ts';
 
 /** `__Host-`: browsers take it from this host alone, over TLS, for all of its paths (RFC 6265bis, section 4.1.3.2). */
 export const SESSION_COOKIE_NAME = '__Host-latchkey';
-/** What a known device shows. It outlives sessions: logging out does not make a device a stranger. */
+/** The cookie of a known device. It outlives sessions: a device stays known after logout. */
 export const DEVICE_COOKIE_NAME = '__Host-latchkey-device';
 
 // Strict, for only the calls of pages carry it: Lax would add it to what other sites link to, which no RPC answers.

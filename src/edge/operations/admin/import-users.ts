@@ -22,7 +22,7 @@ export type ImportUsersHandlersDeps = ImportUsersDeps;
 
 /** How many accounts one call holds at most. */
 const MAX_CALL = 10_000;
-/** Once the answer tells about so many bytes it names no more fields and external ids, so that it stays within what a message may hold. */
+/** Once the answer has about so many bytes it names no more fields and external ids, so that it stays within what a message may hold. */
 const DETAIL_BYTES = 2_000_000;
 
 type Batch = { readonly users: readonly ImportedUser[]; readonly dryRun: DryRun | undefined };
@@ -140,7 +140,7 @@ class Answer {
   }
 }
 
-// What came before is kept, and its sender is told, to go on from there or to begin anew.
+// What came before is kept, and the error says how many items, so that the caller can resume there.
 function withProgress(error: unknown, count: number): unknown {
   if (!(error instanceof DomainError)) return error;
   const { reason, message, violations, retryAfterMs, metadata, cause } = error;

@@ -1,4 +1,4 @@
-// AuthService: forgotten passwords.
+// AuthService: password resets.
 
 import { create } from '@bufbuild/protobuf';
 import type { AddressParser } from '../../../domain/account/email-address.ts';
@@ -17,7 +17,7 @@ import type { ServiceHandlers } from '../handlers.ts';
 export type PasswordResetHandlersDeps = RequestLinkEmailDeps &
   ResetPasswordDeps & { readonly parseAddress: AddressParser };
 
-/** AuthService: forgotten passwords. */
+/** AuthService: password resets. */
 export function passwordResetHandlers(
   deps: PasswordResetHandlersDeps,
 ): Pick<ServiceHandlers<typeof AuthService>, 'requestPasswordReset' | 'resetPassword'> {

@@ -10,7 +10,7 @@ import { expiryOfRevocation } from '../session/token-lifetime-store.ts';
 import type { Tables } from '../rows.ts';
 
 /**
- * See ApiKeyStore.endMadeBy. Whoever makes a key holds the one that makes it, which waits for this transaction once that key is ended here: so it is
+ * See ApiKeyStore.endMadeBy. A transaction that makes a key locks the key that makes it, and so waits for this transaction once that key is ended here: so it is
  * repeated until a look finds no other.
  */
 export async function endMadeBy(

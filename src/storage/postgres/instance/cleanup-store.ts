@@ -1,4 +1,4 @@
-// Cleanup in Postgres: short statements that wait for nobody.
+// Cleanup in Postgres: short statements that skip locked rows.
 
 import type { Kysely, RawBuilder } from 'kysely';
 import { sql } from 'kysely';

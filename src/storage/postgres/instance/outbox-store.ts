@@ -22,7 +22,7 @@ type MailRow = {
 };
 
 const MAX_ERROR_LENGTH = 500;
-const NOBODY: BusyRecipients = { mailboxes: [], domains: [] };
+const NO_RECIPIENTS: BusyRecipients = { mailboxes: [], domains: [] };
 
 /** The use cases' side, over a transaction. */
 export function outbox(tables: Kysely<Tables>): Outbox {
@@ -39,7 +39,7 @@ export function outbox(tables: Kysely<Tables>): Outbox {
 /** The sender's side. Any number of senders may lease at once: no email is leased twice. */
 export function outboxQueue(tables: Kysely<Tables>): OutboxQueue {
   return {
-    async lease(now, leaseUntil, limit, { mailboxes, domains } = NOBODY) {
+    async lease(now, leaseUntil, limit, { mailboxes, domains } = NO_RECIPIENTS) {
       // Materialized: a subquery might be run again for each row, and each time give others, beyond the limit.
       const { rows } = await sql<MailRow>`
         with due as materialized (

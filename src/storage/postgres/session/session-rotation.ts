@@ -22,7 +22,7 @@ const RETURNED =
 const IS_LIVE = `not s.uses_cookie and s.revoke_time is null and u.status = 'active' and u.session_epoch = s.epoch`;
 
 /**
- * One step. Waits for whoever holds the row. clock_timestamp(): now() is when the statement began, and it may have waited since, for a lock or a server
+ * One step. Waits for a transaction that has locked the row. clock_timestamp(): now() is when the statement began, and it may have waited since, for a lock or a server
  * that hung.
  */
 export const ROTATE: Statement<RotatedRow> = {
@@ -37,7 +37,7 @@ export const ROTATE: Statement<RotatedRow> = {
     returning ${RETURNED}`,
 };
 
-/** Many steps. Leaves out those whose row somebody holds, so that nobody waits for another's session and no two groups deadlock. */
+/** Many steps. Skips locked rows, so that no call waits for another session and no two groups deadlock. */
 const ROTATE_MANY: Statement<RotatedRow> = {
   name: 'session_rotate_many',
   text: `
@@ -55,12 +55,12 @@ const ROTATE_MANY: Statement<RotatedRow> = {
     returning ${RETURNED}`,
 };
 
-// When the database hangs, whoever waits is in the next group at the latest.
+// When the database hangs, a waiting call is in the next group at the latest.
 const MAX_GROUP = 1_000;
 // One on its way while the one before commits.
 const MAX_RUNNING = 2;
 
-/** The step as the session store offers it: alone when nobody else refreshes, in groups when many do. */
+/** The step as the session store offers it: alone when no other call refreshes, in groups when many do. */
 export function rotation(run: RunStatement): (step: Rotation) => Promise<Rotated | undefined> {
   return inGroups({
     runGroup: (steps: readonly Rotation[]) => rotateGroup(run, steps),
@@ -76,7 +76,7 @@ async function rotateGroup(
   const bySession = new Map(steps.map((step) => [step.sessionId, step]));
   const firsts = [...bySession.values()];
   const rotated = firsts.length > 1 ? await rotateMany(run, firsts) : new Map<string, Rotated>();
-  // A row that somebody held may be free by now, so each that was left out has a try of its own.
+  // A row that was locked may be free by now, so each that was left out has a try of its own.
   return Promise.all(
     steps.map(async (step) => {
       const done = bySession.get(step.sessionId) === step ? rotated.get(step.sessionId) : undefined;

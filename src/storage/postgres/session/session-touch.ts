@@ -4,7 +4,7 @@ import type { Touch } from '../../../domain/session/session-store.ts';
 import { inGroups } from '../in-groups.ts';
 import type { RunStatement, Statement } from '../statement.ts';
 
-/** Leaves out those whose row somebody holds: nobody waits for a use, nor a use for anybody, and no two groups deadlock. */
+/** Skips locked rows: no other statement waits for a use, no use waits, and no two groups deadlock. */
 const TOUCH_MANY: Statement<never> = {
   name: 'session_touch_many',
   text: `
