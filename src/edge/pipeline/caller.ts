@@ -20,7 +20,7 @@ export type CallerDeps = {
 };
 
 /**
- * The caller, who may make the call; undefined when the method needs none, and for an anonymous one who may call too. Errors: those of `authenticate` and
+ * The caller, who may make the call; undefined for a public method, and for an anonymous caller where a credential is optional. Errors: those of `authenticate` and
  * `requireAccess`.
  */
 export function callerOf(
