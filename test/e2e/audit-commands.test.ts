@@ -57,7 +57,7 @@ describeWithPostgres('two database roles', () => {
   beforeAll(async () => {
     folder = await temporaryFolder();
     database = await createTestDatabase();
-    // As docs/operations/database-roles.md tells.
+    // As docs/operations/database-roles.md says.
     await withClient(database.url, async (client) => {
       await client.query(`create role ${owner} login`);
       await client.query(`create role ${service} login`);
