@@ -148,7 +148,7 @@ describe('lets a password pass, and says so once, when the answer is', () => {
   });
 });
 
-it('asks nobody for half a minute after a failure, and warns once a minute', async () => {
+it('sends no request for half a minute after a failure, and warns once a minute', async () => {
   const asked = async () => {
     const before = server.received.length;
     expect(await client.has(PASSWORD)).toBe(false);

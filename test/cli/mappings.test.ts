@@ -171,7 +171,7 @@ describe('Firebase', () => {
     expect(change('mem_cost: 14', 'mem_cost: many')).toThrow(/mem_cost/);
     expect(change('YS1i_w==', 'my$ecret')).toThrow(/^(?!.*ecret).*base64_signer_key/);
   });
-  it('refuses a hash without parameters, and nobody else', () => {
+  it('refuses a hash without parameters, and no other account', () => {
     const read = fromFirebase(undefined);
     expect(fieldsRefused(read, { localId: 'a', passwordHash: 'YQ==' })).toEqual(['passwordHash']);
     expect(userBy(read, { localId: 'a', email: 'a@example.com', createdAt: '1580000000000' })).toMatchObject({
@@ -194,7 +194,7 @@ describe('Firebase times', () => {
 });
 
 describe('Supabase', () => {
-  it('refuses whoever was deleted there', () => {
+  it('refuses accounts that were deleted there', () => {
     expect(fieldsRefused(fromSupabase, { id: 'a', deleted_at: '2024-01-01T00:00:00Z' })).toEqual([
       'deleted_at',
     ]);

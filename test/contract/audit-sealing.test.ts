@@ -142,7 +142,7 @@ describeOnEveryDatabase('The audit log', (open) => {
     ]);
   });
 
-  it('drops a queue row whose event is gone, tells of it, and seals the others', async () => {
+  it('drops a queue row whose event is gone, reports it, and seals the others', async () => {
     const [event, ghost] = [sampleEvent(), newId()];
     await sql`insert into audit_queue values (${new Date(NOW)}, ${ghost})`.execute(db.database.tables);
     await db.stores.audit.append(event);
@@ -196,7 +196,7 @@ describeOnEveryDatabase('The audit log', (open) => {
     expect(await db.stores.auditTrail.head()).toBe(start + 1);
   });
 
-  it('refuses changes, also to whoever owns the tables', async () => {
+  it('refuses changes, also by the owner of the tables', async () => {
     await appendAndSeal(db, [sampleEvent()]);
     for (const table of ['audit_events', 'audit_seals'])
       for (const statement of [`delete from ${table}`, `truncate ${table}`])

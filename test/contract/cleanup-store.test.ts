@@ -331,7 +331,7 @@ describeOnEveryDatabase('CleanupStore', (open: OpenStores) => {
     expect(await count('sessions')).toBe(1_000);
   });
 
-  it('waits for nobody who holds a row, and takes it the next time', async () => {
+  it('skips locked rows, and deletes them the next time', async () => {
     if (db.url === undefined) return;
     await manySessions(10);
     const batch = batchOf('sessions', NOW + 50 * DAY_MS);
@@ -344,7 +344,7 @@ describeOnEveryDatabase('CleanupStore', (open: OpenStores) => {
     expect(await cleanAll(db, batch)).toEqual([2]);
   });
 
-  it('is held by one transaction at a time, until it ends', async () => {
+  it('is locked by one transaction at a time, until it ends', async () => {
     const held = () => db.transact(({ cleanup }) => cleanup.tryLock());
     expect(await held()).toBe(true);
     expect(await held()).toBe(true);

@@ -84,7 +84,7 @@ describeOnEveryDatabase('EmailStore', (open) => {
     expect(await db.stores.users.insert(sampleUser({ email: user.email }))).toBe('inserted');
   });
 
-  it('tells that an address is taken, changes nothing, and goes on with the transaction', async () => {
+  it('reports that an address is taken, changes nothing, and goes on with the transaction', async () => {
     const [user, other, third] = [await account(), await account(), sampleUser()];
     const outcomes = await db.transact(async (stores) => [
       await stores.emails.replace(user.id, other.email, LATER),

@@ -50,7 +50,7 @@ it("another version's folder is refused in one line, and left as it is", async (
 const canMount = spawnSync('unshare', ['--mount', 'true']).status === 0;
 
 it.skipIf(!canMount)(
-  'a disk without room is told in one line, and what was begun is marked for the next start',
+  'a full disk is reported in one line, and what was begun is marked for the next start',
   async () => {
     const program = join(import.meta.dirname, '../../src/main.ts');
     // In a mount namespace of its own, which ends with its processes.

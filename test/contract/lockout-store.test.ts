@@ -64,7 +64,7 @@ describeOnEveryDatabase('LockoutStore', (open) => {
     });
   });
 
-  it('forgets failures after a success, and never a lock', async () => {
+  it('deletes failures after a success, and never a lock', async () => {
     const tried = await failed(4);
     expect(await clear(tried, NOW + 5_000)).toBeUndefined();
     expect(await count(tried, NOW + 5_000)).toMatchObject({ failures: 1 });
@@ -76,7 +76,7 @@ describeOnEveryDatabase('LockoutStore', (open) => {
     expect(await clear(newId(), NOW)).toBeUndefined();
   });
 
-  it('finds, clears and forgets many at once, and keeps what is locked from being cleared', async () => {
+  it('finds, clears and deletes many at once, and keeps what is locked from being cleared', async () => {
     const [locked, tried, absent] = [await failed(5), await failed(4), newId()];
     const keys = [absent, tried, locked];
     const now = NOW + 5_000;

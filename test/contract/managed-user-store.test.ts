@@ -100,7 +100,7 @@ describeOnEveryDatabase('accounts in the hands of administrators', (open) => {
     expect(await lockRole('nobody')).toBe(false);
   });
 
-  it('ends every key of a person and of nobody else, for good, and says so to those who watch', async () => {
+  it('ends every key of a person and no other, for good, and notifies watchers', async () => {
     const [owner, other] = [await account(), await account()];
     const insert = async (change: Parameters<typeof sampleApiKey>[1] = {}, ownerId = owner.id) => {
       const key = sampleApiKey(ownerId, change);
@@ -139,7 +139,7 @@ describeOnEveryDatabase('accounts in the hands of administrators', (open) => {
     expect(await db.transact(({ ownApiKeys }) => ownApiKeys.endAll(owner.id, NOW, NOW))).toEqual([]);
   });
 
-  it('forgets a lock that runs, once', async () => {
+  it('deletes a lock that has not expired, once', async () => {
     const key = `user:${newId()}`;
     const rule = { maxFailures: 1, lockMs: MINUTE_MS };
     await db.stores.lockouts.count(key, NOW, rule);

@@ -238,7 +238,7 @@ describeOnEveryDatabase('the master key of a database', (open) => {
       expect(await eventCount()).toBe(1);
     });
 
-    it('does not overwrite what a node has changed meanwhile, and sees it at the next pass', async () => {
+    it('does not overwrite what a node has changed concurrently, and sees it at the next pass', async () => {
       await openWith(old);
       await openWith(next, old);
       const [user = ''] = await enroll(old);

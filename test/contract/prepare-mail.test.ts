@@ -119,7 +119,7 @@ describeOnEveryDatabase('prepareMail', (open) => {
     expect(await tokensOf(user.id)).toEqual([]);
   });
 
-  it('a reset that is used while newer links are made: nobody waits for ever, and at most one link lives', async () => {
+  it('a reset that is used while newer links are made: no call deadlocks, and at most one link lives', async () => {
     const first = await prepare(RESET);
     const link = first !== undefined && 'link' in first.content ? first.content.link : '';
     const token = link.slice(link.indexOf('=') + 1);
@@ -171,7 +171,7 @@ describeOnEveryDatabase('prepareMail', (open) => {
     expect((await asked(version + 1))?.content.template).toBe('email_change');
   });
 
-  it('two accounts that want each other’s address at once: both owners are told, nobody gets a link', async () => {
+  it('two accounts that want each other’s address at once: both owners are notified, no link is sent', async () => {
     const other = sampleUser();
     await db.stores.users.insert(other);
     const want = (asker: NewUser, wanted: NewUser) =>

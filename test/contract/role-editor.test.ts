@@ -175,7 +175,7 @@ describeOnPostgres('Changes of roles at once', (open) => {
     expect(await ending).toEqual(refusal('ROLE_NOT_FOUND'));
   });
 
-  it('stand in nobody’s way who logs in, registers or reads roles', async () => {
+  it('do not block logins, registrations or reads of roles', async () => {
     const db = await open();
     const user = sampleUser();
     await db.stores.users.insert(user);

@@ -202,7 +202,7 @@ describeOnEveryDatabase('the census of sessions', (open) => {
     }
   });
 
-  it('is kept by whoever comes first, when it is due', async () => {
+  it('is kept by the first node that comes, when it is due', async () => {
     const ada = await newUser();
     await openSession(ada);
     await Promise.all([keepCensus(deps()), keepCensus(deps()), keepCensus(deps())]);
@@ -219,14 +219,14 @@ describeOnEveryDatabase('the census of sessions', (open) => {
     });
   });
 
-  it('leaves the last one as it was when it is told to stop', async () => {
+  it('leaves the last one as it was when it is stopped', async () => {
     await takeCensus(deps());
     await openSession(await newUser());
     expect(await takeCensus(deps(), AbortSignal.abort())).toBeUndefined();
     expect(await db.stores.stats.sessionCensus()).toMatchObject({ activeSessions: 0 });
   });
 
-  it('sees one moment, whatever is opened and ended meanwhile', async () => {
+  it('sees one snapshot, whatever is opened and ended concurrently', async () => {
     if (db.url === undefined) return;
     const ada = await newUser();
     for (let n = 0; n < 10; n += 1) await openSession(ada);

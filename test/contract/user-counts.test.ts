@@ -173,7 +173,7 @@ describeOnEveryDatabase('the counts of accounts', (open) => {
     });
   });
 
-  it('tell how many have each role, deleted ones aside', async () => {
+  it('count how many have each role, deleted ones aside', async () => {
     await insertMany(db, 2, 'admin');
     await insertMany(db, 3);
     await insertMany(db, 1, 'moderator');

@@ -45,7 +45,7 @@ describeOnEveryDatabase('UserStore', (open) => {
     expect(await users.findByIdentifier(user.username?.key ?? '')).toEqual(withPassword);
   });
 
-  it('knows nobody by a text that is a key of no kind', async () => {
+  it('finds no user by a text that is a key of no kind', async () => {
     const { users } = db.stores;
     const user = sampleUser();
     await users.insert(user);
@@ -69,7 +69,7 @@ describeOnEveryDatabase('UserStore', (open) => {
     );
   });
 
-  it('tells which key is taken and goes on with the transaction', async () => {
+  it('reports which key is taken and goes on with the transaction', async () => {
     const first = sampleUser();
     await db.stores.users.insert(first);
     const fresh = sampleUser();
@@ -92,7 +92,7 @@ describeOnEveryDatabase('UserStore', (open) => {
     expect(outcomes.toSorted()).toEqual([...Array.from({ length: 19 }, () => 'email_taken'), 'inserted']);
   });
 
-  it('notes a login, and replaces the hash when told', async () => {
+  it('notes a login, and replaces the hash when asked to', async () => {
     const { users } = db.stores;
     const user = sampleUser();
     await users.insert(user);
@@ -106,13 +106,16 @@ describeOnEveryDatabase('UserStore', (open) => {
     expect(await users.findById(user.id)).toMatchObject({ lastLoginTime: NOW + 6 });
   });
 
-  it.each(['suspended', 'deleted'])('notes no login of an account that is %s meanwhile', async (status) => {
-    const user = sampleUser();
-    await db.stores.users.insert(user);
-    await setStatus(user.id, status);
-    const mark = { userId: user.id, checkedHash: user.passwordHash ?? '', newHash: 'new', now: NOW };
-    expect(await db.stores.users.markLogin(mark)).toBeUndefined();
-  });
+  it.each(['suspended', 'deleted'])(
+    'notes no login of an account that is %s concurrently',
+    async (status) => {
+      const user = sampleUser();
+      await db.stores.users.insert(user);
+      await setStatus(user.id, status);
+      const mark = { userId: user.id, checkedHash: user.passwordHash ?? '', newHash: 'new', now: NOW };
+      expect(await db.stores.users.markLogin(mark)).toBeUndefined();
+    },
+  );
 
   it('does not find the deleted, and keeps their keys taken', async () => {
     const { users } = db.stores;

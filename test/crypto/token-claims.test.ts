@@ -96,7 +96,7 @@ describe('the claims of an access token', () => {
   });
 });
 
-describe('a remembered access token', () => {
+describe('a cached access token', () => {
   it('is the same object at the second look, which does no work', async () => {
     const { signer, verifier, clock } = await tokenForge();
     const token = await signer.sign(claimsAt(clock.now()));

@@ -111,7 +111,7 @@ describe('The second factor', () => {
       expect(await emailsTo(owner.user.email.text)).toEqual(['mfa_enabled']);
     });
 
-    it('comes to nothing when the calling session has ended meanwhile', async () => {
+    it('fails when the calling session has ended concurrently', async () => {
       const owner = await person(world);
       const { sessionId } = await owner.logIn();
       const { secret } = await owner.enroll();
@@ -211,7 +211,7 @@ describe('The second factor', () => {
       expect(await owner.verify(await owner.challenge(), owner.code(1))).toHaveProperty('accessToken');
     });
 
-    it('takes no code of somebody else', async () => {
+    it('takes no code of another user', async () => {
       const [owner, other] = [await enrolledPerson(world), await enrolledPerson(world)];
       const mfaToken = await owner.challenge();
       const [backup = other.wrong()] = other.backups;
@@ -342,7 +342,7 @@ describe('The second factor', () => {
       await expect(owner.verify(mfaToken, owner.code(1))).rejects.toEqual(refusal('ACCOUNT_LOCKED'));
     });
 
-    it('that strangers bring about by wrong passwords keeps nobody out who has shown the right one', async () => {
+    it('that unknown devices cause by wrong passwords does not stop a login with the right one', async () => {
       const owner = await enrolledPerson(world);
       const mfaToken = await owner.challenge();
       for (let guess = 0; guess < LOCKOUT_RULE.maxFailures; guess += 1)
@@ -397,7 +397,7 @@ describe('The second factor', () => {
   });
 
   describe('turning it off', () => {
-    it('goes back to the password alone, and forgets secret, codes and challenges', async () => {
+    it('goes back to the password alone, and deletes secret, codes and challenges', async () => {
       const owner = await enrolledPerson(world);
       const { user, sessionId } = owner;
       const input = { userId: user.id, sessionId, proof: PASSWORD_PROOF, origin: ORIGIN };

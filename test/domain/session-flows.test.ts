@@ -152,7 +152,7 @@ describe('sessions', () => {
     expect(nothing.scopes).toEqual([]);
   });
 
-  it('do not open for a stranger, who costs a check like anybody', async () => {
+  it('do not open for an unknown identifier, which costs a check all the same', async () => {
     const user = await account();
     const bare = await account({ passwordHash: undefined });
     await expect(loginAs(user.email.key, 'wrong')).rejects.toEqual(refusal('INVALID_CREDENTIALS'));
@@ -164,7 +164,7 @@ describe('sessions', () => {
     expect(await eventsOf('session.login', user.id)).toMatchObject([{ outcome: 'refused' }]);
   });
 
-  it('tell of a suspension or an unproved address only to who knows the password', async () => {
+  it('report a suspension or an unproved address only after the right password', async () => {
     const user = await account();
     deps.requireVerifiedEmail = true;
     await expect(loginAs(user.email.key)).rejects.toEqual(refusal('EMAIL_NOT_VERIFIED'));
@@ -237,7 +237,7 @@ describe('sessions', () => {
     await expect(refreshWith(refreshToken)).rejects.toEqual(refusal('REFRESH_TOKEN_REUSED'));
   });
 
-  it('call it theft when nobody tried before the grace was over, though the database was away since', async () => {
+  it('call it theft when the first attempt came after the grace, though the database was away since', async () => {
     const { refreshToken, sessionId } = await loginAs((await account()).email.key);
     await refreshWith(refreshToken);
     await ageRotation(db.database, sessionId, GRACE_MS + 1);
@@ -303,7 +303,7 @@ describe('sessions', () => {
     expect(deps.revocationIndex.isRevoked(claimsOf((await loginAs(user.email.key)).accessToken))).toBe(false);
   });
 
-  it('begin with registration, which tells of a taken address as its mode says', async () => {
+  it('begin with registration, which answers a taken address as its mode says', async () => {
     const { email, username } = sampleUser();
     const input = { email, username, password: PASSWORD, fullName: 'Ada Lovelace', origin: ORIGIN };
     const user = await register(deps, input);

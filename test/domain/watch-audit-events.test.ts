@@ -93,7 +93,7 @@ async function within<Value>(ms: number, work: Promise<Value>): Promise<Value> {
 const numbers = ({ events }: AuditUpdate) => events.map(({ id }) => Number(id.slice('event-'.length)));
 
 describe('a watch of the audit log', () => {
-  it('begins at the head as of the call, says so at once, and tells what is sealed behind it', async () => {
+  it('begins at the head as of the call, says so at once, and streams what is sealed behind it', async () => {
     const { seal, start, auditTail } = world();
     seal(5);
     const watching = start();
@@ -166,7 +166,7 @@ describe('a watch of the audit log', () => {
     await watching.return();
   });
 
-  it('ends when it is told to, while it waits', async () => {
+  it('ends when it is aborted while it waits', async () => {
     const { start, gone, auditTail } = world();
     const watching = start();
     await next(watching);
@@ -196,7 +196,7 @@ describe('a watch of the audit log', () => {
 });
 
 describe('the tail', () => {
-  it('reads the database once for all who keep up, and not at all when nobody watches', async () => {
+  it('reads the database once for all who keep up, and not at all without watchers', async () => {
     const { reads, seal, start } = world();
     await vi.advanceTimersByTimeAsync(10 * TAIL_INTERVAL_MS);
     expect(reads).toEqual([]);
@@ -211,7 +211,7 @@ describe('the tail', () => {
     expect(reads).toEqual([0]);
   });
 
-  it('begins again at the head for who comes after everybody has left', async () => {
+  it('begins again at the head for a watcher that comes after all have left', async () => {
     const { reads, seal, start } = world();
     const first = start();
     await next(first);
@@ -269,7 +269,7 @@ describe('the tail', () => {
     );
   });
 
-  it('tells each event once and in order to all, however they come, go and dawdle', async () => {
+  it('streams each event once and in order to all, however they come, go and lag', async () => {
     const act = fc.oneof(
       fc.record({ act: fc.constant('seal' as const), count: fc.integer({ min: 1, max: 900 }) }),
       fc.record({ act: fc.constantFrom('read', 'cut'), who: fc.nat(2) }),

@@ -107,7 +107,7 @@ describeWithPostgres('two database roles', () => {
     });
   });
 
-  it('grant leaves no table out, and gives nobody more than is needed', async () => {
+  it('grant leaves no table out, and grants no role more than is needed', async () => {
     const { rows } = await withClient(database.url, (client) =>
       client.query<{ name: string; reads: boolean; alters: boolean }>(
         `select c.relname as name, has_table_privilege($1, c.oid, 'select') as reads,

@@ -49,7 +49,7 @@ describeWithPostgres('latchkey cleanup on Postgres', () => {
       return rows[0];
     });
 
-  it('refuses a schema that is behind, in one line that tells what to do', async () => {
+  it('refuses a schema that is behind, in one line that says what to do', async () => {
     const { code, stderr } = await run(['cleanup'], variables);
     expect(code).toBe(78);
     expect(stderr).toMatch(/^latchkey: .*run: latchkey migrate\n$/);

@@ -43,7 +43,7 @@ describeWithPostgres('the commands on Postgres', () => {
     return { code, stdout: child.stdout(), stderr: child.stderr() };
   };
 
-  it('serve and bootstrap refuse a schema that is behind, in one line that tells what to do', async () => {
+  it('serve and bootstrap refuse a schema that is behind, in one line that says what to do', async () => {
     for (const command of ['serve', 'bootstrap']) {
       const { code, stderr } = await run(command);
       expect(code).toBeGreaterThan(0);

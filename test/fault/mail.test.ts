@@ -1,4 +1,4 @@
-// The mail server away, slow, or rude: no email is lost, none is sent twice, and nobody waits for it.
+// The mail server away, slow, or misbehaving: no email is lost, none is sent twice, and no call waits for it.
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 
@@ -112,7 +112,7 @@ describeOnEveryDatabase('mail while its server fails', (open) => {
     expect(smtp.attempts()).toBe(0);
   });
 
-  it('emails under way are nobody else’s, however slow the server is', async () => {
+  it('emails under way are leased to one sender, however slow the server is', async () => {
     const everybody = await enqueue(3 * LANES);
     smtp.mood = { at: 'text', hangs: true };
     const [slow, other] = [newSender(), newSender()];
@@ -128,7 +128,7 @@ describeOnEveryDatabase('mail while its server fails', (open) => {
     expect(await states()).toEqual({ sent: 3 * LANES });
   });
 
-  it('a slow mailbox, and a slow domain, delay nobody else', async () => {
+  it('a slow mailbox, and a slow domain, delay no other', async () => {
     const mailTo = async (to: string) => db.stores.outbox.enqueue(sampleMail({ to }));
     const held = new Map<string, () => void>();
     const sent: string[] = [];
@@ -229,7 +229,7 @@ describeOnEveryDatabase('mail while its server fails', (open) => {
     expect(smtp.received).toHaveLength(1);
   });
 
-  it('told to stop, it ends what is under way and begins nothing', async () => {
+  it('when stopped, it ends what is under way and begins nothing', async () => {
     const everybody = await enqueue(2 * LANES);
     smtp.mood = { at: 'text', hangs: true };
     const stopping = new AbortController();

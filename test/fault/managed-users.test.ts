@@ -375,7 +375,7 @@ describeOnEveryBackend('administrators at once', (openNodes, backend) => {
     note('refreshes:', tally(endings));
   });
 
-  it('a key that is made meanwhile does not outlive ForcePasswordReset', async () => {
+  it('a key that is made concurrently does not outlive ForcePasswordReset', async () => {
     const endings: string[] = [];
     for (let round = 0; round < rounds * 3; round += 1) {
       const held = await open(first);
@@ -395,7 +395,7 @@ describeOnEveryBackend('administrators at once', (openNodes, backend) => {
     note('keys made while a reset was forced:', tally(endings));
   });
 
-  it('a link that is used meanwhile does not outlive ForcePasswordReset', async () => {
+  it('a link that is used concurrently does not outlive ForcePasswordReset', async () => {
     const made = await first
       .admin()
       .createUser({ email: `race-${backend}@example.com`, fullName: 'A' }, optionsOf(root));

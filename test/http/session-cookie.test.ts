@@ -95,7 +95,7 @@ describe('a request with the cookie', () => {
     }
   });
 
-  it.each(OTHER_TYPES)('counts for nothing as %j, whoever sends it', async (type) => {
+  it.each(OTHER_TYPES)('counts for nothing as %j, from any sender', async (type) => {
     for (const origin of ORIGINS) {
       for (const path of [GET_ME, LOGOUT]) {
         const response = await send(path, type, { origin });

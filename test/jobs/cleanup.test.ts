@@ -69,7 +69,7 @@ describe('a cleanup run', () => {
     expect(kinds().slice(0, CLEANUP_KINDS.length)).toEqual(CLEANUP_KINDS);
   });
 
-  it('ends when it is told to, and when the clock is set back', async () => {
+  it('ends when it is stopped, and when the clock is set back', async () => {
     const end = new AbortController();
     const told = world(() => {
       end.abort();
@@ -95,7 +95,7 @@ describe('a cleanup run', () => {
     expect(batches).toHaveLength(CLEANUP_KINDS.length);
   });
 
-  it('takes turns with another node when it has been told to wait for it', async () => {
+  it('takes turns with another node when it is to wait for it', async () => {
     const { lock, batches, cleaner } = world(() => ({ ...NOTHING, deleted: 1 }));
     lock.isFree = false;
     let waits = 0;
@@ -119,7 +119,7 @@ describe('a cleanup run', () => {
     expect(cleaned.map(totalOf)).toEqual([16 * BATCH_ROWS, 16]);
   });
 
-  it('is not followed by another when it is told to stop', async () => {
+  it('is not followed by another when it is stopped', async () => {
     const stopping = new AbortController();
     const { clock, batches, cleaner } = world(() => {
       clock.advance(RUN_MS / 16);
@@ -130,7 +130,7 @@ describe('a cleanup run', () => {
     expect(batches).toHaveLength(16);
   });
 
-  it('lets the others go on when one kind fails, and tells', async () => {
+  it('goes on with the others when one kind fails, and reports it', async () => {
     const failure = new Error('no');
     const { cleaned, cleaner, kinds } = world(({ kind }) => {
       if (kind === 'actionTokens') throw failure;

@@ -126,7 +126,7 @@ describe('a name', () => {
   });
 });
 
-it('no text of a stranger becomes a link, markup, a header or a paragraph', () => {
+it('no untrusted text becomes a link, markup, a header or a paragraph', () => {
   const hostile = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 200 }),
     fc

@@ -92,7 +92,7 @@ describe('over SMTP', () => {
     expect(server.received).toHaveLength(1);
   });
 
-  it('it logs in with the credentials of the URL, and tells a wrong password from an email that nobody wants', async () => {
+  it('it logs in with the credentials of the URL, and distinguishes a wrong password from a rejected email', async () => {
     const server = await smtp({
       authOptional: false,
       allowInsecureAuth: true,

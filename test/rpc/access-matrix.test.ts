@@ -256,7 +256,7 @@ describe.each(PROTOCOLS)('over %s, a guarded method', (protocol) => {
     await allRefuseTokens(protocol, await unsignedTokens(service.app));
   });
 
-  it("refuses a stranger's token and a stranger's key", async () => {
+  it('refuses a foreign token and a foreign key', async () => {
     await allRefuseTokens(protocol, await strangersTokens(service.app));
     const key = service.app.apiKeyCodec.create(randomUUID()).text;
     await allRefuse(protocol, bearer(key), INVALID);

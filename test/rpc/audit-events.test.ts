@@ -40,7 +40,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
   const list = (request: Parameters<ReturnType<TestService['admin']>['listAuditEvents']>[0]) =>
     service.admin(protocol).listAuditEvents(request, administrator.options);
 
-  it('tells an event whole', async () => {
+  it('answers an event whole', async () => {
     const { events, nextPageToken } = await list({ filter: { requestId: 'listed-40' } });
     expect(nextPageToken).toBe('');
     expect(events).toMatchObject([

@@ -133,7 +133,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
   });
 });
 
-it('tells wrong passwords of the same spelling apart: what looks alike is one password', async () => {
+it('treats equivalent spellings as one password', async () => {
   const name = newName();
   const { accessToken } = await signUp(service, name);
   const composed = 'Grüße-aus-Köln-42';
@@ -171,7 +171,7 @@ it('locks after five wrong passwords, for a quarter of an hour, and mails the ow
   await change(user, outcome.value.accessToken);
 });
 
-it('goes on though strangers have locked the login, and locks no login itself', async () => {
+it('goes on though unknown devices have locked the login, and locks no login itself', async () => {
   const name = newName();
   const { accessToken } = await signUp(service, name);
   for (const identifier of [name, `${name}@example.com`])
@@ -264,7 +264,7 @@ it('writes one event and one email, keeps failures counted, and ends pending tok
   expect(failures).toMatchObject([{ failures: 1 }]);
 });
 
-it('is no call for a token without a session, nor for the session of somebody else', async () => {
+it('rejects a token without a session, and the session of another user', async () => {
   const [name, stranger] = [newName(), newName()];
   await signUp(service, name);
   const foreign = await signUp(service, stranger);
@@ -278,7 +278,7 @@ it('is no call for a token without a session, nor for the session of somebody el
   await loginWith(name, GOOD_PASSWORD);
 });
 
-it('one of several changes at once wins, and the others are told', async () => {
+it('one of several concurrent changes wins, and the others are refused', async () => {
   const name = newName();
   const { accessToken } = await signUp(service, name);
   // Who comes after the winner has a wrong password; so few of them lock nothing.

@@ -29,7 +29,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 describe('a verification link', () => {
-  it('comes with the registration, names nobody, and proves the address once', async () => {
+  it('comes with the registration, names no person, and proves the address once', async () => {
     const { email, id, caller } = await mailed.newAccount();
     const message = await nextEmail(service, email, /Confirm your e-mail/);
     expect(message.text).toMatch(/^https:\/\/id\.example\.com\/auth\/verify-email#token=lkev_[\w-]{64}$/m);
@@ -112,7 +112,7 @@ describe('a change of address', () => {
     expect((await confirm(account.caller)).user?.id).toBe(account.id);
   });
 
-  it('to an address that is taken: the caller cannot tell, its owner is told, nobody gets a link', async () => {
+  it('to an address that is taken: the caller cannot know, its owner is notified, no link is sent', async () => {
     const account = await mailed.newAccount();
     const owner = await mailed.newAccount();
     expect(
@@ -140,7 +140,7 @@ describe('a change of address', () => {
     expect(await refusalOf(call)).toMatchObject({ reason: 'VALIDATION_FAILED', fields: ['new_email'] });
   });
 
-  it('is refused when another account got the address meanwhile', async () => {
+  it('is refused when another account got the address first', async () => {
     const account = await mailed.newAccount();
     const newEmail = `wanted-${account.email}`;
     const token = await mailed.changeTokenFor(account.caller, newEmail);
@@ -150,7 +150,7 @@ describe('a change of address', () => {
     expect((await service.app.users.findById(account.id))?.email).toBe(account.email);
   });
 
-  it('is changed by one of 50 at once, and the others are told the same', async () => {
+  it('is changed by one of 50 at once, and the others get the same answer', async () => {
     const account = await mailed.newAccount();
     const token = await mailed.changeTokenFor(account.caller, `raced-${account.email}`);
     const calls = Array.from({ length: 50 }, () =>

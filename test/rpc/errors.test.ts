@@ -107,7 +107,7 @@ async function serve(
 
 describe('an unexpected error', () => {
   it.each([new Error('secret detail'), new TypeError('secret detail'), 'secret detail', undefined])(
-    'tells the caller the request id and nothing else, and is logged whole: %s',
+    'gives the caller the request id and nothing else, and is logged whole: %s',
     async (thrown) => {
       const headers = { 'x-request-id': 'my-request' };
       const fail: Handler = async () => {
@@ -155,7 +155,7 @@ describe('the request id', () => {
 });
 
 describe('LATCHKEY_MAX_CALL_TIME', () => {
-  it('ends a call that takes longer, and tells the work to stop', async () => {
+  it('ends a call that takes longer, and aborts the work', async () => {
     vi.useFakeTimers();
     try {
       let isStopped = false;

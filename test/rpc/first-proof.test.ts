@@ -64,7 +64,7 @@ async function expectNothingLeft(
 }
 
 describe.each(PROTOCOLS)('over %s', (protocol) => {
-  it('a reset leaves a stranger nothing, and asks the owner for no code of theirs', async () => {
+  it('a reset ends what an attacker made, and asks the owner for no code of the attacker’s', async () => {
     const stranger = await squatter();
     const { id, email } = stranger;
     const token = await accounts.resetTokenFor(email);
@@ -103,7 +103,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     expect(await accounts.eventsOf(id, 'account.email_verification')).toHaveLength(1);
   });
 
-  it('whoever shows the password of the account keeps all of it', async () => {
+  it('a caller with the password of the account keeps all of it', async () => {
     const own = await squatter();
     const verify = { token: own.verification, password: GOOD_PASSWORD };
     expect((await service.auth(protocol).verifyEmail(verify)).mustSetPassword).toBe(false);
@@ -116,7 +116,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     expect(await accounts.eventsOf(own.id, 'account.first_proof')).toEqual([]);
   });
 
-  it('so does whoever is logged in to it, and nobody who is logged in to another', async () => {
+  it('so does a session of the account, and no session of another', async () => {
     const [own, other] = [await squatter(), await squatter()];
     const verify = (caller: ReturnType<typeof bearer>) =>
       service.auth(protocol).verifyEmail({ token: own.verification }, caller);

@@ -70,7 +70,7 @@ async function rowOf(email: string) {
 }
 
 describe.each(PROTOCOLS)('over %s', (protocol) => {
-  it('takes accounts over several messages, and tells of each in order', async () => {
+  it('takes accounts over several messages, and reports each in order', async () => {
     const [first, second, third] = [somebody(), somebody({ email: 'no address' }), somebody()];
     const response = await importing(protocol, stream({ users: [first, second] }, {}, { users: [third] }));
     expect(response).toMatchObject({ created: 2n, unchanged: 0n, refused: 1n });
@@ -132,7 +132,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     expect(await importing(protocol, stream({}, {}))).toMatchObject({ created: 0n, results: [] });
   });
 
-  it('keeps nothing in a dry run, which the first message decides, and tells what would be', async () => {
+  it('stores nothing in a dry run, which the first message decides, and reports what would happen', async () => {
     const [fresh, known] = [somebody(), somebody()];
     await importOne(known);
     const before = await countUsers();
@@ -323,7 +323,7 @@ describe('an account is refused by itself', () => {
     expect(await ending('admin')).toBe('');
   });
 
-  it('for its names, of which all are told', async () => {
+  it('for its names, all of which are reported', async () => {
     const taken = somebody({ username: 'Taken' });
     await importOne(taken);
     expect(await importOne(somebody({ email: taken.email!.toUpperCase() }))).toMatchObject({
@@ -363,7 +363,7 @@ describe('an account is refused by itself', () => {
   });
 });
 
-it('suspends whoever was suspended, and says why', async () => {
+it('suspends accounts that were suspended, and says why', async () => {
   const [vector] = CHEAP_VECTORS;
   const user = somebody({ suspended: true, passwordHash: vector!.hash });
   await importOne(user);

@@ -44,7 +44,7 @@ const known = async (name: string) => {
 };
 
 describe('a known device', () => {
-  it.each(PROTOCOLS)('logs in while strangers lock the account, over %s', async (protocol) => {
+  it.each(PROTOCOLS)('logs in while other clients lock the account, over %s', async (protocol) => {
     const name = `owner-${protocol}`;
     const { deviceToken } = await known(name);
     await lockOut(name);
@@ -57,7 +57,7 @@ describe('a known device', () => {
     expect(await reasonOf(name, GOOD_PASSWORD)).toBe('ACCOUNT_LOCKED');
   });
 
-  it('has five failures of its own, and then those of everybody', async () => {
+  it('has five failures of its own, and then counts as an unknown device', async () => {
     const { deviceToken } = await known('clumsy');
     const other = await logIn('clumsy');
     for (let failure = 0; failure < 5; failure += 1)
@@ -104,14 +104,14 @@ describe('a known device', () => {
     expect(await reasonOf('absent-one', WRONG, deviceToken)).toBe('ACCOUNT_LOCKED');
   });
 
-  it('logs nobody in by itself', async () => {
+  it('opens no session by itself', async () => {
     const { deviceToken } = await known('unproved');
     expect(await reasonOf('unproved', WRONG, deviceToken)).toBe('INVALID_CREDENTIALS');
     const validated = await refusalOf(service.user().getMe({}, bearer(deviceToken)));
     expect(validated.reason).toBe('TOKEN_INVALID');
   });
 
-  it('is forgotten when its time is over', async () => {
+  it('expires', async () => {
     const { deviceToken } = await known('absent-for-long');
     clock.advance(TTL_MS - 1);
     await lockOut('absent-for-long');

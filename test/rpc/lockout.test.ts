@@ -55,7 +55,7 @@ describe('an account', () => {
     }
   });
 
-  it('does not tell by a lock which address and which user name belong together', async () => {
+  it('does not reveal by a lock which address and which user name belong together', async () => {
     await signUp(service, 'paired');
     await lock('paired@example.com');
     expect((await refused('paired@EXAMPLE.com', GOOD_PASSWORD)).reason).toBe('ACCOUNT_LOCKED');
@@ -122,7 +122,7 @@ describe('an account', () => {
     expect(await answers('nobody')).toEqual(known);
   });
 
-  it('does not let guesses at once be more than guesses in turn', async () => {
+  it('allows no more concurrent guesses than sequential ones', async () => {
     await signUp(service, 'stormed');
     const guesses = Array.from({ length: 50 }, () => refused('stormed', WRONG));
     const reasons = (await Promise.all(guesses)).map(({ reason }) => reason);
@@ -137,7 +137,7 @@ describe('an account', () => {
     expect(new Set(logins.map(({ sessionId }) => sessionId)).size).toBe(50);
   });
 
-  it('tells its owner, once, and writes down every refusal', async () => {
+  it('notifies its owner, once, and audits every refusal', async () => {
     await signUp(service, 'informed');
     await lock('informed');
     await refused('informed', GOOD_PASSWORD);

@@ -206,7 +206,7 @@ describe.each(ACTORS)('by %s', (name) => {
     expect(made?.role).toBe(ending === 'OK' ? role || 'user' : undefined);
   });
 
-  it('upon nobody, and upon a service account', async () => {
+  it('upon an unknown account, and upon a service account', async () => {
     for (const userId of [service.app.newId(), actor('service').id]) {
       if (userId === actor(name).id) continue;
       for (const act of Object.values(ACTS)) {
@@ -297,7 +297,7 @@ describe('an actor whose own role has been narrowed a moment ago', () => {
   });
   afterEach(() => setScopes(both));
 
-  const HAND_OUTS: Readonly<Record<string, (options: Options) => Promise<unknown>>> = {
+  const GRANTS: Readonly<Record<string, (options: Options) => Promise<unknown>>> = {
     CreateUser: (options) =>
       admin().createUser({ email: 'lifter@example.com', fullName: 'A', role: 'lifter' }, options),
     SetUserRole: async (options) =>
@@ -307,7 +307,7 @@ describe('an actor whose own role has been narrowed a moment ago', () => {
     CreateServiceAccount: (options) =>
       admin().createServiceAccount({ name: 'crane', scopes: ['crates:lift'] }, options),
   };
-  it.each(Object.entries(HAND_OUTS))('hands out by %s what it grants now', async (_name, call) => {
+  it.each(Object.entries(GRANTS))('grants by %s only what it has now', async (_name, call) => {
     await eventually(() => service.app.roleDirectory.grantedBy('foreman').has('crates:lift'));
     await setScopes(both.slice(0, -1));
     expect(await endingOf(call(foreman.options))).toBe('INSUFFICIENT_SCOPE crates:lift');

@@ -95,7 +95,7 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     expect((await login(email)).outcome.case).toBe('tokens');
   });
 
-  it('a reset that a stranger asks for ends no invitation, and whichever is used ends both', async () => {
+  it('a reset by an unauthenticated caller ends no invitation, and whichever is used ends both', async () => {
     const { email, id } = await invited();
     const invitation = await invitationTo(email);
     await mailed.resetTokenFor(email);
@@ -119,7 +119,7 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     await reset(tokenIn(await nextEmail(service, email, /Set a new password/)));
   });
 
-  it('CreateUser tells plainly what is taken, and leaves nothing behind', async () => {
+  it('CreateUser reports what is taken, and leaves nothing behind', async () => {
     const taken = await invited({ username: `taken-${protocol}` });
     const again = { email: taken.email.toUpperCase(), fullName: 'B' };
     expect(await refusalOf(admin().createUser(again, root.options))).toMatchObject({
@@ -238,7 +238,7 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
         root.options,
       );
 
-    it('changes an address: unverified, links dead, the old one told', async () => {
+    it('changes an address: unverified, links dead, the old one notified', async () => {
       const owner = await member(service, `moving-${protocol}`);
       await service.auth().verifyEmail({ token: await mailed.verifyTokenFor(owner.email) }, owner.options);
       const asked = await mailed.resetTokenFor(owner.email);
@@ -351,7 +351,7 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
   });
 });
 
-it('an address that needs proof lets nobody in before the invitation is taken', async () => {
+it('where verified addresses are required, no login succeeds before the invitation is used', async () => {
   const strict = await startTestService({ variables: { REQUIRE_VERIFIED_EMAIL: 'true' } });
   try {
     const admin = await firstAdministrator(strict);

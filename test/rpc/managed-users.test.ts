@@ -171,7 +171,7 @@ describe.each(['grpc', 'connect'] as const satisfies Protocol[])('over %s', (pro
     }
   });
 
-  it('UnlockUser lifts a lock that runs, and forgets failures that have not locked yet', async () => {
+  it('UnlockUser lifts a lock that runs, and deletes failures that have not locked yet', async () => {
     const owner = await person();
     const wrong = () => reasonOf(service.auth().login({ identifier: owner.email, password: 'wrong' }));
     for (let failure = 0; failure < 5; failure += 1) await wrong();
@@ -189,7 +189,7 @@ describe.each(['grpc', 'connect'] as const satisfies Protocol[])('over %s', (pro
     await signIn(service, owner.email);
   });
 
-  it('ResetUserMfa turns the second factor off and ends everything; the owner is told who did it', async () => {
+  it('ResetUserMfa turns the second factor off and ends everything; an email says who did it', async () => {
     const owner = await person();
     const factor = await enrolTotp(service, owner.accessToken);
     const tokens = await signInWithTotp(service, owner.email, factor.code(1));

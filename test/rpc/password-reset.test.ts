@@ -123,7 +123,7 @@ describe('a reset link', () => {
     expect((await service.app.users.findById(id))?.emailVerified).toBe(false);
   });
 
-  it('goes to nobody who has no active account, and the caller cannot tell', async () => {
+  it('goes to active accounts only, and the caller cannot know', async () => {
     const { email, id } = await mailed.newAccount();
     await mailed.setStatus(id, 'suspended');
     for (const address of [email, 'nobody@example.com']) {

@@ -24,7 +24,7 @@ async function start(variables: Record<string, string>) {
 }
 
 describe('LATCHKEY_REGISTRATION', () => {
-  it('private: a taken address is answered like a fresh one, stored nowhere, and its owner is told', async () => {
+  it('private: a taken address is answered like a fresh one, stored nowhere, and its owner is notified', async () => {
     const { auth, person, emails, users } = await start({});
     const fresh = await auth.register(person);
     const count = await users();
@@ -60,7 +60,7 @@ describe('LATCHKEY_REGISTRATION', () => {
     });
   });
 
-  it('open: a taken address is told, and its owner is not bothered', async () => {
+  it('open: a taken address is reported, and its owner gets no email', async () => {
     const { auth, person, emails } = await start({ REGISTRATION: 'open' });
     await auth.register(person);
     const again = auth.register({ ...person, username: 'second' });
@@ -72,7 +72,7 @@ describe('LATCHKEY_REGISTRATION', () => {
     expect(await emails(person.email)).toEqual(['verify_email']);
   });
 
-  it('closed: nobody registers, whatever they ask for', async () => {
+  it('closed: every registration is refused', async () => {
     const { auth, person, users } = await start({ REGISTRATION: 'closed' });
     const count = await users();
     for (const email of ['first@example.com', 'root@example.com']) {
@@ -104,7 +104,7 @@ it('LATCHKEY_PASSWORD_POLICY=nist asks for length and not for composition', asyn
   expect(await refusalOf(own)).toMatchObject({ reason: 'PASSWORD_POLICY' });
 });
 
-it('LATCHKEY_REQUIRE_VERIFIED_EMAIL bars the login until the address is proved, and tells only who knows the password', async () => {
+it('LATCHKEY_REQUIRE_VERIFIED_EMAIL bars the login until the address is proved, and says so only after the right password', async () => {
   const { auth, person } = await start({ REQUIRE_VERIFIED_EMAIL: 'true' });
   await auth.register(person);
   const login = (password: string) => auth.login({ identifier: 'first', password });

@@ -70,7 +70,7 @@ describe('a thief', () => {
     expect((await refusalOf(call)).reason).toBe('TOKEN_INVALID');
   });
 
-  it('is not told that a token has logged out which has no session', async () => {
+  it('gets no success for the logout of a token without a session', async () => {
     const { accessToken } = await signUp(service, 'no-session');
     const short = await exchange(await keyOf(accessToken));
     expect((await refusalOf(service.auth().logout({}, bearer(short)))).reason).toBe('CREDENTIAL_NOT_ALLOWED');

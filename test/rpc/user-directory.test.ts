@@ -176,7 +176,7 @@ describe('a page token', () => {
 });
 
 describe('a request', () => {
-  it('is told every rule that it breaks', async () => {
+  it('gets every rule that it breaks', async () => {
     const at = timestampFromMs(NOW);
     // As a client sends a value that a newer contract has.
     const [unknownOrder, unknownStatus] = [99 as UserOrder, 99 as UserStatus];

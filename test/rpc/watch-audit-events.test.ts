@@ -51,7 +51,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
   const watch = (...rest: [typeof headers?, ReturnType<typeof newAuditProgress>?, object?]) =>
     watchAudit(service.admin(protocol), rest[0] ?? headers, rest[1], rest[2]);
 
-  it('begins at once and tells each event whole as it happens, and none from before', async () => {
+  it('begins at once and streams each event whole as it happens, and none from before', async () => {
     await act(1);
     await eventually(isSealed);
     const watcher = watch();
@@ -82,7 +82,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     await noStreamsLeft();
   });
 
-  it('tells what callers do, within a second or two', async () => {
+  it('streams what callers do, within a second or two', async () => {
     const watcher = watch(headers, undefined, { kinds: ['session.login'] });
     await watcher.begun();
     const { id } = await member(service, `watched-${protocol}`);
@@ -90,7 +90,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     await watcher.leave();
   });
 
-  it('resumes behind the cursor, with another filter too, and tells nothing twice', async () => {
+  it('resumes behind the cursor, with another filter too, and sends nothing twice', async () => {
     const memory = newAuditProgress();
     const first = watch(headers, memory, { kinds: ['mfa.*'] });
     await first.begun();
@@ -124,7 +124,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
       service.app.watchCursorCodec.write({ position: '1', time: service.app.clock.now() }),
       service.app.pageTokenCodec.write('audit-events/', 1),
       'a'.repeat(100_000),
-      // From the future: nobody can have been given it.
+      // From the future: it was never issued.
       write(Number.MAX_SAFE_INTEGER),
     ];
     for (const cursor of forged) {

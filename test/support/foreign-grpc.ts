@@ -89,7 +89,7 @@ export function typesFrom(files: readonly FileDescriptorProto[]): PackageDefinit
   return loadFileDescriptorSetFromBuffer(Buffer.from(set), OPTIONS);
 }
 
-/** The health of a service as grpc.health.v1 tells it. */
+/** The health of a service as grpc.health.v1 reports it. */
 export async function checkHealth(client: Client, service: string): Promise<string> {
   const types = loadSync(HEALTH_PROTO, OPTIONS);
   return HealthAnswer.parse(await callReflected(client, types, 'grpc.health.v1.Health', 'Check', { service }))
