@@ -60,8 +60,8 @@ export class UseCounters {
   }
 
   /**
-   * Takes over `uses` as they were counted elsewhere together with others', a last one `isAllowed` or not, in times of this clock. When fewer
-   * are told than were known here, the other place has lost some, and counting goes on from what is known.
+   * Takes over `uses` as they were counted elsewhere together with others', a last one `isAllowed` or not, in times of this clock. When they are fewer
+   * than were known here, the other place has lost some, and counting goes on from what is known.
    */
   adopt(key: string, uses: Uses, isAllowed: boolean): WindowState {
     const now = this.#clock.now();

@@ -1,4 +1,4 @@
-// Holds the check of passwords against a list of breached ones: what leaves the process, what counts as known, and that no fault stops anybody.
+// Holds the check of passwords against a list of breached ones: what leaves the process, what counts as known, and that no fault blocks a call.
 
 import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';

@@ -87,7 +87,7 @@ describe('our own form', () => {
       expect(fieldsRefused(fromLatchkey, JSON.parse(`{"externalId":${id},"email":"b"}`))).toEqual([
         'externalId',
       ]);
-    // Whose line it was is told of a refused one too.
+    // A refused line is reported with its owner too.
     expect(fromLatchkey({ externalId: 7, email: 1 })).toMatchObject({ externalId: '7' });
   });
 });
@@ -115,7 +115,7 @@ describe('Keycloak', () => {
     const broken = [{ type: 'password', secretData: '{', credentialData: '{}' }];
     expect(fieldsRefused(fromKeycloak, { id: 'a', credentials: broken })).toEqual(['credentials']);
   });
-  it('takes one who is not said to be enabled as disabled, as Keycloak does', () => {
+  it('treats an account without `enabled` as disabled, as Keycloak does', () => {
     const suspended = (enabled?: boolean | null) => userBy(fromKeycloak, { id: 'a', enabled }).suspended;
     expect([suspended(true), suspended(false), suspended(null), suspended()]).toEqual([
       false,

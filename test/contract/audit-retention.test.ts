@@ -128,7 +128,7 @@ describeOnEveryDatabase('Retention of the audit log', (open) => {
     await expect(keep(db, DAY_MS, Date.now() + 60 * DAY_MS)).rejects.toThrow('younger than 30 days');
   });
 
-  it('makes the coming months, and takes in what a stray clock wrote there before', async () => {
+  it('makes the partitions of coming months, and moves events of a wrong clock into them', async () => {
     const early = at(17);
     await appendAndSeal(db, [early]);
     expect(await partitionsOf(db)).not.toContain(partition(17));

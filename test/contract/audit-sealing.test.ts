@@ -77,7 +77,7 @@ describeOnEveryDatabase('The audit log', (open) => {
     expect(await partitionOf(event.id)).toEqual([]);
   });
 
-  it('keeps each month apart, has a year of months ready, and keeps what a clock gone astray wrote', async () => {
+  it('has a partition for each month, a year ahead, and keeps events of a wrong clock', async () => {
     const now = new Date();
     const months = [0, 12].map((ahead) => Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead, 1));
     for (const month of months) {

@@ -85,8 +85,8 @@ describeOnEveryDatabase('LockoutStore', (open) => {
     expect(await db.stores.lockouts.findLocks([], now)).toEqual(new Map());
     expect(await db.transact(({ lockouts }) => lockouts.clear(keys, now))).toEqual(locks);
     expect(await count(tried, now)).toMatchObject({ failures: 1 });
-    const forget = () => db.transact(({ lockouts }) => lockouts.deleteAll(keys));
-    expect([await forget(), await forget()]).toEqual([true, false]);
+    const remove = () => db.transact(({ lockouts }) => lockouts.deleteAll(keys));
+    expect([await remove(), await remove()]).toEqual([true, false]);
     expect(await db.stores.lockouts.findLocks(keys, now)).toEqual(new Map());
   });
 
@@ -127,7 +127,7 @@ describeOnEveryDatabase('LockoutStore', (open) => {
         clear(key, now),
         db.transact((stores) => stores.lockouts.count(key, now, RULE)),
       ]);
-      // Either the success was first and the failure is the first of a new row, or the account is locked and the success was told.
+      // Either the success was first and the failure is the first of a new row, or the account is locked and the success was answered.
       if (cleared === undefined) expect(counted).toMatchObject({ failures: 1, lockedNow: false });
       else expect(counted).toMatchObject({ failures: 5, lockedUntil: cleared });
     }

@@ -151,7 +151,7 @@ describeOnEveryDatabase('the master key of a database', (open) => {
     expect([...(await db.stores.instance.listFacts()).keys()]).not.toContain(MASTER_KEY_NEXT);
   });
 
-  it('may be changed on one node without the first step, and the announcement of a wrong key be put right', async () => {
+  it('may be changed on one node without the first step, and a wrong next key can be replaced', async () => {
     const secrets = plain(await openWith(old));
     await openWith(old, newKey());
     await openWith(old, next);
@@ -248,7 +248,7 @@ describeOnEveryDatabase('the master key of a database', (open) => {
         replace: async (kind: SealedKind, values: readonly ResealedValue[]) => {
           if (kind === 'totp_secrets' && isFirst) {
             isFirst = false;
-            // By a node that has not been told of the new key to seal by.
+            // By a node that does not have the new key to seal by.
             const sealedSecret = totpSecrets(old).seal(user, 'a newer secret');
             await db.stores.totpFactors.insertPending({ userId: user, sealedSecret, createTime: NOW + 1 });
           }

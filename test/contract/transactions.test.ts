@@ -1,4 +1,4 @@
-// The contract of Transact, on every database: all or none, retried whole, and never an error that nobody can act on.
+// The contract of Transact, on every database: all or none, retried whole, and never an error without a remedy.
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 

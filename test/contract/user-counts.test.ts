@@ -1,4 +1,4 @@
-// The counts of accounts, on every database: they equal what counting would give, whoever writes, and folding them changes no answer.
+// The counts of accounts, on every database: they equal what counting would give, whichever statement writes, and folding them changes no answer.
 
 import * as fc from 'fast-check';
 import type { Kysely } from 'kysely';

@@ -1,4 +1,4 @@
-// The contract of UserImportStore, on every database: as if one after the other, each account once, whoever else writes meanwhile.
+// The contract of UserImportStore, on every database: as if one after the other, each account once, whatever else is written concurrently.
 
 import { sql } from 'kysely';
 import { beforeAll, expect, it } from 'vitest';

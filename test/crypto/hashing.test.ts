@@ -7,7 +7,7 @@ import { HashingQueue } from '../../src/crypto/hashing/hashing-queue.ts';
 import { newPassword } from '../../src/crypto/ids.ts';
 import { anyNumber, containing } from '../support/matchers.ts';
 
-/** Tasks that end when told. */
+/** Tasks that end on demand. */
 function heldTasks() {
   const started: number[] = [];
   const ends = new Map<number, PromiseWithResolvers<number>>();

@@ -1,4 +1,4 @@
-// Holds the access token verifier against wrong claims and wrong times, and its memory against becoming a way around them.
+// Holds the access token verifier against wrong claims and wrong times, and its cache against bypassing the checks.
 
 import { generateKeyPairSync } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';

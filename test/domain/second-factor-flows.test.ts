@@ -315,7 +315,7 @@ describe('The second factor', () => {
   });
 
   describe('lockout', () => {
-    it('comes of the right password and five wrong codes, and bars password and codes by every name', async () => {
+    it('follows the right password and five wrong codes, and blocks password and codes for every identifier', async () => {
       const owner = await enrolledPerson(world);
       const spare = await owner.challenge();
       for (let guess = 0; guess < LOCKOUT_RULE.maxFailures; guess += 1)

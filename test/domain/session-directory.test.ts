@@ -1,4 +1,4 @@
-// Holds what is remembered of cookie sessions: never longer than it is true, and never at the price of a write for each use.
+// The cache of cookie sessions: never stale, and no write for each use.
 
 import { describe, expect, it } from 'vitest';
 import { BUILT_IN_ROLES, RoleDirectory } from '../../src/domain/access/role.ts';

@@ -219,7 +219,7 @@ describe('sessions', () => {
   it('take a refresh whose answer was lost with the database for a retry, however long that was away', async () => {
     const { refreshToken, sessionId } = await loginAs((await account()).email.key);
     const away = new DomainError('STORAGE_UNAVAILABLE', 'away');
-    // The step is made, and nobody learns of it.
+    // The step is made, and its answer is lost.
     const rotate: typeof deps.sessions.rotate = async (step) => {
       await deps.sessions.rotate(step);
       throw away;

@@ -99,8 +99,8 @@ describe('a watch of the audit log', () => {
     const watching = start();
     expect(await next(watching)).toEqual({ events: [], after: 5 });
     seal(2);
-    const news = await within(TAIL_INTERVAL_MS, watching.next());
-    expect(news.value).toMatchObject({ after: 7, events: [{ id: 'event-6' }, { id: 'event-7' }] });
+    const update = await within(TAIL_INTERVAL_MS, watching.next());
+    expect(update.value).toMatchObject({ after: 7, events: [{ id: 'event-6' }, { id: 'event-7' }] });
     await watching.return();
     expect(auditTail.size).toBe(0);
   });
@@ -117,7 +117,7 @@ describe('a watch of the audit log', () => {
     await watching.return();
   });
 
-  it('does not go round in circles when retention took all that was known of', async () => {
+  it('does not loop when retention deleted all known events', async () => {
     const { reads, seal, start, retire } = world();
     const follower = start();
     await next(follower);
@@ -126,9 +126,9 @@ describe('a watch of the audit log', () => {
     const late = start(1);
     await next(late);
     retire(MAX_RECENT + 10);
-    const news = late.next();
+    const update = late.next();
     await vi.advanceTimersByTimeAsync(AUDIT_HEARTBEAT_MS);
-    expect((await news).value).toEqual({ events: [], after: MAX_RECENT + 10 });
+    expect((await update).value).toEqual({ events: [], after: MAX_RECENT + 10 });
     expect(reads.filter((after) => after === 1)).toHaveLength(1);
     await Promise.all([late.return(), follower.return()]);
   });
@@ -151,8 +151,8 @@ describe('a watch of the audit log', () => {
     const watching = start(undefined, ROLES);
     await next(watching);
     seal(4);
-    const news = await within(TAIL_INTERVAL_MS, next(watching));
-    expect([numbers(news), news.after]).toEqual([[3], 4]);
+    const update = await within(TAIL_INTERVAL_MS, next(watching));
+    expect([numbers(update), update.after]).toEqual([[3], 4]);
     await watching.return();
   });
 
@@ -203,8 +203,8 @@ describe('the tail', () => {
     const watches = Array.from({ length: 50 }, () => start());
     await Promise.all(watches.map(next));
     seal(3);
-    const news = await within(TAIL_INTERVAL_MS, Promise.all(watches.map(next)));
-    expect(news.map(numbers)).toEqual(watches.map(() => [1, 2, 3]));
+    const update = await within(TAIL_INTERVAL_MS, Promise.all(watches.map(next)));
+    expect(update.map(numbers)).toEqual(watches.map(() => [1, 2, 3]));
     expect(reads).toEqual([0]);
     await Promise.all(watches.map((watching) => watching.return()));
     await vi.advanceTimersByTimeAsync(10 * TAIL_INTERVAL_MS);

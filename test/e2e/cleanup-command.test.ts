@@ -120,7 +120,7 @@ describe('latchkey cleanup, embedded', () => {
   });
 });
 
-/** 3,000 sessions that are over and 10 that live, 500 revocations, and somebody with 701 devices of which one counts. */
+/** 3,000 sessions that are over and 10 that live, 500 revocations, and a user with 701 devices of which one counts. */
 async function fill(client: Client): Promise<void> {
   await client.query(`
     insert into users (id, email, email_key, full_name, role, create_time, update_time)

@@ -1,4 +1,4 @@
-// Drives the real process with clients that share no code with it: buf, and grpc-js with what reflection tells.
+// Drives the real process with clients that share no code with it: buf, and grpc-js with what reflection answers.
 
 import { execFile } from 'node:child_process';
 import { readdir, readFile, stat } from 'node:fs/promises';

@@ -12,7 +12,7 @@ import { startTestService, type TestService } from '../support/service.ts';
 import { createTestDatabase, describeWithPostgres, type TestDatabase } from '../support/services.ts';
 
 const SAMPLES = resolve(import.meta.dirname, '../../docs/samples/import');
-/** The password of everybody in the samples. */
+/** The password of every user in the samples. */
 const PASSWORD = 'Sample-Import-42!';
 
 /** Of PASSWORD, by passlib 1.7.4 (bcrypt) and Django 3.2.25 (argon2). */

@@ -282,7 +282,7 @@ describeWithServices('a node whose mail server hangs', () => {
       fullName: 'Test Person',
     });
 
-  it('serves on, stops in time, and loses nothing: another node delivers links that work', async () => {
+  it('keeps serving, stops in time, and loses no email: another node delivers links that work', async () => {
     const variables = { ...(await sharedVariables(later)), SHUTDOWN_GRACE: '500ms' };
     const hung = await startNode({ ...variables, SMTP_URL: rude.url, SMTP_STARTTLS: 'off' });
     const names = Array.from({ length: 10 }, (_, index) => `hung-${index}`);

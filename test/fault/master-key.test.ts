@@ -1,4 +1,4 @@
-// Two nodes are rolled through a change of the master key while people log in, refresh and are validated: nobody is refused.
+// Two nodes are rolled through a change of the master key while people log in, refresh and are validated: no call is refused.
 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// Readiness tells the truth about a Redis and a Postgres that answer and do not do what they must.
+// Readiness reports a Redis and a Postgres that answer but do not work.
 
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';

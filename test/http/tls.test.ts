@@ -1,4 +1,4 @@
-// TLS and mTLS on both ports: which versions, which protocols, and who is let in.
+// TLS and mTLS on both ports: which versions, which protocols, and which clients are accepted.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// Holds the cleanup job: bounded runs, taken up where they ended, one node at a time, and nobody who is served notices.
+// The cleanup job: bounded runs, resumed where they ended, one node at a time, in small batches.
 
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
@@ -166,7 +166,7 @@ describeOnEveryDatabase('cleanup jobs of two nodes', (open) => {
 });
 
 describe('the service', () => {
-  it('refreshes on while sessions are cleaned away, and knows nothing of those that were', async () => {
+  it('refreshes while expired sessions are deleted, and rejects the deleted ones', async () => {
     const clock = new FakeClock(Date.now());
     const service = await startTestService({ clock });
     const old = await signUp(service, 'old');

@@ -1,4 +1,4 @@
-// What a reader sees of each email, and that nobody can put words, links or headers of their own into another's.
+// What a reader sees of each email, and that no untrusted text becomes words, links or headers in it.
 
 import { htmlUnescape } from 'escape-goat';
 import * as fc from 'fast-check';

@@ -1,4 +1,4 @@
-// What is open: public RPCs, anonymous validation; and what a caller who has been let in may do.
+// What is open: public RPCs, anonymous validation; and what an admitted caller may do.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { signToken } from '../support/forged-tokens.ts';

@@ -1,4 +1,4 @@
-// DeleteMe over every protocol: nothing of the account works any more, its names are free, and somebody is always left to manage the others.
+// DeleteMe over every protocol: no credential of the account works, its names are free, and one super_admin always remains.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FakeClock } from '../support/fake-clock.ts';

@@ -1,4 +1,4 @@
-// What a caller is told when a call fails, and what is logged: stable reasons outside, stacks inside, secrets nowhere.
+// What a caller gets when a call fails, and what is logged: stable reasons outside, stacks inside, secrets nowhere.
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';

@@ -1,4 +1,4 @@
-// The first proof of an address: a stranger who registered it has nothing left, an honest person keeps everything.
+// The first proof of an address: an attacker who registered it keeps no access, the owner keeps everything.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 

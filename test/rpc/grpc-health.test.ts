@@ -1,4 +1,4 @@
-// Holds the standard health service: what it says, whom it tells of changes, and what strangers may hold open.
+// The standard health service: its answers, its notifications of changes, and how many watches unauthenticated callers may open.
 
 import { connect } from 'node:http2';
 import { connect as connectSocket } from 'node:net';

@@ -1,4 +1,4 @@
-// Known devices: what strangers do to an account does not keep its owner out, and a device token proves nothing else.
+// Known devices: failures of other devices do not lock them out, and a device token proves nothing else.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -51,7 +51,7 @@ describe('a known device', () => {
     await lockOut(`${name}@example.com`);
     const again = await attempt(name, GOOD_PASSWORD, deviceToken, protocol);
     expect(again.outcome.case).toBe('tokens');
-    // The next token is as good, and the old one still is; strangers stay out.
+    // The next token is as good, and the old one still is; other devices stay locked out.
     await logIn(`${name}@example.com`, GOOD_PASSWORD, again.deviceToken);
     await logIn(name, GOOD_PASSWORD, deviceToken);
     expect(await reasonOf(name, GOOD_PASSWORD)).toBe('ACCOUNT_LOCKED');
@@ -62,7 +62,7 @@ describe('a known device', () => {
     const other = await logIn('clumsy');
     for (let failure = 0; failure < 5; failure += 1)
       expect(await reasonOf('clumsy', WRONG, deviceToken)).toBe('INVALID_CREDENTIALS');
-    // Its own are used up, strangers' are not; another device of the owner's has its own.
+    // Its own are used up, those of other devices are not; another device of the owner's has its own.
     for (let failure = 0; failure < 5; failure += 1)
       expect(await reasonOf('clumsy', WRONG, deviceToken)).toBe('INVALID_CREDENTIALS');
     expect(await reasonOf('clumsy', GOOD_PASSWORD, deviceToken)).toBe('ACCOUNT_LOCKED');
@@ -85,7 +85,7 @@ describe('a known device', () => {
     const reasons = await Promise.all(guesses);
     const told = reasons.filter((reason) => reason === 'INVALID_CREDENTIALS').length;
     expect(reasons.filter((reason) => reason === 'ACCOUNT_LOCKED')).toHaveLength(50 - told);
-    // Five on its own counter; those that came after its lock are counted on everybody's.
+    // Five on its own counter; those that came after its lock are counted on the shared one.
     expect(told).toBeGreaterThanOrEqual(5);
     expect(told).toBeLessThanOrEqual(10);
   });

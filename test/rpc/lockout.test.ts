@@ -68,7 +68,7 @@ describe('an account', () => {
     expect((await refused('paired@example.com', GOOD_PASSWORD)).reason).toBe('ACCOUNT_LOCKED');
   });
 
-  it('bounds guesses whatever it is called: twenty in a row, and then the right password is a wrong one', async () => {
+  it('bounds guesses over all identifiers: after twenty in a row the right password is rejected', async () => {
     const { accessToken } = await signUp(service, 'renamed-0');
     const guessBy = async (identifier: string) => {
       for (let guess = 0; guess < 5; guess += 1)

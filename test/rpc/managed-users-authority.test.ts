@@ -1,4 +1,4 @@
-// Who may do what to whom: every changing call, by an actor of every kind, upon an account of every role.
+// Authorization of AdminService: every changing call, by an actor of every kind, upon an account of every role.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { issueApiKey } from '../support/forged-tokens.ts';
@@ -157,7 +157,7 @@ describe.each(ACTORS)('by %s', (name) => {
       const ending = await endingOf(act.call(userId, actor(name).options));
       expect(sorted(ending)).toBe(sorted(expected));
       if (expected !== 'OK') expect(await stateOf(userId)).toEqual(before);
-      // Nothing is said of what the role that everybody has is set to again; what the pipeline refuses reaches no use case.
+      // Nothing is said of what the default role is set to again; what the pipeline refuses reaches no use case.
       const isNothing = act === ACTS['SetUserRole'] && role === 'user';
       const reachesUseCase = !WITHOUT_SCOPE.includes(name) && steppedUp;
       const reason = expected === 'OK' ? null : expected.split(' ')[0];

@@ -81,7 +81,7 @@ const ALL_DEAD = {
 describe.each(['grpc', 'connect'] as const satisfies Protocol[])('over %s', (protocol) => {
   const admin = () => service.admin(protocol);
 
-  it('SuspendUser refuses every credential at once; ReactivateUser lets in again, by the password and by API keys', async () => {
+  it('SuspendUser revokes every credential at once; ReactivateUser admits password and API keys again', async () => {
     const owner = await person();
     const credentials = await everyCredential(owner);
     const request = { userId: owner.id, reason: ' abuse ' };

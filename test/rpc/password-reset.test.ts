@@ -1,4 +1,4 @@
-// A reset link: good for one password, once, for an hour, and for nobody who has no active account.
+// A reset link: good for one password, once, for an hour, and for active accounts only.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 

@@ -1,4 +1,4 @@
-// A proxy that nobody declared is noticed once.
+// A proxy that is not configured as trusted is reported once.
 
 import { expect, it } from 'vitest';
 import { clientAddressBehind } from '../../src/edge/pipeline/client-address.ts';

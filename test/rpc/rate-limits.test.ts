@@ -1,4 +1,4 @@
-// Limits as callers meet them, over every protocol: who is refused, what the answer tells, and who is not touched.
+// Limits as callers meet them, over every protocol: who is refused, what the answer's headers say, and who is not limited.
 
 import { create, fromBinary, toBinary, type DescMethod, type Message } from '@bufbuild/protobuf';
 import { ConnectError } from '@connectrpc/connect';
@@ -33,7 +33,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 let places = 0;
-/** Call options of a caller whom nobody has seen yet. */
+/** Call options of a caller with a new address. */
 function somewhere() {
   places += 1;
   return { headers: { 'x-forwarded-for': `198.51.${places >> 8}.${places & 255}` } };
@@ -210,7 +210,7 @@ describe('who is counted', () => {
     for (const address of ['fresh-mailbox@example.com', 'another-mailbox@example.com']) {
       expect(await register(address)).toBe('OK');
       expect(await register(address)).toBe('OK');
-      // What is refused writes to nobody, and uses nothing up.
+      // What is refused sends no email, and uses nothing up.
       for (let time = 0; time < 3; time += 1)
         expect(await register(address, 'ada')).toContain('USERNAME_TAKEN');
       expect(await reset(address)).toBe('OK');

@@ -1,4 +1,4 @@
-// A back end states whose call it forwards, by a key with the scope for it; nobody else is believed.
+// A back end states whose call it forwards, by a key with the scope for it; no other caller is believed.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FORWARD_SCOPE } from '../../src/edge/pipeline/stated-address.ts';

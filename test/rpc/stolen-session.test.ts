@@ -61,7 +61,7 @@ describe('a thief', () => {
     expect((await refusalOf(call)).reason).toBe('TOKEN_INVALID');
   });
 
-  it('cannot finish a challenge that was handed out before its owner logged out everywhere', async () => {
+  it('cannot finish a challenge that was issued before its owner logged out everywhere', async () => {
     const { accessToken } = await signUp(service, 'challenged');
     const factor = await enrolTotp(service, accessToken);
     const mfaToken = await challengeOf(service, 'challenged');

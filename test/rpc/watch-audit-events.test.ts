@@ -1,4 +1,4 @@
-// WatchAuditEvents over every protocol, embedded: what it tells, whom, for how long, and how it ends.
+// WatchAuditEvents over every protocol, embedded: what it streams, to whom, for how long, and how it ends.
 
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { AuditOutcome } from '../../gen/latchkey/v1/audit_event_pb.ts';
@@ -91,19 +91,19 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
   });
 
   it('resumes behind the cursor, with another filter too, and sends nothing twice', async () => {
-    const memory = newAuditProgress();
-    const first = watch(headers, memory, { kinds: ['mfa.*'] });
+    const progress = newAuditProgress();
+    const first = watch(headers, progress, { kinds: ['mfa.*'] });
     await first.begun();
     const early = await act(3);
-    await eventually(() => memory.seen.length >= 3);
+    await eventually(() => progress.seen.length >= 3);
     await first.leave();
     const missed = await act(700);
     const others = await act(3, { kind: 'role.upsert' });
-    const second = watch(headers, memory, { kinds: ['mfa.*'] });
-    await eventually(() => memory.seen.length >= 703);
-    expect(memory.seen.map(({ id }) => id)).toEqual([...early, ...missed]);
+    const second = watch(headers, progress, { kinds: ['mfa.*'] });
+    await eventually(() => progress.seen.length >= 703);
+    expect(progress.seen.map(({ id }) => id)).toEqual([...early, ...missed]);
     await second.leave();
-    const third = watch(headers, { ...memory, seen: [] }, { kinds: ['role.*'] });
+    const third = watch(headers, { ...progress, seen: [] }, { kinds: ['role.*'] });
     const late = await act(1, { kind: 'role.delete' });
     await eventually(() => third.seen.length > 0 && third.seen.at(-1)?.id === late[0]);
     expect(third.seen.map(({ id }) => id).filter((id) => !others.includes(id))).toEqual(late);

@@ -24,7 +24,7 @@ import { DAY_MS, LOCKOUT_RULE, NOW, ORIGIN, sampleUser } from './samples.ts';
 import { STEP_MS, totpCode, wrongCode } from './totp.ts';
 
 const PASSWORD = 'right';
-/** What proves everybody in these worlds. */
+/** The password of every user in these worlds. */
 export const PASSWORD_PROOF = { kind: 'password', password: PASSWORD } as const;
 
 /** What the use cases are given. Access tokens are read back as the claims that went in. */

@@ -1,4 +1,4 @@
-// Starts the whole service inside the test process, on free ports, and hands out clients for each protocol.
+// Starts the whole service inside the test process, on free ports, and provides clients for each protocol.
 
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-// A mail server inside the test process: keeps what it takes, and fails as a test tells it to.
+// A mail server inside the test process: keeps what it takes, and fails as a test asks.
 
 import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';

@@ -17,8 +17,8 @@ import type { User } from './user.ts';
 import type { Username } from './username.ts';
 
 /**
- * What a taken address is answered. `private`: like a fresh one, and its owner is notified by email. `open`: EMAIL_TAKEN. `closed`: nobody
- * registers.
+ * What a taken address is answered. `private`: like a fresh one, and its owner is notified by email. `open`: EMAIL_TAKEN. `closed`:
+ * REGISTRATION_CLOSED.
  */
 export type RegistrationMode = 'private' | 'open' | 'closed';
 

@@ -24,7 +24,7 @@ export type UpdateUserInput = ActInput & {
 
 /**
  * Makes all the changes or none, and answers the account after them. Another address is not verified unless the changes say so; the old one is
- * told, and what was mailed to it is no good any more. Whether their own address is proved people do not say themselves. Errors: USER_NOT_FOUND,
+ * notified, and links mailed to it end. Nobody states whether their own address is verified. Errors: USER_NOT_FOUND,
  * EMAIL_TAKEN, USERNAME_TAKEN, ROLE_PROTECTED, INSUFFICIENT_SCOPE, TOKEN_REVOKED, CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function updateUser(deps: UpdateUserDeps, input: UpdateUserInput): Promise<User> {

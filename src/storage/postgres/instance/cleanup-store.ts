@@ -32,7 +32,7 @@ type Only = (now: Date) => RawBuilder<unknown>;
 /**
  * Every refresh moves a session's expire_time, and every login a device's last_seen_time: an index on them would have to be written each time
  * (no heap-only tuples), so these are walked. `least` passes over nulls. Without its `offset` the planner makes a join of the look for a later
- * device, and reads everybody's for it.
+ * device, and reads those of every user for it.
  */
 const WALKED = {
   sessions: {
