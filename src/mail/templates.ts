@@ -19,7 +19,7 @@ function wordsOf(content: ReadyContent): EmailText {
         before: ['an account here names this e-mail address. Confirm that it is yours:'],
         link: { label: 'Confirm address', url: content.link },
         after: [
-          'The link is good for one day, and once.',
+          'The link is valid for one day and can be used once.',
           'If you have opened no account, ignore this message: without the link the address stays unconfirmed.',
         ],
       };
@@ -32,7 +32,7 @@ function wordsOf(content: ReadyContent): EmailText {
         ],
         link: { label: 'Choose a new password', url: content.link },
         after: [
-          'The link is good for one hour, and once. A newer link ends this one.',
+          'The link is valid for one hour and can be used once. A newer link ends this one.',
           'If that was not you, ignore this message: your password stays as it is.',
         ],
       };
@@ -43,7 +43,7 @@ function wordsOf(content: ReadyContent): EmailText {
         before: ['an administrator has opened an account for you. Choose its password here:'],
         link: { label: 'Choose a password', url: content.link },
         after: [
-          'The link is good for seven days, and once. Later, ask for a new password with this e-mail address.',
+          'The link is valid for seven days and can be used once. Later, ask for a new password with this e-mail address.',
           'If you know nothing of an account, ignore this message: without the link nobody can use it.',
         ],
       };
@@ -52,11 +52,11 @@ function wordsOf(content: ReadyContent): EmailText {
         subject: 'Set a new password',
         name: personName(content.fullName),
         before: [
-          'an administrator asked for a new password for your account. The old one is no good any more, and every session and API key has ended. Choose a new one here:',
+          'an administrator asked for a new password for your account. The old one is no longer valid, and every session and API key has ended. Choose a new one here:',
         ],
         link: { label: 'Choose a new password', url: content.link },
         after: [
-          'The link is good for one hour, and once. A newer link ends this one.',
+          'The link is valid for one hour and can be used once. A newer link ends this one.',
           'When it has expired, ask for another with this e-mail address.',
         ],
       };
@@ -69,7 +69,7 @@ function wordsOf(content: ReadyContent): EmailText {
         ],
         link: { label: 'Choose a password', url: content.link },
         after: [
-          'The link is good for one hour, and once. A newer link ends this one.',
+          'The link is valid for one hour and can be used once. A newer link ends this one.',
           'When it has expired, ask for another with this e-mail address.',
         ],
       };
@@ -81,7 +81,7 @@ function wordsOf(content: ReadyContent): EmailText {
         ],
         link: { label: 'Confirm new address', url: content.link },
         after: [
-          'The link is good for one hour, and once.',
+          'The link is valid for one hour and can be used once.',
           'If that was not you, ignore this message: nothing changes.',
         ],
       };

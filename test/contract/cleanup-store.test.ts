@@ -24,7 +24,7 @@ const TABLES: Record<CleanupKind, string> = {
   supersededPasswords: 'superseded_passwords',
 };
 
-/** What a kind looks like when it stopped counting at `end`; answers how to name it among the rows that are left. */
+/** What a kind looks like when it expired at `end`; answers how to name it among the rows that are left. */
 type Made = { readonly column: string; readonly value: string };
 type Make = (db: TestStores, end: number) => Promise<Made>;
 

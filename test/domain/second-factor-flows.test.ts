@@ -244,7 +244,7 @@ describe('The second factor', () => {
   });
 
   describe('a challenge', () => {
-    it('is good once, and for five minutes', async () => {
+    it('is valid once, and for five minutes', async () => {
       const owner = await enrolledPerson(world);
       const [used, old] = [await owner.challenge(), await owner.challenge()];
       await owner.verify(used, owner.code(1));

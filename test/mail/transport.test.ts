@@ -206,7 +206,7 @@ describe('over SMTP', () => {
         socket.once('close', () => clearInterval(timer));
       },
     ],
-  ])('it hangs up on a server that %s, when its time is up', async (_name, onConnection) => {
+  ])('it hangs up on a server that %s, after the timeout', async (_name, onConnection) => {
     const rude = await startRudeServer(onConnection);
     stops.push(rude.stop);
     const sending = send(rude.url, plain, AbortSignal.timeout(300));

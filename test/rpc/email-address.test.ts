@@ -171,7 +171,7 @@ describe('a change of address', () => {
     expect(told).toHaveLength(1);
   });
 
-  it('is good no more once the account has yet another address', async () => {
+  it('is no longer valid once the account has yet another address', async () => {
     const account = await mailed.newAccount();
     const confirm = (token: string) => service.user().confirmEmailChange({ token }, account.caller);
     const token = await mailed.changeTokenFor(account.caller, `first-${account.email}`);

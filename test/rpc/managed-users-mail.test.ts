@@ -83,7 +83,7 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     expect(await mailed.eventsOf(id, 'account.password_reset')).toEqual([]);
   });
 
-  it('an invitation is good for a week; then a reset is asked for like any other', async () => {
+  it('an invitation is valid for a week; then a reset is asked for like any other', async () => {
     const { email, id } = await invited();
     const token = await invitationTo(email);
     await advance(7 * DAY_MS);
@@ -199,7 +199,7 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     );
   });
 
-  it('a forced link is good for an hour', async () => {
+  it('a forced link is valid for an hour', async () => {
     const owner = await member(service, `hour-${protocol}`);
     await admin().forcePasswordReset({ userId: owner.id }, root.options);
     const token = tokenIn(await nextEmail(service, owner.email, /Set a new password/));

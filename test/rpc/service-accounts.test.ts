@@ -243,7 +243,7 @@ it('an account has at most fifty live keys, also when sixty are made at once; en
   expect(listed.find((item) => item.id === id)?.apiKeys).toHaveLength(MAX_LIVE_KEYS);
 });
 
-it('a key is good from its networks alone', async () => {
+it('a key is valid from its networks only', async () => {
   const id = await account(['users:read']);
   const { secret } = await service
     .admin()

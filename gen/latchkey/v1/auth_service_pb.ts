@@ -1232,7 +1232,7 @@ export const AuthService: GenService<{
     output: typeof LogoutAllResponseSchema;
   },
   /**
-   * Answers whether a token is good now. A token that is not is an answer (`active: false`), never an error. Errors: REVOCATIONS_STALE
+   * Answers whether a token is valid now. One that is not is an answer (`active: false`), never an error. Errors: REVOCATIONS_STALE
    * when this node cannot know, VALIDATION_FAILED.
    *
    * @generated from rpc latchkey.v1.AuthService.ValidateToken

@@ -318,7 +318,7 @@ export const ChangePasswordRequestSchema: GenMessage<ChangePasswordRequest> = /*
  */
 export type ChangePasswordResponse = Message<"latchkey.v1.ChangePasswordResponse"> & {
   /**
-   * In place of those of the calling session, which are good no more. For a cookie session session_id, scopes and expires_in alone: the new
+   * In place of those of the calling session, which are no longer valid. For a cookie session session_id, scopes and expires_in alone: the new
    * cookie is set by the answer.
    *
    * @generated from field: latchkey.v1.TokenSet tokens = 1;

@@ -24,7 +24,7 @@ export type Principal = {
   readonly keyVersion?: number;
   /** Undefined when the credential does not expire. */
   readonly expiresAt: number | undefined;
-  /** Whether the credential is good from some addresses alone: then a verdict on it is no verdict on the next call. */
+  /** Whether the credential is valid from some addresses only: then a verdict on it is no verdict on the next call. */
   readonly isNetworkBound: boolean;
 };
 

@@ -1,6 +1,6 @@
 // Single-use tokens: issued by an email or a login, each for one purpose.
 
-/** What a token is good for; good for that and nothing else. */
+/** What a token is valid for; it is valid for nothing else. */
 export type ActionPurpose =
   | 'password_reset'
   | 'invitation'

@@ -20,7 +20,7 @@ const ACCESS_REASONS: ReadonlySet<ErrorReason> = new Set([
   'STEP_UP_REQUIRED',
 ]);
 
-/** A caller whose credential is good, at the call that was refused. */
+/** A caller whose credential is valid, at the call that was refused. */
 export type RefusedCall = {
   readonly principal: Principal;
   /** The RPC or the path. */

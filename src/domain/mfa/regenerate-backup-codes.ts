@@ -26,7 +26,7 @@ export type RegenerateBackupCodesDeps = ProvePersonDeps & {
 };
 
 /**
- * Answers the new codes, which are never shown again, to a caller who proves to be the person; the old ones are good no more. Errors: MFA_NOT_ENABLED, those of
+ * Answers the new codes, which are never shown again, to a caller who proves to be the person; the old ones are no longer valid. Errors: MFA_NOT_ENABLED, those of
  * `actAsPerson`.
  */
 export async function regenerateBackupCodes(

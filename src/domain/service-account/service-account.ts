@@ -32,7 +32,7 @@ export type ServiceAccountStore = {
   lock(id: string): Promise<readonly string[] | undefined>;
   /** The scopes of the active account, locked for share: a transaction that deletes it waits. */
   share(id: string): Promise<readonly string[] | undefined>;
-  /** Deletes the account, which the caller holds: its name is free again. Resolves to its new epoch, below which no credential of it is good. */
+  /** Deletes the account, which the caller has locked: its name is free again. Resolves to its new epoch, below which no credential of it is valid. */
   delete(id: string): Promise<number>;
   /** Newest first, strictly older than `before`. */
   list(query: {

@@ -56,7 +56,7 @@ export async function endSessionWithin(
 ): Promise<readonly Revocation[]> {
   const now = deps.clock.now();
   const isFirst = await stores.sessions.revoke(sessionId, userId, now);
-  // Who logs out shows a token that is good now: it ends, also when its session ended before it, or has no row any more.
+  // Who logs out shows a token that is valid now: it ends, also when its session ended before it, or has no row any more.
   if (!isFirst && kind !== 'session.logout') return [];
   const revoked = revocation({ form: 'session', id: sessionId }, now, deps.tokenPolicy.accessTokenTtlMs);
   const kept = await stores.revocations.insert(revoked);

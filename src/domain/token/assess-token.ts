@@ -66,7 +66,7 @@ export function assessAccessToken(
 }
 
 /**
- * The verdict on an API key. One that is bound to networks is good for a caller in one of them; for any other, and where it is unknown whose
+ * The verdict on an API key. One that is bound to networks is valid for a caller in one of them; for any other, and where it is unknown whose
  * address counts, it is `invalid`, like a key that does not exist. Reads the database when the key is not cached. Errors:
  * REVOCATIONS_STALE, STORAGE_UNAVAILABLE.
  */

@@ -1,4 +1,4 @@
-// Who makes a call: reads its credentials, and takes a cookie away that is good no more.
+// Authenticates the caller of a call, and deletes a cookie that is no longer valid.
 
 import type { GuardedAccess } from '../../domain/access/access-rule.ts';
 import { requireAccess } from '../../domain/access/access-rule.ts';

@@ -1,6 +1,6 @@
 // The requests that have begun and not yet arrived whole, over every connection of the process: bounded in number, bytes and time.
 
-/** Why a request is given up: its time is over, or there are too many unfinished ones and it is the oldest. */
+/** Why a request is given up: it timed out, or there are too many unfinished ones and it is the oldest. */
 export type GiveUpReason = 'late' | 'crowded';
 
 export type UnfinishedLimits = {
@@ -74,7 +74,7 @@ export class UnfinishedRequests {
     if (this.#all.requests.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Gives up those whose time is over. */
+  /** Gives up those that timed out. */
   sweep(): void {
     const deadline = this.#now() - this.#limits.timeoutMs;
     for (const request of this.#all.requests) {
