@@ -9,7 +9,7 @@ export type RangeClientOptions = {
   /** The prefix is put behind it; ends in a slash. */
   readonly url: string;
   readonly clock: Clock;
-  /** Called with the reason why the list could not be asked, once in WARN_EVERY_MS at most. Holds neither password nor prefix. */
+  /** Called with the reason why the list could not be asked, once in WARN_EVERY_MS at most. Contains neither password nor prefix. */
   readonly onFailure: (reason: string) => void;
   /** For the whole exchange, body included. */
   readonly timeoutMs?: number;

@@ -4,7 +4,7 @@ const MAX_NAME_LENGTH = 50;
 const MAX_DEVICE_LENGTH = 80;
 
 /**
- * A person's name: letters with their joiners, spaces, and the marks that names hold. Whoever registers with another's address chooses the name that the other
+ * A person's name: letters with their joiners, spaces, and the marks that names hold. An attacker who registers with another's address chooses the name that the other
  * reads: mail programs turn `example.com` and `+1 555 0100` into links by themselves (CWE-1336, content injection). Undefined when nothing
  * is left.
  */

@@ -1557,7 +1557,7 @@ export const AdminService: GenService<{
     output: typeof SuspendUserResponseSchema;
   },
   /**
-   * Lets a suspended account log in again. An active one stays so. Errors: USER_NOT_FOUND, ROLE_PROTECTED, INSUFFICIENT_SCOPE.
+   * Reactivates a suspended account: it can log in again. An active one stays so. Errors: USER_NOT_FOUND, ROLE_PROTECTED, INSUFFICIENT_SCOPE.
    *
    * @generated from rpc latchkey.v1.AdminService.ReactivateUser
    */

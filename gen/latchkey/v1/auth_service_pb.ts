@@ -874,7 +874,7 @@ export const RequestPasswordResetResponseSchema: GenMessage<RequestPasswordReset
  */
 export type ResetPasswordRequest = Message<"latchkey.v1.ResetPasswordRequest"> & {
   /**
-   * From the mail.
+   * From the email.
    *
    * @generated from field: string token = 1;
    */
@@ -948,7 +948,7 @@ export const SendEmailVerificationResponseSchema: GenMessage<SendEmailVerificati
  */
 export type VerifyEmailRequest = Message<"latchkey.v1.VerifyEmailRequest"> & {
   /**
-   * From the mail.
+   * From the email.
    *
    * @generated from field: string token = 1;
    */
@@ -974,7 +974,7 @@ export const VerifyEmailRequestSchema: GenMessage<VerifyEmailRequest> = /*@__PUR
  */
 export type VerifyEmailResponse = Message<"latchkey.v1.VerifyEmailResponse"> & {
   /**
-   * The account has no password now; a link that sets one is in the mail.
+   * The account has no password now; a link that sets one has been sent by email.
    *
    * @generated from field: bool must_set_password = 1;
    */
@@ -1291,7 +1291,7 @@ export const AuthService: GenService<{
     output: typeof RequestPasswordResetResponseSchema;
   },
   /**
-   * Sets a new password by the token from the mail, good once and for an hour, or by that of an invitation, good for a week. Ends every session
+   * Sets a new password by the token from the email, valid once and for an hour, or by that of an invitation, valid for a week. Ends every session
    * and, unless `keep_api_keys`, every API key; clears the lockout; opens no session: the second factor is still asked.
    * Errors: TOKEN_INVALID, TOKEN_EXPIRED, PASSWORD_POLICY, PASSWORD_BREACHED, VALIDATION_FAILED, RATE_LIMITED, OVERLOADED.
    *
@@ -1314,7 +1314,7 @@ export const AuthService: GenService<{
     output: typeof SendEmailVerificationResponseSchema;
   },
   /**
-   * Proves an address by the token from the mail, good for a day; a second use changes nothing and succeeds. The mail proves the mailbox, and not
+   * Proves an address by the token from the email, valid for a day; a second use changes nothing and succeeds. The token proves the mailbox, and not
    * who registered: unless the call shows the account's password, or is logged in to the account, the first proof ends whatever was made on it
    * before, its password, sessions, API keys and second factor, and mails a link that sets a password. Errors: TOKEN_INVALID, TOKEN_EXPIRED,
    * INVALID_CREDENTIALS and ACCOUNT_LOCKED (of the password; the token stays good), VALIDATION_FAILED, RATE_LIMITED, OVERLOADED.

@@ -382,7 +382,7 @@ export const StartEmailChangeResponseSchema: GenMessage<StartEmailChangeResponse
  */
 export type ConfirmEmailChangeRequest = Message<"latchkey.v1.ConfirmEmailChangeRequest"> & {
   /**
-   * From the mail to the new address.
+   * From the email to the new address.
    *
    * @generated from field: string token = 1;
    */
@@ -938,7 +938,7 @@ export const UserService: GenService<{
     output: typeof StartEmailChangeResponseSchema;
   },
   /**
-   * Proves the new address by the token from the mail, by the account that asked for it, logged in; the old address is notified. Errors:
+   * Proves the new address by the token from the email, by the account that asked for it, logged in; the old address is notified. Errors:
    * CREDENTIAL_NOT_ALLOWED (a token that was exchanged for an API key), TOKEN_INVALID,
    * TOKEN_EXPIRED, EMAIL_TAKEN, RATE_LIMITED.
    *

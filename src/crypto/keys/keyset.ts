@@ -92,8 +92,8 @@ export class Keyset {
   }
 
   /**
-   * The key with this `kid`; looks into the database for an unknown one, and after a look in vain not again for UNKNOWN_KID_RELOAD_MS. Whoever
-   * asks meanwhile shares the outcome of that look. Errors: those of `reload`.
+   * The key with this `kid`; looks into the database for an unknown one, and after a look in vain not again for UNKNOWN_KID_RELOAD_MS. Concurrent
+   * calls share the outcome of that look. Errors: those of `reload`.
    */
   async find(kid: string): Promise<OpenSigningKey | undefined> {
     const known = this.#keys.get(kid);

@@ -6,7 +6,7 @@ import { keyBehind } from './principal.ts';
 import type { RoleDirectory } from './role.ts';
 import { BUILT_IN_ROLES } from './role.ts';
 
-/** The role that holds everything. The command line alone grants it, and some active account has it at any time. */
+/** The role that has every scope. The command line alone grants it, and some active account has it at any time. */
 export const SUPREME_ROLE = 'super_admin';
 
 /** Who acts. */
@@ -23,7 +23,7 @@ export type Actor = {
   readonly keyId?: string;
 };
 
-/** Whoever can start a command beside the database holds everything there is already. */
+/** An operator with access to the database has every scope already. */
 export const COMMAND_LINE: Actor = { id: undefined, role: SUPREME_ROLE, scopes: [] };
 
 /** What every user may do with their own account: no power over other accounts. */

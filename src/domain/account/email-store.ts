@@ -5,7 +5,7 @@ import type { User } from './user.ts';
 
 /** Called in a transaction. Keys are `emailKey`. Deleted accounts are not found. */
 export type EmailStore = {
-  /** Holds the account until the transaction ends, so that what is done to it and its tokens is done one after the other. */
+  /** Locks the account for update, so that what is done to it and its tokens is done one after the other. */
   lockById(id: string): Promise<User | undefined>;
   /** As `lockById`, the account whose address has this key. */
   lockByKey(key: string): Promise<User | undefined>;

@@ -99,7 +99,7 @@ export type OwnApiKeyStore = {
   /** Whether this call revoked it; as `ApiKeyStore.revoke`, but for the user's own keys. */
   revokeOwn(id: string, ownerId: string, now: number): Promise<boolean>;
   /**
-   * Ends every key of the user, whose row the caller holds, and writes and answers their revocations, which are kept until `expireTime`. In one
+   * Ends every key of the user, whose row the caller has locked, and writes and answers their revocations, which are kept until `expireTime`. In one
    * statement.
    */
   endAll(ownerId: string, now: number, expireTime: number): Promise<readonly Revocation[]>;

@@ -6,7 +6,7 @@ import { addressKey } from '../limits/address-key.ts';
 import { RateLimitedError } from '../limits/rate-limited.ts';
 import type { RateLimiter } from '../limits/rate-limiter.ts';
 
-/** For how long a key that is not there is not looked up again. Nobody can show a key before it is made. */
+/** For how long a key that is not there is not looked up again. No client can show a key before it is made. */
 const MISS_MS = 60_000;
 const MAX_MISSES = 20_000;
 /** Look-ups at once of keys that an unauthenticated caller may have made up: most connections to the database stay free. */

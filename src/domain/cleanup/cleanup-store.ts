@@ -68,7 +68,7 @@ export type CleanupProgress = {
 
 /** For use within a transaction, one batch each. */
 export type CleanupStore = {
-  /** How many rows of each kind a cleanup at `now` would delete, all as of one moment. Holds no row, and may take long. */
+  /** How many rows of each kind a cleanup at `now` would delete, all as of one moment. Locks no row, and may take long. */
   countEnded(now: number): Promise<Readonly<Record<CleanupKind, number>>>;
   /** Takes the lock until the transaction ends; false when another transaction, on any node, has it. */
   tryLock(): Promise<boolean>;

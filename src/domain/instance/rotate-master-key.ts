@@ -18,7 +18,7 @@ export type RotateMasterKeyDeps = Stamp & {
   readonly sealedValues: SealedValueStore;
   readonly resealer: Resealer;
   readonly transact: Transact<RotateStores>;
-  /** Told after each batch how many values have been looked at. */
+  /** Called after each batch with how many values have been looked at. */
   readonly onProgress: (done: number, total: number) => void;
 };
 
@@ -30,7 +30,7 @@ export type ResealCounts = Readonly<
 /** What a run came to. */
 export type MasterKeyRotation = {
   readonly counts: ResealCounts;
-  /** Whether this run made the key the one that the database is known by. */
+  /** Whether this run made the key the current one of the database. */
   readonly hasChangedKey: boolean;
 };
 

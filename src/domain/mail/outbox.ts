@@ -93,7 +93,7 @@ export type LeasedMail = OutgoingMail & { readonly attempts: number };
 /** Which lease of which email. */
 export type MailLease = Pick<LeasedMail, 'id' | 'attempts'>;
 
-/** Whom no more mail is taken for just now: mailboxes, and domains in lower case. */
+/** Recipients that no more emails are leased for now: mailboxes, and domains in lower case. */
 export type BusyRecipients = { readonly mailboxes: readonly string[]; readonly domains: readonly string[] };
 
 /** The sender's side of the outbox. An email that was sent, dropped or given up stays so, whatever a sender says later. */

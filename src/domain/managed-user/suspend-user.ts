@@ -36,7 +36,7 @@ export async function suspendUser(deps: SuspendUserDeps, input: SuspendUserInput
 }
 
 /**
- * Lets the account log in again; its API keys are good again, its sessions and tokens are not. One that is active stays as it is. The epoch rises
+ * Reactivates the account: it can log in, its API keys are valid again, its sessions and tokens are not. One that is active stays as it is. The epoch rises
  * here too: nodes that have cached its keys as refused read them again. Errors: as `suspendUser`.
  */
 export async function reactivateUser(deps: SuspendUserDeps, input: SuspendUserInput): Promise<User> {

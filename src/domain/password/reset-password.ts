@@ -1,4 +1,4 @@
-// ResetPassword: a new password by a link from the mail.
+// ResetPassword: a new password by a link from an email.
 
 import type { ActionPurpose, ActionTokenCodec, ActionTokenStore } from '../action-token/action-token.ts';
 import { ENTRY_PURPOSES } from '../action-token/action-token.ts';

@@ -24,7 +24,7 @@ export type Obstacles = {
 export type UserImportStore = {
   /**
    * Adds those in whose way nothing stands, as if one after the other in the order given, with `now` as their update time; answers what became of
-   * each, in that order. Inside a transaction it holds what it added, and may wait for another that adds the same.
+   * each, in that order. Inside a transaction it locks what it added, and may wait for another that adds the same.
    */
   insertAll(users: readonly NewImportedUser[], now: number): Promise<readonly ImportFate[]>;
   /** What stands in the way of each, in the order given. Writes nothing. */

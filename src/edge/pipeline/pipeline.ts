@@ -124,7 +124,7 @@ export function failed(deps: PipelineDeps, call: Call, startTime: number, error:
   return { error: rpcError, call };
 }
 
-/** Lets the caller of a stream in, and counts the call. Errors: those of `authenticate` and `requireAccess`, RATE_LIMITED. */
+/** Admits the caller of a stream, and counts the call. Errors: those of `authenticate` and `requireAccess`, RATE_LIMITED. */
 export async function admit(deps: PipelineDeps, rule: AccessRule, call: Call): Promise<void> {
   call.principal = await callerOf(deps, rule, call);
   if (rule.limitClass !== undefined) await charge(deps, rule.limitClass, call);
