@@ -6,7 +6,7 @@
 #            a method with `{ readMaxBytes: 1000 }` is as limited, and speaks the protocols of its router.
 # Behaviour: options of a method keep the router's numbers and lose its protocols: which of the three are off is read from the method's options alone.
 #            With any option, gRPC is served again unless `grpc: false` is said once more.
-# Matters:   a limit for one method opens a protocol for it that the rest of the server does not speak, and that nobody tests there.
+# Matters:   a limit for one method opens a protocol for it that the rest of the server does not speak, and that is not tested there.
 # Seen:
 #   no options: grpc-web,connect
 #   readMaxBytes: grpc,grpc-web,connect
@@ -50,4 +50,4 @@ no options: grpc-web,connect
 readMaxBytes: grpc,grpc-web,connect
 readMaxBytes and grpc off: grpc-web,connect
 SEEN
-echo 'unchanged: the options of a method forget which protocols its router has off'
+echo 'unchanged: the options of a method lose which protocols its router has off'

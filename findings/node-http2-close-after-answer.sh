@@ -6,7 +6,7 @@
 #            and the client must not discard the answer for it. So `respond` with `endStream`, then `close(NGHTTP2_NO_ERROR)`, is expected to send the
 #            answer and then the reset, in this order.
 # Behaviour: the answer never leaves: the client sees the reset with code 0 and no headers. One turn of the event loop between the two is enough for both to
-#            arrive. Nothing tells when the headers have left, so there is nothing to wait for.
+#            arrive. No event says when the headers have left, so there is nothing to wait for.
 # Matters:   a request that is refused early (413, 401) looks to its client like a connection that broke, and is tried again.
 # Seen:
 #   close at once: no answer, reset code 0

@@ -127,7 +127,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
 }
 
 /**
- * The LATCHKEY_ variables that nobody reads, misspelt perhaps. They are told rather than refused: a cluster puts variables of its own into
+ * The LATCHKEY_ variables that are not read, misspelt perhaps. They cause a warning rather than an error: a cluster puts variables of its own into
  * the environment of a service by this name (LATCHKEY_PORT, LATCHKEY_SERVICE_HOST).
  */
 export function unknownVariables(environment: NodeJS.ProcessEnv): readonly string[] {

@@ -10,7 +10,7 @@ import type { BootstrapSecrets } from './domain/instance/bootstrap.ts';
 import type { DirectoryLock } from './storage/directory-lock.ts';
 import { DirectoryInUseError, lockDirectory } from './storage/directory-lock.ts';
 
-/** An open data directory, held by this process until `release`. */
+/** An open data directory, locked by this process until `release`. */
 export type DataDir = {
   readonly databaseDir: string;
   readonly mailDir: string;
@@ -27,7 +27,7 @@ export type DataDir = {
 };
 
 /**
- * Creates the directory when it is missing and locks it. Errors: ConfigError when it is a file; Error with one line that says what to do, when another process holds it or it
+ * Creates the directory when it is missing and locks it. Errors: ConfigError when it is a file; Error with one line that says what to do, when another process has locked it or it
  * cannot be written or locked.
  */
 export async function openDataDir(path: string): Promise<DataDir> {

@@ -10,7 +10,7 @@ import { redisMode } from './storage/redis/redis-state.ts';
  * statements apart. A Redis that cannot be asked now is no reason not to start. Errors: ConfigError.
  */
 export async function checkDependencies({ config, database, logger }: App): Promise<void> {
-  // Which pooler it is, nobody tells us; whether it can do it shows when a session changes hands.
+  // Which pooler it is cannot be asked; whether it can do it shows when a session changes hands.
   if (database.limitsBy === 'transaction' && config.PREPARED_STATEMENTS === 'on')
     logger.warn(
       'a pooler stands before the database; if it is PgBouncer older than 1.21 or without max_prepared_statements, set LATCHKEY_PREPARED_STATEMENTS=off',

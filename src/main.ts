@@ -109,12 +109,12 @@ async function openReadyApp(config: Config): Promise<App> {
   const { dataDir } = storage;
   if (dataDir !== undefined) {
     const secrets = await bootstrapApp(app, config.ADMIN_EMAIL, (made) => dataDir.writeBootstrap(made));
-    if (secrets !== undefined) announceBootstrap(secrets, dataDir.bootstrapFile);
+    if (secrets !== undefined) printBootstrap(secrets, dataDir.bootstrapFile);
   }
   return app;
 }
 
-function announceBootstrap(secrets: BootstrapSecrets, file: string): void {
+function printBootstrap(secrets: BootstrapSecrets, file: string): void {
   const lines = [
     '',
     'First start. These are shown once:',
@@ -139,7 +139,7 @@ async function migrate(config: Config): Promise<void> {
 async function bootstrapCommand(config: Config, adminEmail: string | undefined): Promise<void> {
   const storage = await openCurrentStorage(config);
   const app = await openApp(config, createLogger('silent'), storage);
-  // Printed before the commit: secrets that nobody has seen never count.
+  // Printed before the commit: secrets that were not printed are never valid.
   const secrets = await bootstrapApp(app, adminEmail ?? config.ADMIN_EMAIL, async (made) => {
     await storage.dataDir?.writeBootstrap(made);
     await print(`${JSON.stringify(made, null, 2)}\n`);
@@ -149,7 +149,7 @@ async function bootstrapCommand(config: Config, adminEmail: string | undefined):
     throw new Error('this database has its administrator already; nothing has been changed');
 }
 
-/** Resolves once whoever reads standard output can have it. Errors: when nobody can. */
+/** Resolves once standard output is flushed. Errors: when it cannot be written. */
 function print(text: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   process.stdout.once('error', reject);

@@ -104,12 +104,12 @@ function connectionLimits(app: App): ConnectionLimits {
   };
 }
 
-/** Warns once about each port: whoever opens connections without end must not fill the log as well. */
+/** Warns once about each port: a client that opens connections without end must not fill the log as well. */
 function warnOnce(app: App, port: string): (address: string) => void {
-  let isTold = false;
+  let hasWarned = false;
   return (address) => {
-    if (isTold) return;
-    isTold = true;
+    if (hasWarned) return;
+    hasWarned = true;
     app.logger.warn(
       { port, ip: address, limit: app.config.MAX_CONNECTIONS_PER_ADDRESS },
       'refused a connection: its address has as many as one may have (LATCHKEY_MAX_CONNECTIONS_PER_ADDRESS; proxies belong in LATCHKEY_TRUSTED_PROXIES)',

@@ -48,7 +48,7 @@ const MONTHS_INTERVAL_MS = 10 * 60_000;
 export type RunningService = {
   readonly grpcPort: number;
   readonly httpPort: number;
-  /** NOT_SERVING, no new calls, streams end, calls and letters under way end (or are cut after the grace), jobs stop. The app stays open. */
+  /** NOT_SERVING, no new calls, streams end, calls and emails under way end (or are cut after the grace), jobs stop. The app stays open. */
   stop(): Promise<void>;
 };
 
@@ -120,7 +120,7 @@ export async function startService(app: App): Promise<RunningService> {
     async stop() {
       isStopping = true;
       showHealth();
-      // Whoever sends calls here sees it in time to stop, and until then they are served.
+      // Load balancers see it in time to stop sending calls, and until then they are served.
       await delay(app.config.SHUTDOWN_DELAY);
       pipeline.openStreams.close();
       const graceMs = app.config.SHUTDOWN_GRACE;
@@ -207,8 +207,8 @@ function pipelineOf(app: App): StreamPipelineDeps {
   return {
     accessTable: accessTable(SERVICES, { anonymousValidation: app.config.ANONYMOUS_VALIDATION }),
     authenticate: (presented) => authenticate(app, presented),
-    clientAddress: clientAddressBehind(app.config.TRUSTED_PROXIES, (peer, told) =>
-      proxyWatch.note(peer, told),
+    clientAddress: clientAddressBehind(app.config.TRUSTED_PROXIES, (peer, forwardedFor) =>
+      proxyWatch.note(peer, forwardedFor),
     ),
     cookieOrigins: new Set([new URL(app.config.PUBLIC_URL).origin, ...app.config.ALLOWED_ORIGINS]),
     rateLimiter: app.rateLimiter,

@@ -1,4 +1,4 @@
-// Reads the body of an answer that a stranger sends, and no more of it than is believed.
+// Reads the body of a response from an untrusted server, up to a limit.
 
 /** The body as text. Errors: Error as soon as it is longer than `maxBytes` (decompressed), and then the rest is not read. */
 export async function readText(response: Response, maxBytes: number): Promise<string> {

@@ -9,14 +9,14 @@ export type RangeClientOptions = {
   /** The prefix is put behind it; ends in a slash. */
   readonly url: string;
   readonly clock: Clock;
-  /** Told why the list could not be asked, once in WARN_EVERY_MS at most. Holds neither password nor prefix. */
+  /** Called with the reason why the list could not be asked, once in WARN_EVERY_MS at most. Contains neither password nor prefix. */
   readonly onFailure: (reason: string) => void;
   /** For the whole exchange, body included. */
   readonly timeoutMs?: number;
 };
 
 const TIMEOUT_MS = 1_000;
-/** After a failure nobody is asked for so long: a machine without network loses a second now and then, not at each password. */
+/** After a failure the list is not asked for so long: a machine without network loses a second now and then, not at each password. */
 export const SKIP_MS = 30_000;
 export const WARN_EVERY_MS = 60_000;
 const PREFIX_LENGTH = 5;
@@ -25,7 +25,7 @@ const MAX_BODY_BYTES = 524_288;
 // The rest of a SHA-1 in hexadecimal, and how often it was seen; 0 in lines that are there as padding.
 const LINE = /^(?<suffix>[0-9A-Fa-f]{35}):(?<count>\d{1,15})$/;
 
-/** The client of one list. Whatever goes wrong counts as "not known", is told, and keeps the next callers from waiting. */
+/** The client of one list. Every failure counts as "not known", is reported, and keeps the next callers from waiting. */
 export class RangeClient implements BreachedPasswords {
   readonly #options: RangeClientOptions;
   #failedAt = -Infinity;
@@ -50,7 +50,7 @@ export class RangeClient implements BreachedPasswords {
   async #fetch(prefix: string): Promise<string> {
     const response = await fetch(this.#options.url + prefix, {
       headers: { 'Add-Padding': 'true', 'User-Agent': 'latchkey', Accept: 'text/plain' },
-      // A list that has moved is a matter for whoever configures it: nobody else may send us elsewhere.
+      // Redirects are not followed: where the list is, only the configuration says.
       redirect: 'error',
       signal: AbortSignal.timeout(this.#options.timeoutMs ?? TIMEOUT_MS),
     });

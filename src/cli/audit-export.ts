@@ -24,7 +24,7 @@ export type AuditExportOptions = {
   readonly output?: string;
 };
 
-// Nobody waits for a page of an export as long as somebody does for a call.
+// A page of an export may take longer than a call.
 const STATEMENT_MS = 10 * 60_000;
 const CLOCK: Clock = { now: () => Date.now() };
 /** The command line has no address, no program and no request. */
@@ -121,7 +121,7 @@ async function write(lines: Lines, output: string | undefined): Promise<void> {
   else await writeWhole(lines, output, signal);
 }
 
-// Under a name of its own until it is whole and on the disk: whoever finds the file finds all of it.
+// Under a name of its own until it is whole and on the disk: a file with the final name is complete.
 async function writeWhole(lines: Lines, output: string, signal: AbortSignal): Promise<void> {
   const draft = `${output}.${process.pid}.partial`;
   const file = await open(draft, 'wx', 0o600);

@@ -1,4 +1,4 @@
-// `latchkey cleanup`: deletes at once all that has ended long enough, or tells what that would be.
+// `latchkey cleanup`: deletes all rows past their retention at once, or counts them.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { App } from '../app.ts';
@@ -19,13 +19,13 @@ const NAMES: Readonly<Record<CleanupKind, string>> = {
   actionTokens: 'mailed links and challenges',
   revocations: 'revocations',
   lockouts: 'counts of failed logins',
-  mails: 'letters sent or dropped',
+  mails: 'emails sent or dropped',
   knownDevices: 'devices not seen',
   apiKeys: 'API keys',
   totpFactors: 'second factors never confirmed',
   supersededPasswords: 'superseded passwords',
 };
-/** To count millions of rows takes longer than a call may wait; whoever counts is in nobody's way. */
+/** Counting millions of rows takes longer than a call may wait, and locks nothing. */
 const COUNTING_MS = 600_000;
 /** Between two tries while another node is at it. */
 const TURN_MS = 50;
@@ -35,7 +35,7 @@ export async function cleanup(config: Config, { dryRun }: CleanupOptions): Promi
   const timeout = dryRun ? Math.max(config.DATABASE_TIMEOUT, COUNTING_MS) : config.DATABASE_TIMEOUT;
   const app = await openForCommand({ ...config, DATABASE_TIMEOUT: timeout });
   try {
-    const counts = dryRun ? await app.cleanup.countEnded(app.clock.now()) : await takeAway(app);
+    const counts = dryRun ? await app.cleanup.countEnded(app.clock.now()) : await deleteExpired(app);
     console.log(`${dryRun ? 'Would be deleted' : 'Deleted'}: ${totalOf(counts)} rows`);
     for (const kind of CLEANUP_KINDS) console.log(`${String(counts[kind] ?? 0).padStart(12)} ${NAMES[kind]}`);
   } finally {
@@ -43,23 +43,23 @@ export async function cleanup(config: Config, { dryRun }: CleanupOptions): Promi
   }
 }
 
-// Of what had ended when it began, so that it comes to an end while others live on. A round may leave rows that somebody held, or some of one
+// Of what had ended when it began, so that it comes to an end while others live on. A round may leave rows that were locked, or some of one
 // person's many devices: the next finds them.
-async function takeAway(app: App): Promise<CleanupCounts> {
+async function deleteExpired(app: App): Promise<CleanupCounts> {
   const start = app.clock.now();
   const total: CleanupCounts = {};
   const onCleaned = (counts: CleanupCounts) => {
     for (const kind of CLEANUP_KINDS) total[kind] = (total[kind] ?? 0) + (counts[kind] ?? 0);
   };
   const cleaner = new Cleanup({ transact: app.transact, clock: { now: () => start }, onCleaned });
-  let hasTold = false;
-  const whenHeld = async () => {
-    if (!hasTold) console.error('latchkey: another node is cleaning up too; taking turns with it');
-    hasTold = true;
+  let hasWarned = false;
+  const whenLocked = async () => {
+    if (!hasWarned) console.error('latchkey: another node is cleaning up too; taking turns with it');
+    hasWarned = true;
     await delay(TURN_MS);
   };
   for (;;) {
-    const { counts } = await cleaner.run(undefined, { budgetMs: Infinity, whenHeld });
+    const { counts } = await cleaner.run(undefined, { budgetMs: Infinity, whenLocked });
     if (totalOf(counts) === 0) return total;
   }
 }

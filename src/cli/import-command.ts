@@ -58,7 +58,7 @@ export async function importCommand(config: Config, file: string, options: Impor
   try {
     const run = { deps: app, file, total, readUser, options, stop: stopping.signal };
     const { state, isWhole } = await importFile(run);
-    return tell(run, state, isWhole);
+    return report(run, state, isWhole);
   } finally {
     process.off('SIGINT', onSigint);
     await closeApp(app);
@@ -134,7 +134,7 @@ async function importFile({ deps, file, total, readUser, options, stop }: Import
   return { state, isWhole: !stop.aborted };
 }
 
-// What came in before a map was asked for is looked up again: whoever is here already is left as it is, and told in the map.
+// What came in before a map was asked for is looked up again: accounts that exist already are left as they are, and written to the map.
 function beginningWith(saved: ImportState | undefined, { map }: ImportOptions): ImportState {
   const begun = saved ?? BEGINNING;
   const isMapped = map === undefined || begun.mapLength !== undefined;
@@ -163,7 +163,7 @@ function reportPath(file: string, { errors }: ImportOptions): string {
   return errors ?? (file === '-' ? 'stdin.errors.ndjson' : `${file}.errors.ndjson`);
 }
 
-function tell({ file, total, options }: ImportRun, state: ImportState, isWhole: boolean): number {
+function report({ file, total, options }: ImportRun, state: ImportState, isWhole: boolean): number {
   const { created, unchanged, refused, line } = state;
   const what = options.dryRun === true ? 'would be created' : 'created';
   console.log(`${created} ${what}, ${unchanged} unchanged, ${refused} refused`);

@@ -44,14 +44,14 @@ async function beginKeyFile(config: Config): Promise<void> {
   }
 }
 
-function print({ counts, isNews }: MasterKeyRotation, usesFile: boolean): void {
+function print({ counts, hasChangedKey }: MasterKeyRotation, usesFile: boolean): void {
   for (const kind of SEALED_KINDS) {
     const { total, resealed } = counts[kind];
     console.log(`${kind.replace('_', ' ').padEnd(16)}  ${resealed} of ${total} sealed anew`);
   }
   if (usesFile)
     console.log('Everything is sealed by the new key in master.key. Keep a copy of it apart from backups.');
-  else if (isNews)
+  else if (hasChangedKey)
     console.log('Everything is sealed by LATCHKEY_MASTER_KEY. LATCHKEY_MASTER_KEY_SECOND may go.');
   else console.log('Everything was sealed by LATCHKEY_MASTER_KEY already.');
 }

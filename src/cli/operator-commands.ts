@@ -32,7 +32,7 @@ export function addOperatorCommands(program: Command, run: RunCommand): void {
 }
 
 function addUserCommands(program: Command, run: RunCommand): void {
-  const user = program.command('user').description('what whoever may reach the database does to accounts');
+  const user = program.command('user').description('manage accounts with access to the database');
   user
     .command('create')
     .description('open an account, and print a link by which its owner chooses a password')
@@ -65,10 +65,10 @@ function addImportCommand(program: Command, run: RunCommand): void {
     )
     .argument('<file>', 'the file, or - for standard input')
     .addOption(new Option('--from <system>', 'whose export it is').choices(SYSTEMS).default('latchkey'))
-    .option('--dry-run', 'tell what would happen, and keep nothing')
+    .option('--dry-run', 'report what would happen, and store nothing')
     .option('--batch <number>', 'accounts in one transaction, 1 to 1000', wholeNumber, 1_000)
     .option('--firebase-hash-config <file>', "the project's password hash parameters, for --from firebase")
-    .option('--errors <file>', 'where the refused lines are told (default: <file>.errors.ndjson)')
+    .option('--errors <file>', 'where the refused lines are written (default: <file>.errors.ndjson)')
     .option(
       '--map <file>',
       'where to write the id of each account there and here, also of those imported before',
@@ -112,7 +112,7 @@ function addAuditCommands(program: Command, run: RunCommand): void {
     .command('export')
     .description('write the audit log as lines of JSON, oldest first; embedded, while the service is stopped')
     .option('--from <time>', 'from this time or day (UTC) on, RFC 3339')
-    .option('--to <time>', 'before this time or day (UTC); now unless told')
+    .option('--to <time>', 'before this time or day (UTC); now by default')
     .option('--kind <kind...>', 'only kinds like session.login, or concepts like session.*')
     .option(
       '--output <file>',

@@ -1,4 +1,4 @@
-// latchkey user: what is done to accounts by whoever may start a command beside the database.
+// latchkey user: manages accounts by operators with access to the database.
 
 import type { App } from '../app.ts';
 import { closeApp } from '../app.ts';

@@ -28,6 +28,6 @@ function portAdvice({ PUBLIC_URL, HTTP_ADDRESS }: AdvisedConfig): readonly strin
 function issuerAdvice({ PUBLIC_URL, ISSUER }: AdvisedConfig): readonly string[] {
   if (new URL(ISSUER).origin === new URL(PUBLIC_URL).origin) return [];
   return [
-    `${PREFIX}ISSUER is ${ISSUER}, but ${PREFIX}PUBLIC_URL is ${PUBLIC_URL}: whoever looks for metadata at the issuer asks another address. Leave ${PREFIX}ISSUER out, unless tokens of the former address must stay good`,
+    `${PREFIX}ISSUER is ${ISSUER}, but ${PREFIX}PUBLIC_URL is ${PUBLIC_URL}: clients that look for metadata at the issuer ask another address. Leave ${PREFIX}ISSUER out, unless tokens of the former address must stay good`,
   ];
 }

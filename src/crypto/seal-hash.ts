@@ -3,7 +3,7 @@
 import { createHmac, createSecretKey, hash } from 'node:crypto';
 import type { Batch, EventRecord, SealHash } from '../domain/audit/seal.ts';
 
-/** Hashes under a key that whoever merely writes the database does not know (HMAC, RFC 2104, over SHA-256). */
+/** Hashes under a key that is not derivable from the database alone (HMAC, RFC 2104, over SHA-256). */
 export function sealHash(key: Uint8Array): SealHash {
   const secretKey = createSecretKey(key);
   return {

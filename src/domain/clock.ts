@@ -1,4 +1,4 @@
-// Time, ids and randomness as the domain sees them: ports, so that tests hold them in their hands.
+// Time, ids and randomness as the domain sees them: ports, so that tests control them.
 
 /** Milliseconds since the Unix epoch. */
 export type Clock = { now(): number };

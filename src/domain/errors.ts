@@ -62,7 +62,7 @@ export type ErrorDetail = {
 
 /**
  * A refusal that the caller may see: its message names what is wrong and reveals nothing else. It has no stack of its own: it is an answer,
- * given as often as strangers like, and collecting a stack costs more than the rest of it. `cause` keeps the stack of a real fault.
+ * given as often as unauthenticated callers like, and collecting a stack costs more than the rest of it. `cause` keeps the stack of a real fault.
  */
 export class DomainError extends Error {
   readonly reason: ErrorReason;

@@ -5,7 +5,7 @@ import { BATCH_EVENTS, sealEvents } from '../domain/audit/seal-events.ts';
 
 export type AuditSealerDeps = SealEventsDeps & {
   readonly sealingQueue: SealingQueue;
-  /** Told of events that vanished between their writing and their sealing. */
+  /** Called with events that vanished between their writing and their sealing. */
   readonly onLost: (lost: readonly LostEvent[]) => void;
 };
 

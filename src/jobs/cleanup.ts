@@ -1,4 +1,4 @@
-// Deletes expired rows, a little at a time, so that nobody who is served notices.
+// Deletes expired rows in small batches, so that calls are not slowed.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type {
@@ -11,8 +11,8 @@ import { CLEANUP_KINDS, KEPT_MS } from '../domain/cleanup/cleanup-store.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Transact } from '../domain/transactions.ts';
 
-/** How a run ended: nothing was left, its time was used up (or it was told to stop), or another node was at it. */
-export type CleanupEnd = 'done' | 'out_of_time' | 'held';
+/** How a run ended: nothing was left, its time was used up (or it was asked to stop), or another node was at it. */
+export type CleanupEnd = 'done' | 'out_of_time' | 'locked';
 
 export type CleanupOutcome = { readonly counts: CleanupCounts; readonly end: CleanupEnd };
 
@@ -27,13 +27,13 @@ export type CleanupRun = {
   /** Milliseconds. */
   readonly budgetMs: number;
   /** When another node is at it: waited for before the next try. Without it the run ends. */
-  readonly whenHeld?: () => Promise<void>;
+  readonly whenLocked?: () => Promise<void>;
 };
 
 export type CleanupDeps = {
-  readonly transact: Transact<{ readonly cleanup: Pick<CleanupStore, 'tryHold' | 'deleteBatch'> }>;
+  readonly transact: Transact<{ readonly cleanup: Pick<CleanupStore, 'tryLock' | 'deleteBatch'> }>;
   readonly clock: Clock;
-  /** Told, after a run that took anything away, how many rows of each kind. */
+  /** Called after a run that deleted rows, with how many of each kind. */
   readonly onCleaned: (deleted: CleanupCounts) => void;
 };
 
@@ -66,7 +66,7 @@ export class Cleanup {
    */
   async run(
     stopping?: AbortSignal,
-    { budgetMs, whenHeld }: CleanupRun = { budgetMs: RUN_MS },
+    { budgetMs, whenLocked }: CleanupRun = { budgetMs: RUN_MS },
   ): Promise<CleanupOutcome> {
     const { clock } = this.#deps;
     const start = clock.now();
@@ -77,8 +77,8 @@ export class Cleanup {
       const kind = this.#nextOf(pass.left);
       if (kind === undefined) return this.#end(pass, 'done');
       if (await this.#step(pass, kind)) await delay(PAUSE_MS);
-      else if (whenHeld === undefined) return this.#end(pass, 'held');
-      else await whenHeld();
+      else if (whenLocked === undefined) return this.#end(pass, 'locked');
+      else await whenLocked();
     }
     return this.#end(pass, 'out_of_time');
   }
@@ -124,7 +124,7 @@ export class Cleanup {
     const now = this.#deps.clock.now();
     const position = this.#positions.get(kind);
     const progress = await this.#deps.transact(async ({ cleanup }) => {
-      if (!(await cleanup.tryHold())) return undefined;
+      if (!(await cleanup.tryLock())) return undefined;
       return cleanup.deleteBatch({ kind, before: now - KEPT_MS[kind], now, position, limit: BATCH_ROWS });
     });
     if (progress !== undefined) this.#positions.set(kind, progress.position);

@@ -1,4 +1,4 @@
-// Probes the database by a write and Redis by a round trip, on a schedule: whoever asks for readiness gets the last result, and costs nothing.
+// Probes the database by a write and Redis by a round trip, on a schedule: a request for readiness gets the last result, at no cost.
 
 import type { DatabaseState, RedisState } from '../domain/health/readiness.ts';
 
@@ -12,7 +12,7 @@ export type HealthProbesDeps = {
   readonly probeDatabase: () => Promise<DatabaseState>;
   /** As `probeDatabase`; undefined where there is no Redis. */
   readonly probeRedis: (() => Promise<RedisState>) | undefined;
-  /** Told when a part's state is another than before. */
+  /** Called when a part's state changes. */
   readonly onChange: (part: 'database' | 'redis', state: DatabaseState | RedisState) => void;
 };
 

@@ -4,9 +4,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 export type JobLoopOptions = {
   readonly intervalMs: number;
-  /** `stopping` aborts when the loop is told to stop, for runs that could go on and on. */
+  /** `stopping` aborts when the loop is to stop, for runs that could go on and on. */
   readonly run: (stopping: AbortSignal) => Promise<void>;
-  /** Told of a run that failed; the loop goes on. */
+  /** Called for a run that failed; the loop goes on. */
   readonly onFailure: (error: unknown) => void;
 };
 

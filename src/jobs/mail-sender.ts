@@ -9,7 +9,7 @@ import { MailRefusedError } from '../domain/mail/ready-mail.ts';
 
 export type MailSenderDeps = {
   readonly outboxQueue: OutboxQueue;
-  /** Undefined for a letter that it dropped. */
+  /** Undefined for an email that it dropped. */
   readonly prepare: (mail: LeasedMail) => Promise<ReadyMail | undefined>;
   readonly send: SendMail;
   readonly clock: Clock;
@@ -18,7 +18,7 @@ export type MailSenderDeps = {
 
 /** When sending ends before its work does. */
 export type MailEnd = {
-  /** Takes no more letters; those under way go on. */
+  /** Takes no more emails; those under way go on. */
   readonly stopping?: AbortSignal;
   /** Cuts those under way: they wait for their next attempt. */
   readonly cut?: AbortSignal;
@@ -26,17 +26,17 @@ export type MailEnd = {
 
 /** How many emails are under way at once on one node. */
 export const LANES = 8;
-/** How many of them for one domain: a slow mail server of theirs delays nobody else. */
+/** How many of them for one domain: a slow mail server of theirs delays no other domain. */
 export const DOMAIN_LANES = 4;
 /** How often it looks for what has become due while slow emails are under way. */
 const POLL_MS = 1_000;
-/** How long a lease is: longer than one attempt may take, so that no two senders are at the same letter. */
+/** How long a lease is: longer than one attempt may take, so that no two senders are at the same email. */
 const LEASE_MS = 90_000;
 /** How long handing over may take, however slowly the server answers. */
 const SEND_MS = 45_000;
 const FIRST_RETRY_MS = 5_000;
 const MAX_RETRY_MS = 30 * 60_000;
-/** About a day with the pauses below; then the letter is dead. */
+/** About a day with the pauses below; then the email is given up. */
 const MAX_ATTEMPTS = 60;
 
 /** The sender of one node; any number of nodes may run one over the same outbox. */
@@ -50,7 +50,7 @@ export class MailSender {
   }
 
   /**
-   * Sends all that is due. One email to a mailbox is under way at a time, and so many to a domain: whoever is slow delays their own. An email
+   * Sends all that is due. One email to a mailbox is under way at a time, and so many to a domain: a slow recipient delays only its own. An email
    * that was not sent waits for its next attempt; one is sent twice only when the mail server's answer,
    * or this process, was lost between sending and noting it. Errors: STORAGE_UNAVAILABLE.
    */
@@ -95,19 +95,19 @@ export class MailSender {
     return 'emails';
   }
 
-  async #handle(letter: LeasedMail, leaseEnd: number, cut: AbortSignal | undefined): Promise<void> {
-    if (this.#unnoted.has(letter.id)) return this.#noteSent(letter.id);
+  async #handle(mail: LeasedMail, leaseEnd: number, cut: AbortSignal | undefined): Promise<void> {
+    if (this.#unnoted.has(mail.id)) return this.#noteSent(mail.id);
     try {
-      const ready = await this.#deps.prepare(letter);
+      const ready = await this.#deps.prepare(mail);
       if (ready === undefined) return;
-      if (this.#deps.clock.now() + SEND_MS >= leaseEnd) throw new Error('the letter was prepared too late');
+      if (this.#deps.clock.now() + SEND_MS >= leaseEnd) throw new Error('the email was prepared too late');
       const timeout = AbortSignal.timeout(SEND_MS);
       await this.#deps.send(ready, cut === undefined ? timeout : AbortSignal.any([timeout, cut]));
     } catch (error) {
-      return this.#noteFailure(letter, error);
+      return this.#noteFailure(mail, error);
     }
-    this.#unnoted.add(letter.id);
-    return this.#noteSent(letter.id);
+    this.#unnoted.add(mail.id);
+    return this.#noteSent(mail.id);
   }
 
   async #noteSent(id: string): Promise<void> {
@@ -115,12 +115,12 @@ export class MailSender {
     this.#unnoted.delete(id);
   }
 
-  async #noteFailure(letter: LeasedMail, error: unknown): Promise<void> {
-    const isDead = error instanceof MailRefusedError || letter.attempts >= MAX_ATTEMPTS;
-    this.#deps.onFailure(letter, error, isDead);
-    const nextAttempt = isDead ? undefined : this.#deps.clock.now() + retryPause(letter.attempts);
+  async #noteFailure(mail: LeasedMail, error: unknown): Promise<void> {
+    const isDead = error instanceof MailRefusedError || mail.attempts >= MAX_ATTEMPTS;
+    this.#deps.onFailure(mail, error, isDead);
+    const nextAttempt = isDead ? undefined : this.#deps.clock.now() + retryPause(mail.attempts);
     const message = error instanceof Error ? error.message : String(error);
-    await this.#deps.outboxQueue.markFailed(letter, message, nextAttempt);
+    await this.#deps.outboxQueue.markFailed(mail, message, nextAttempt);
   }
 }
 
@@ -135,10 +135,10 @@ function busyOf(underWay: ReadonlyMap<string, UnderWay>): BusyRecipients {
   return { mailboxes, domains };
 }
 
-/** Waits until one has ended, or, with room for more, a moment. Errors: what the sending of one failed with. */
+/** Waits until one has ended, or, with lanes free, for POLL_MS at most. Errors: what the sending of one failed with. */
 async function nextEnding(
   underWay: ReadonlyMap<string, UnderWay>,
-  hasRoom: boolean,
+  hasFreeLane: boolean,
   stopping: AbortSignal | undefined,
 ): Promise<void> {
   const waiting = new AbortController();
@@ -146,7 +146,7 @@ async function nextEnding(
   const pause = delay(POLL_MS, undefined, { signal }).catch(() => undefined);
   try {
     const endings = [...underWay.values()].map(({ ending }) => ending);
-    await Promise.race(hasRoom ? [...endings, pause] : endings);
+    await Promise.race(hasFreeLane ? [...endings, pause] : endings);
   } finally {
     waiting.abort();
   }

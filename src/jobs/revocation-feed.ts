@@ -35,7 +35,7 @@ export class RevocationFeed {
   readonly #republisher: Republisher;
   #cursor: RevocationCursor | undefined;
   #databaseAnswered = false;
-  /** How many gaps the channel has told of, and how many of them a later look at the database has closed. */
+  /** How many gaps the channel has reported, and how many of them a later look at the database has closed. */
   #gaps = 0;
   #closedGaps = 0;
 

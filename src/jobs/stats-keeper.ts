@@ -16,7 +16,7 @@ export async function keepStats(deps: CensusDeps, stopping: AbortSignal): Promis
   while (isMore && !stopping.aborted) {
     isMore = await deps.transact(
       async ({ statsKeeper }) =>
-        (await statsKeeper.tryHold()) && (await statsKeeper.foldUserCounts(FOLD_ROWS)),
+        (await statsKeeper.tryLock()) && (await statsKeeper.foldUserCounts(FOLD_ROWS)),
     );
   }
   if (!stopping.aborted) await keepCensus(deps, stopping);

@@ -1,9 +1,9 @@
-// How a letter looks: the same words as plain text and as HTML.
+// How an email looks: the same words as plain text and as HTML.
 
 import { htmlEscape } from 'escape-goat';
 
-/** What a letter says: its paragraphs, in plain words, and at most one link. */
-export type LetterWords = {
+/** What an email says: its paragraphs, in plain words, and at most one link. */
+export type EmailText = {
   readonly subject: string;
   /** Undefined for "Hello," alone. */
   readonly name?: string | undefined;
@@ -12,11 +12,11 @@ export type LetterWords = {
   readonly after?: readonly string[];
 };
 
-/** A letter ready to send. */
+/** An email ready to send. */
 export type RenderedMail = { readonly subject: string; readonly text: string; readonly html: string };
 
-/** The letter in both forms. */
-export function layOut(words: LetterWords): RenderedMail {
+/** The email in both forms. */
+export function layOut(words: EmailText): RenderedMail {
   const { subject, name, before, link, after = [] } = words;
   const opening = name === undefined ? 'Hello,' : `Hello ${name},`;
   const texts = [opening, ...before, ...(link === undefined ? [] : [link.url]), ...after];

@@ -1,10 +1,10 @@
-// What strangers chose, made fit for a letter that goes to somebody else's mailbox: words, never links, markup or new lines.
+// Sanitizes untrusted text for an email to another person's mailbox: words, never links, markup or new lines.
 
 const MAX_NAME_LENGTH = 50;
 const MAX_DEVICE_LENGTH = 80;
 
 /**
- * A person's name: letters with their joiners, spaces, and the marks that names hold. Whoever registers with another's address chooses the name that the other
+ * A person's name: letters with their joiners, spaces, and the marks that names hold. An attacker who registers with another's address chooses the name that the other
  * reads: mail programs turn `example.com` and `+1 555 0100` into links by themselves (CWE-1336, content injection). Undefined when nothing
  * is left.
  */
@@ -24,7 +24,7 @@ export function deviceName(text: string): string | undefined {
   );
 }
 
-/** An address of somebody else's choice: enough to know one's own by, too little to write a message in. */
+/** An address from untrusted input, masked: enough to recognize one's own, too little to carry a message. */
 export function maskedAddress(email: string): string {
   const at = email.lastIndexOf('@');
   const [first = ''] = email;

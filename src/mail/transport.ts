@@ -1,13 +1,13 @@
-// Hands letters to an SMTP server, or to a folder when there is none.
+// Sends emails to an SMTP server, or writes them to a folder when there is none.
 
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createTransport } from 'nodemailer';
 import type { ReadyMail, SendMail } from '../domain/mail/ready-mail.ts';
 import { MailRefusedError } from '../domain/mail/ready-mail.ts';
-import { renderLetter } from './templates.ts';
+import { renderEmail } from './templates.ts';
 
-/** Delivers letters one by one; see SendMail. */
+/** Delivers emails one by one; see SendMail. */
 export type MailTransport = { readonly send: SendMail; close(): void };
 
 /** How long one step of the conversation may take. */
@@ -23,11 +23,11 @@ function message(from: string, mail: ReadyMail) {
     headers: { 'Auto-Submitted': 'auto-generated' },
     disableFileAccess: true,
     disableUrlAccess: true,
-    ...renderLetter(mail.letter),
+    ...renderEmail(mail.content),
   };
 }
 
-// A local part that looks like an encoded word (RFC 2047) would be shown decoded: whoever chose it would write into somebody's header. In quotes it
+// A local part that looks like an encoded word (RFC 2047) would be shown decoded: its author would write into another person's header. In quotes it
 // is the same mailbox (RFC 5321, section 4.1.2) and no encoded word (RFC 2047, section 5).
 function headerAddress(address: string): string {
   const at = address.lastIndexOf('@');
@@ -44,7 +44,7 @@ const TLS_OPTIONS: Readonly<Record<StartTls, object>> = {
   off: { ignoreTLS: true },
 };
 
-// The library lets what stands in the URL win: it must not say otherwise than the configuration.
+// The library prefers options of the URL: they must not override the configuration.
 function withoutTlsOptions(text: string): string {
   const url = new URL(text);
   for (const name of ['requireTLS', 'opportunisticTLS', 'ignoreTLS']) url.searchParams.delete(name);
@@ -80,7 +80,7 @@ export function smtpTransport(url: string, from: string, startTls: StartTls): Ma
   };
 }
 
-// A refused login, sender or greeting says nothing of the letter: somebody will mend the configuration. 552 is a full mailbox, which RFC
+// A refused login, sender or greeting says nothing about the email: an operator will fix the configuration. 552 is a full mailbox, which RFC
 // 5321, section 4.5.3.1.10, takes for temporary.
 function isFinal(error: unknown): boolean {
   if (!(error instanceof Error) || !('responseCode' in error) || !('command' in error)) return false;
@@ -107,7 +107,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Into `folder`, one `.eml` file (RFC 5322) for each letter, whole from the moment it is there; `onWritten` is told the file. */
+/** Into `folder`, one `.eml` file (RFC 5322) for each email, whole from the moment it is there; `onWritten` is called with the file. */
 export function folderTransport(
   folder: string,
   from: string,

@@ -5,12 +5,12 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-/** A held lock. The system releases it when this process ends, however it ends. */
+/** An acquired lock. The system releases it when this process ends, however it ends. */
 export type DirectoryLock = { release(): void };
 
-/** Another process holds the directory. */
+/** Another process has locked the directory. */
 export class DirectoryInUseError extends Error {
-  /** Who holds it, as far as it could be read; a process id counts inside the holder's container only. */
+  /** The process that has the lock, as far as it could be read; a process id counts inside the holder's container only. */
   readonly holder: string;
 
   constructor(holder: string) {

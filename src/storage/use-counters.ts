@@ -12,7 +12,7 @@ const SHARED_PREFIX_LENGTH = 3;
 /** Expired windows that one use deletes: more than it can open, so that what a flood leaves is gone soon after it. */
 const SWEEP = 8;
 
-/** A key of one length, which names nobody. */
+/** A key of one length, which identifies no person. */
 export function counterKey(key: string): string {
   return hash('sha256', key, 'base64url');
 }
@@ -34,7 +34,7 @@ export class UseCounters {
     this.#maxKeys = maxKeys;
   }
 
-  /** How many windows are held, expired ones included. */
+  /** How many windows are cached, expired ones included. */
   get size(): number {
     return this.#windows.size;
   }
@@ -60,15 +60,15 @@ export class UseCounters {
   }
 
   /**
-   * Takes over `uses` as they were counted elsewhere together with others', a last one `isAllowed` or not, in times of this clock. When fewer
-   * are told than were known here, the other place has lost some, and counting goes on from what is known.
+   * Takes over `uses` as they were counted elsewhere together with others', a last one `isAllowed` or not, in times of this clock. When they are fewer
+   * than were known here, the other place has lost some, and counting goes on from what is known.
    */
   adopt(key: string, uses: Uses, isAllowed: boolean): WindowState {
     const now = this.#clock.now();
     const known = this.#live(key, now);
     if (isAllowed && known.length > 0 && countOf(uses) <= countOf(known)) return this.add(key);
-    const isRoom = known.length > 0 || this.#windows.size < this.#maxKeys;
-    if (isRoom) this.#store(key, uses, now);
+    const hasSpace = known.length > 0 || this.#windows.size < this.#maxKeys;
+    if (hasSpace) this.#store(key, uses, now);
     return this.#state(uses, isAllowed, now);
   }
 

@@ -12,7 +12,7 @@ export function describeFault(error: unknown): string {
   if (code.startsWith('28')) return `the database refuses the login: ${cause.message}`;
   if (code === '3D000') return `the database does not exist: ${cause.message}`;
   const isFull = /^(ENOSPC|EDQUOT|53100)$/.test(code);
-  if (isFull) return `no room left on the disk (${messageOf(cause)}); free some and start again`;
+  if (isFull) return `no space left on the disk (${messageOf(cause)}); free some and start again`;
   if (/^(EACCES|EPERM|EROFS)$/.test(code) && 'path' in cause)
     return `${String(cause.path)} cannot be written or read (${code}); give the user who runs latchkey access to it, or set LATCHKEY_DATA_DIR to another folder`;
   if (code === '42P01') return `the schema is behind (${cause.message}); run: latchkey migrate`;

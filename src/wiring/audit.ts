@@ -23,7 +23,7 @@ export function wireAudit({ config, logger, clock, stores, transact, secrets, id
       sealHash: sealHash(secrets['audit-chain']),
       clock,
       onLost: (lost) =>
-        logger.warn({ lost }, 'audit events vanished before they were sealed; somebody changed the log'),
+        logger.warn({ lost }, 'audit events vanished before they were sealed; the log was changed'),
     }),
     auditRetention: config.AUDIT_RETENTION,
     cleaner: new Cleanup({

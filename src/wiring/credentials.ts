@@ -1,4 +1,4 @@
-// How API keys, session cookies and roles are known from memory, and what stays of refreshes that got no answer.
+// Wires the caches of API keys, session cookies and roles, and the attempts of refreshes that got no answer.
 
 import { apiKeyCodec } from '../crypto/tokens/api-key-codec.ts';
 import { sessionCookieCodec } from '../crypto/tokens/session-cookie-codec.ts';

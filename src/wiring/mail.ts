@@ -1,4 +1,4 @@
-// Letters: where they go, and who sends them.
+// Wires mail: where emails go, and who sends them.
 
 import type { Config } from '../config.ts';
 import { actionTokenCodec } from '../crypto/tokens/action-token-codec.ts';
@@ -27,7 +27,7 @@ export function wireMail({ config, logger, clock, dataDir, stores, transact, ids
       send: mailTransport.send,
       onFailure: (mail, error, isDead) =>
         logger[isDead ? 'error' : 'warn'](
-          { err: error, mail: mail.id, letter: mail.letter.template, attempts: mail.attempts, isDead },
+          { err: error, mail: mail.id, template: mail.content.template, attempts: mail.attempts, isDead },
           isDead ? 'mail given up' : 'mail not sent; it will be tried again',
         ),
     }),
@@ -40,7 +40,7 @@ function openTransport(config: Config, logger: Logger, dataDir: DataDir | undefi
   const folder = dataDir?.mailDir ?? `${config.DATA_DIR}/mail`;
   return folderTransport(folder, config.MAIL_FROM, (mail, file) =>
     logger.info(
-      { mail: mail.letter.template, to: mail.to, file },
+      { mail: mail.content.template, to: mail.to, file },
       'mail written; set LATCHKEY_SMTP_URL to send it',
     ),
   );

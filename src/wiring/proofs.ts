@@ -9,7 +9,7 @@ import { backupCodes } from '../crypto/tokens/backup-codes.ts';
 import { totp, totpSecrets } from '../crypto/tokens/totp.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { BreachedPasswords } from '../domain/password/breached-passwords.ts';
-import { nobodyAsked } from '../domain/password/breached-passwords.ts';
+import { breachCheckOff } from '../domain/password/breached-passwords.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Base } from './base.ts';
 
@@ -39,7 +39,7 @@ export async function wireProofs({ config, logger, clock, keyring, secrets }: Ba
 
 function openBreachCheck(config: Config, logger: Logger, clock: Clock): BreachedPasswords {
   const { BREACH_CHECK_URL: url } = config;
-  if (url === 'off') return nobodyAsked;
+  if (url === 'off') return breachCheckOff;
   return new RangeClient({
     url,
     clock,

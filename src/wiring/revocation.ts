@@ -31,7 +31,7 @@ type CheckedChannel = RevocationChannel & { probe?(): Promise<RedisState> };
 function openChannel(config: Config, logger: Logger): CheckedChannel {
   if (config.REDIS_URL === undefined)
     return memoryRevocationChannel({ isWhole: config.DATABASE_URL === undefined });
-  // A Redis that is away fails many times a second: its going and its coming back are told, once each.
+  // A Redis that is away fails many times a second: its loss and its return are logged, once each.
   let isAway = false;
   return new RedisRevocationChannel({
     url: config.REDIS_URL,

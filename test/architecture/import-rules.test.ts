@@ -1,4 +1,4 @@
-// Holds the architecture: who may import whom, file names, the opening comment and the length of every file in src.
+// Holds the architecture: import rules, file names, the opening comment and the length of every file in src.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, join, relative, resolve, sep } from 'node:path';

@@ -1,4 +1,4 @@
-// Holds the check of passwords against a list of breached ones: what leaves the process, what counts as known, and that no fault stops anybody.
+// Holds the check of passwords against a list of breached ones: what leaves the process, what counts as known, and that no fault blocks a call.
 
 import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
@@ -148,7 +148,7 @@ describe('lets a password pass, and says so once, when the answer is', () => {
   });
 });
 
-it('asks nobody for half a minute after a failure, and warns once a minute', async () => {
+it('sends no request for half a minute after a failure, and warns once a minute', async () => {
   const asked = async () => {
     const before = server.received.length;
     expect(await client.has(PASSWORD)).toBe(false);

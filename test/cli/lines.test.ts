@@ -30,7 +30,7 @@ it.each([1, 2, 3, 7, 65_536])(
   },
 );
 
-it('tells of bytes that are not UTF-8 by their line', async () => {
+it('reports bytes that are not UTF-8 by their line', async () => {
   const bytes = Buffer.concat([Buffer.from('a\n'), Buffer.from([0xc3, 0x28, 0x0a]), Buffer.from('b\n')]);
   expect(wordsOf(await read(bytes))).toEqual(['1@2 a', '2@5 is not UTF-8', '3@7 b']);
 });

@@ -87,7 +87,7 @@ describe('our own form', () => {
       expect(fieldsRefused(fromLatchkey, JSON.parse(`{"externalId":${id},"email":"b"}`))).toEqual([
         'externalId',
       ]);
-    // Whose line it was is told of a refused one too.
+    // A refused line is reported with its owner too.
     expect(fromLatchkey({ externalId: 7, email: 1 })).toMatchObject({ externalId: '7' });
   });
 });
@@ -115,7 +115,7 @@ describe('Keycloak', () => {
     const broken = [{ type: 'password', secretData: '{', credentialData: '{}' }];
     expect(fieldsRefused(fromKeycloak, { id: 'a', credentials: broken })).toEqual(['credentials']);
   });
-  it('takes one who is not said to be enabled as disabled, as Keycloak does', () => {
+  it('treats an account without `enabled` as disabled, as Keycloak does', () => {
     const suspended = (enabled?: boolean | null) => userBy(fromKeycloak, { id: 'a', enabled }).suspended;
     expect([suspended(true), suspended(false), suspended(null), suspended()]).toEqual([
       false,
@@ -171,7 +171,7 @@ describe('Firebase', () => {
     expect(change('mem_cost: 14', 'mem_cost: many')).toThrow(/mem_cost/);
     expect(change('YS1i_w==', 'my$ecret')).toThrow(/^(?!.*ecret).*base64_signer_key/);
   });
-  it('refuses a hash without parameters, and nobody else', () => {
+  it('refuses a hash without parameters, and no other account', () => {
     const read = fromFirebase(undefined);
     expect(fieldsRefused(read, { localId: 'a', passwordHash: 'YQ==' })).toEqual(['passwordHash']);
     expect(userBy(read, { localId: 'a', email: 'a@example.com', createdAt: '1580000000000' })).toMatchObject({
@@ -194,7 +194,7 @@ describe('Firebase times', () => {
 });
 
 describe('Supabase', () => {
-  it('refuses whoever was deleted there', () => {
+  it('refuses accounts that were deleted there', () => {
     expect(fieldsRefused(fromSupabase, { id: 'a', deleted_at: '2024-01-01T00:00:00Z' })).toEqual([
       'deleted_at',
     ]);

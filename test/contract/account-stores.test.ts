@@ -66,7 +66,7 @@ describeOnEveryDatabase('accounts in the hands of their owners', (open) => {
     },
   );
 
-  it('AccountDeletionStore takes everything away, and of nobody else', async () => {
+  it('AccountDeletionStore deletes everything of the account, and of no other', async () => {
     const [user, other] = [await account(), await account()];
     for (const { id } of [user, other]) {
       await db.stores.apiKeys.insert(sampleApiKey(id));

@@ -73,7 +73,7 @@ describeOnEveryDatabase('ActionTokenStore', (open) => {
     expect(await db.stores.actionTokens.find('password_reset', token)).toBeDefined();
   });
 
-  it('keeps a used token as used: of 50 at once one uses it, and whoever ends them all ends it too', async () => {
+  it('keeps a used token as used: of 50 at once one uses it, and ending all ends it too', async () => {
     const token = await insert({ purpose: 'email_verification' });
     const { actionTokens } = db.stores;
     const use = () => actionTokens.use('email_verification', token, NOW + 9);

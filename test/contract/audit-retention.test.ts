@@ -51,7 +51,7 @@ describeOnEveryDatabase('Retention of the audit log', (open) => {
   );
   const at = (ahead: number, offset = 0): AuditEvent => sampleEvent({ time: month(ahead) + offset });
 
-  it('deletes whole months with their seals, tells of it, and the rest is whole', async () => {
+  it('deletes whole months with their seals, records that, and the rest is whole', async () => {
     for (const ahead of [-5, -4, -3]) await addMonth(db, ahead);
     const [oldest, older, old, young] = [at(-5), at(-4, 1), at(-3), at(0)];
     await appendAndSeal(db, [oldest]);
@@ -123,12 +123,12 @@ describeOnEveryDatabase('Retention of the audit log', (open) => {
     expect(await keep(db, sinceMonth(3))).toBe(month(-3));
   });
 
-  it('refuses to delete what is younger than 30 days, whoever asks', async () => {
+  it('refuses every role to delete what is younger than 30 days', async () => {
     await expect(keep(db, 29 * DAY_MS)).rejects.toThrow('younger than 30 days');
     await expect(keep(db, DAY_MS, Date.now() + 60 * DAY_MS)).rejects.toThrow('younger than 30 days');
   });
 
-  it('makes the coming months, and takes in what a stray clock wrote there before', async () => {
+  it('makes the partitions of coming months, and moves events of a wrong clock into them', async () => {
     const early = at(17);
     await appendAndSeal(db, [early]);
     expect(await partitionsOf(db)).not.toContain(partition(17));
@@ -160,7 +160,7 @@ describeOnEveryDatabase('Retention of the audit log', (open) => {
 });
 
 describeOnPostgres('Retention beside others', (open) => {
-  it('gives way to a transaction that reads the log, and lets appends through meanwhile', async () => {
+  it('gives way to a transaction that reads the log, and does not block appends', async () => {
     const db = await open();
     await addMonth(db, -5);
     await appendAndSeal(db, [sampleEvent({ time: month(-5) })]);

@@ -77,7 +77,7 @@ describeOnEveryDatabase('The audit log', (open) => {
     expect(await partitionOf(event.id)).toEqual([]);
   });
 
-  it('keeps each month apart, has a year of months ready, and keeps what a clock gone astray wrote', async () => {
+  it('has a partition for each month, a year ahead, and keeps events of a wrong clock', async () => {
     const now = new Date();
     const months = [0, 12].map((ahead) => Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead, 1));
     for (const month of months) {
@@ -142,7 +142,7 @@ describeOnEveryDatabase('The audit log', (open) => {
     ]);
   });
 
-  it('drops a queue row whose event is gone, tells of it, and seals the others', async () => {
+  it('drops a queue row whose event is gone, reports it, and seals the others', async () => {
     const [event, ghost] = [sampleEvent(), newId()];
     await sql`insert into audit_queue values (${new Date(NOW)}, ${ghost})`.execute(db.database.tables);
     await db.stores.audit.append(event);
@@ -186,7 +186,7 @@ describeOnEveryDatabase('The audit log', (open) => {
     const event = sampleEvent();
     await db.stores.audit.append(event);
     const cut = db.transact(async (stores) => {
-      await stores.sealing.tryHold();
+      await stores.sealing.tryLock();
       await stores.sealing.take(10);
       throw new Error('cut');
     });
@@ -196,7 +196,7 @@ describeOnEveryDatabase('The audit log', (open) => {
     expect(await db.stores.auditTrail.head()).toBe(start + 1);
   });
 
-  it('refuses changes, also to whoever owns the tables', async () => {
+  it('refuses changes, also by the owner of the tables', async () => {
     await appendAndSeal(db, [sampleEvent()]);
     for (const table of ['audit_events', 'audit_seals'])
       for (const statement of [`delete from ${table}`, `truncate ${table}`])
@@ -239,7 +239,7 @@ describeOnPostgres('The audit log of two nodes', (open) => {
     const db = await open();
     await db.stores.audit.append(sampleEvent());
     await db.transact(async ({ sealing }) => {
-      expect(await sealing.tryHold()).toBe(true);
+      expect(await sealing.tryLock()).toBe(true);
       expect(await sealOnce(db)).toBeUndefined();
     });
     expect(await sealOnce(db)).toEqual({ sealed: 1, lost: [] });

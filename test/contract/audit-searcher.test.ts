@@ -180,7 +180,7 @@ describeOnEveryDatabase('AuditSearcher', (open) => {
     expect((await listAuditEvents(deps(), { filter, pageSize: 10, before: undefined })).events).toEqual([]);
   });
 
-  it('new events do not disturb somebody who pages', async () => {
+  it('new events do not disturb paging', async () => {
     const filter = { ...EVERY_EVENT, actorId: 'actor-1' };
     const expected = newestFirst.filter((event) => matches(filter, event));
     const first = await listAuditEvents(deps(), { filter, pageSize: 10, before: undefined });

@@ -88,7 +88,7 @@ describeOnEveryDatabase('Verification of the audit log', (open) => {
     }
   });
 
-  it('does not care in which order the database keeps the keys of details, or in which zone it tells times', async () => {
+  it('does not depend on the order of keys in details or on the time zone of the database', async () => {
     await tamper(
       sql`update audit_events set details = '{"länger": "\\"", "a": "1", "b": "2"}' where id = ${id(0)}`,
     );
@@ -185,7 +185,7 @@ describeOnEveryDatabase('Verification of the audit log', (open) => {
     ]);
   });
 
-  it('names a beginning that was cut off, also with a retirement that nobody told of', async () => {
+  it('names a beginning that was cut off, also with a retirement without an event', async () => {
     await tamper(sql`delete from audit_events where time < ${new Date(NOW + 3)}`);
     await tamper(sql`
       insert into audit_retirements (retire_time, horizon, last_number, last_hash)
@@ -193,7 +193,7 @@ describeOnEveryDatabase('Verification of the audit log', (open) => {
     await tamper(sql`delete from audit_seals where first_number = 1`);
     expect(await faultsOf()).toEqual([
       {
-        what: `everything before ${new Date(NOW + 3).toISOString().replace('Z', '000Z')} is gone, and no event tells of it`,
+        what: `everything before ${new Date(NOW + 3).toISOString().replace('Z', '000Z')} is gone, and no event records it`,
       },
     ]);
     await tamper(sql`delete from audit_retirements`);

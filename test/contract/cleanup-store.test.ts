@@ -24,7 +24,7 @@ const TABLES: Record<CleanupKind, string> = {
   supersededPasswords: 'superseded_passwords',
 };
 
-/** What a kind looks like when it stopped counting at `end`; answers how to name it among the rows that are left. */
+/** What a kind looks like when it expired at `end`; answers how to name it among the rows that are left. */
 type Made = { readonly column: string; readonly value: string };
 type Make = (db: TestStores, end: number) => Promise<Made>;
 
@@ -331,7 +331,7 @@ describeOnEveryDatabase('CleanupStore', (open: OpenStores) => {
     expect(await count('sessions')).toBe(1_000);
   });
 
-  it('waits for nobody who holds a row, and takes it the next time', async () => {
+  it('skips locked rows, and deletes them the next time', async () => {
     if (db.url === undefined) return;
     await manySessions(10);
     const batch = batchOf('sessions', NOW + 50 * DAY_MS);
@@ -344,13 +344,13 @@ describeOnEveryDatabase('CleanupStore', (open: OpenStores) => {
     expect(await cleanAll(db, batch)).toEqual([2]);
   });
 
-  it('is held by one transaction at a time, until it ends', async () => {
-    const held = () => db.transact(({ cleanup }) => cleanup.tryHold());
+  it('is locked by one transaction at a time, until it ends', async () => {
+    const held = () => db.transact(({ cleanup }) => cleanup.tryLock());
     expect(await held()).toBe(true);
     expect(await held()).toBe(true);
     if (db.url === undefined) return;
     await db.transact(async ({ cleanup }) => {
-      expect(await cleanup.tryHold()).toBe(true);
+      expect(await cleanup.tryLock()).toBe(true);
       expect(await held()).toBe(false);
     });
     expect(await held()).toBe(true);

@@ -32,18 +32,18 @@ describeOnEveryDatabase('EmailStore', (open) => {
       await setStatus(user.id, status);
       const found = await stored(user.id);
       await db.transact(async ({ emails }) => {
-        expect(await emails.holdById(user.id)).toEqual(found);
-        expect(await emails.holdByKey(user.email.key)).toEqual(found);
+        expect(await emails.lockById(user.id)).toEqual(found);
+        expect(await emails.lockByKey(user.email.key)).toEqual(found);
         expect(await emails.findByKey(user.email.key)).toEqual(found);
       });
     }
     await setStatus(user.id, 'deleted');
     await db.transact(async ({ emails }) => {
-      expect(await emails.holdById(user.id)).toBeUndefined();
-      expect(await emails.holdByKey(user.email.key)).toBeUndefined();
+      expect(await emails.lockById(user.id)).toBeUndefined();
+      expect(await emails.lockByKey(user.email.key)).toBeUndefined();
       expect(await emails.findByKey(user.email.key)).toBeUndefined();
-      expect(await emails.holdById(newId())).toBeUndefined();
-      expect(await emails.holdByKey(user.email.text)).toBeUndefined();
+      expect(await emails.lockById(newId())).toBeUndefined();
+      expect(await emails.lockByKey(user.email.text)).toBeUndefined();
     });
   });
 
@@ -51,7 +51,7 @@ describeOnEveryDatabase('EmailStore', (open) => {
     const user = await account();
     const add = () =>
       db.transact(async ({ emails }) => {
-        const held = await emails.holdByKey(user.email.key);
+        const held = await emails.lockByKey(user.email.key);
         return emails.replace(user.id, { text: `${held?.email ?? ''}+`, key: user.email.key }, LATER);
       });
     await Promise.all(Array.from({ length: 20 }, add));
@@ -84,7 +84,7 @@ describeOnEveryDatabase('EmailStore', (open) => {
     expect(await db.stores.users.insert(sampleUser({ email: user.email }))).toBe('inserted');
   });
 
-  it('tells that an address is taken, changes nothing, and goes on with the transaction', async () => {
+  it('reports that an address is taken, changes nothing, and goes on with the transaction', async () => {
     const [user, other, third] = [await account(), await account(), sampleUser()];
     const outcomes = await db.transact(async (stores) => [
       await stores.emails.replace(user.id, other.email, LATER),

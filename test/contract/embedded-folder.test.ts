@@ -50,7 +50,7 @@ it("another version's folder is refused in one line, and left as it is", async (
 const canMount = spawnSync('unshare', ['--mount', 'true']).status === 0;
 
 it.skipIf(!canMount)(
-  'a disk without room is told in one line, and what was begun is marked for the next start',
+  'a full disk is reported in one line, and what was begun is marked for the next start',
   async () => {
     const program = join(import.meta.dirname, '../../src/main.ts');
     // In a mount namespace of its own, which ends with its processes.
@@ -61,7 +61,7 @@ it.skipIf(!canMount)(
       encoding: 'utf8',
     });
     expect(stderr).toBe(
-      `latchkey: LATCHKEY_DATA_DIR: the embedded database in ${folder}/postgres cannot be opened: no room left on the disk (ENOSPC)\n`,
+      `latchkey: LATCHKEY_DATA_DIR: the embedded database in ${folder}/postgres cannot be opened: no space left on the disk (ENOSPC)\n`,
     );
     expect(stdout.split('\n')).toEqual(
       expect.arrayContaining(['code 1', 'master.key', 'postgres.unfinished']),

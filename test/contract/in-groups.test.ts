@@ -25,7 +25,7 @@ function heldDoubler(limits: { maxSize: number; maxRunning: number }) {
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('a grouped statement', () => {
-  it('takes whoever comes in one turn of the event loop as one group, and answers each its own', async () => {
+  it('takes calls of one turn of the event loop as one group, and answers each its own', async () => {
     const { groups, double } = heldDoubler({ maxSize: 10, maxRunning: 2 });
     const answers = Promise.all([double(1), double(2), double(3)]);
     await turn();

@@ -47,7 +47,7 @@ describeOnEveryDatabase('the first start', (open) => {
     expect(delivered).toHaveLength(1);
   });
 
-  it('has not happened when its secrets reached nobody, and happens at the next', async () => {
+  it('is not done when its secrets were not printed, and is done at the next start', async () => {
     const db = await open();
     const failing = depsOver(db, () => Promise.reject(new Error('the disk is full')));
     await expect(bootstrap(failing, ADMIN)).rejects.toThrow('the disk is full');

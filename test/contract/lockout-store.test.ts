@@ -64,7 +64,7 @@ describeOnEveryDatabase('LockoutStore', (open) => {
     });
   });
 
-  it('forgets failures after a success, and never a lock', async () => {
+  it('deletes failures after a success, and never a lock', async () => {
     const tried = await failed(4);
     expect(await clear(tried, NOW + 5_000)).toBeUndefined();
     expect(await count(tried, NOW + 5_000)).toMatchObject({ failures: 1 });
@@ -76,7 +76,7 @@ describeOnEveryDatabase('LockoutStore', (open) => {
     expect(await clear(newId(), NOW)).toBeUndefined();
   });
 
-  it('finds, clears and forgets many at once, and keeps what is locked from being cleared', async () => {
+  it('finds, clears and deletes many at once, and keeps what is locked from being cleared', async () => {
     const [locked, tried, absent] = [await failed(5), await failed(4), newId()];
     const keys = [absent, tried, locked];
     const now = NOW + 5_000;
@@ -85,8 +85,8 @@ describeOnEveryDatabase('LockoutStore', (open) => {
     expect(await db.stores.lockouts.findLocks([], now)).toEqual(new Map());
     expect(await db.transact(({ lockouts }) => lockouts.clear(keys, now))).toEqual(locks);
     expect(await count(tried, now)).toMatchObject({ failures: 1 });
-    const forget = () => db.transact(({ lockouts }) => lockouts.forget(keys));
-    expect([await forget(), await forget()]).toEqual([true, false]);
+    const remove = () => db.transact(({ lockouts }) => lockouts.deleteAll(keys));
+    expect([await remove(), await remove()]).toEqual([true, false]);
     expect(await db.stores.lockouts.findLocks(keys, now)).toEqual(new Map());
   });
 
@@ -101,7 +101,7 @@ describeOnEveryDatabase('LockoutStore', (open) => {
       db.transact(async (stores) => {
         attempts += 1;
         if (index % 3 === 0) await stores.lockouts.clear(keys, NOW);
-        else if (index % 3 === 1) await stores.lockouts.forget(keys);
+        else if (index % 3 === 1) await stores.lockouts.deleteAll(keys);
         else for (const key of keys) await stores.lockouts.count(key, NOW, RULE);
       }),
     );
@@ -127,7 +127,7 @@ describeOnEveryDatabase('LockoutStore', (open) => {
         clear(key, now),
         db.transact((stores) => stores.lockouts.count(key, now, RULE)),
       ]);
-      // Either the success was first and the failure is the first of a new row, or the account is locked and the success was told.
+      // Either the success was first and the failure is the first of a new row, or the account is locked and the success was answered.
       if (cleared === undefined) expect(counted).toMatchObject({ failures: 1, lockedNow: false });
       else expect(counted).toMatchObject({ failures: 5, lockedUntil: cleared });
     }

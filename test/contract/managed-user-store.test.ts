@@ -46,8 +46,8 @@ describeOnEveryDatabase('accounts in the hands of administrators', (open) => {
     await setStatus(id, 'deleted');
     for (const absent of [id, newId()]) {
       expect(await db.stores.managedUsers.find(absent)).toBeUndefined();
-      for (const mode of ['alone', 'together'] as const)
-        expect(await db.transact(({ managedUsers }) => managedUsers.hold(absent, mode))).toBeUndefined();
+      for (const mode of ['for_update', 'for_share'] as const)
+        expect(await db.transact(({ managedUsers }) => managedUsers.lock(absent, mode))).toBeUndefined();
       await expect(db.stores.managedUsers.suspend(absent, '', NOW)).rejects.toThrow('no result');
     }
   });
@@ -95,12 +95,12 @@ describeOnEveryDatabase('accounts in the hands of administrators', (open) => {
   });
 
   it('holds roles that there are', async () => {
-    const holdRole = (name: string) => db.transact(({ managedUsers }) => managedUsers.holdRole(name));
-    expect(await holdRole('moderator')).toBe(true);
-    expect(await holdRole('nobody')).toBe(false);
+    const lockRole = (name: string) => db.transact(({ managedUsers }) => managedUsers.lockRole(name));
+    expect(await lockRole('moderator')).toBe(true);
+    expect(await lockRole('nobody')).toBe(false);
   });
 
-  it('ends every key of a person and of nobody else, for good, and says so to those who watch', async () => {
+  it('ends every key of a person and no other, for good, and notifies watchers', async () => {
     const [owner, other] = [await account(), await account()];
     const insert = async (change: Parameters<typeof sampleApiKey>[1] = {}, ownerId = owner.id) => {
       const key = sampleApiKey(ownerId, change);
@@ -139,14 +139,14 @@ describeOnEveryDatabase('accounts in the hands of administrators', (open) => {
     expect(await db.transact(({ ownApiKeys }) => ownApiKeys.endAll(owner.id, NOW, NOW))).toEqual([]);
   });
 
-  it('forgets a lock that runs, once', async () => {
+  it('deletes a lock that has not expired, once', async () => {
     const key = `user:${newId()}`;
     const rule = { maxFailures: 1, lockMs: MINUTE_MS };
     await db.stores.lockouts.count(key, NOW, rule);
     await db.stores.lockouts.count(key, NOW, { ...rule, maxFailures: 2 });
     expect(await db.stores.lockouts.findLocks([key], NOW)).toEqual(new Map([[key, NOW + MINUTE_MS]]));
-    expect(await db.stores.lockouts.forget([key])).toBe(true);
+    expect(await db.stores.lockouts.deleteAll([key])).toBe(true);
     expect(await db.stores.lockouts.findLocks([key], NOW)).toEqual(new Map());
-    expect(await db.stores.lockouts.forget([key])).toBe(false);
+    expect(await db.stores.lockouts.deleteAll([key])).toBe(false);
   });
 });

@@ -151,7 +151,7 @@ describeOnEveryDatabase('the master key of a database', (open) => {
     expect([...(await db.stores.instance.listFacts()).keys()]).not.toContain(MASTER_KEY_NEXT);
   });
 
-  it('may be changed on one node without the first step, and the announcement of a wrong key be put right', async () => {
+  it('may be changed on one node without the first step, and a wrong next key can be replaced', async () => {
     const secrets = plain(await openWith(old));
     await openWith(old, newKey());
     await openWith(old, next);
@@ -186,7 +186,7 @@ describeOnEveryDatabase('the master key of a database', (open) => {
       const steps: Array<readonly [number, number]> = [];
       const onProgress = (done: number, total: number) => void steps.push([done, total]);
       expect(await rotate(next, old, { onProgress })).toEqual({
-        isNews: true,
+        hasChangedKey: true,
         counts: {
           totp_secrets: { total: users.length + 1, resealed: users.length },
           signing_keys: { total: 2, resealed: 2 },
@@ -203,7 +203,7 @@ describeOnEveryDatabase('the master key of a database', (open) => {
 
       for (const second of [old, undefined]) {
         const again = await rotate(next, second);
-        expect(again.isNews).toBe(false);
+        expect(again.hasChangedKey).toBe(false);
         expect(Object.values(again.counts).map(({ resealed }) => resealed)).toEqual([0, 0, 0]);
       }
       expect(await eventCount()).toBe(1);
@@ -234,11 +234,11 @@ describeOnEveryDatabase('the master key of a database', (open) => {
       const users = await enroll(old, 20);
       const runs = await Promise.all(Array.from({ length: 4 }, () => rotate(next, old)));
       expect(runs.reduce((sum, { counts }) => sum + counts.totp_secrets.resealed, 0)).toBe(users.length);
-      expect(runs.filter(({ isNews }) => isNews)).toHaveLength(1);
+      expect(runs.filter(({ hasChangedKey }) => hasChangedKey)).toHaveLength(1);
       expect(await eventCount()).toBe(1);
     });
 
-    it('does not overwrite what a node has changed meanwhile, and sees it at the next pass', async () => {
+    it('does not overwrite what a node has changed concurrently, and sees it at the next pass', async () => {
       await openWith(old);
       await openWith(next, old);
       const [user = ''] = await enroll(old);
@@ -248,7 +248,7 @@ describeOnEveryDatabase('the master key of a database', (open) => {
         replace: async (kind: SealedKind, values: readonly ResealedValue[]) => {
           if (kind === 'totp_secrets' && isFirst) {
             isFirst = false;
-            // By a node that has not been told of the new key to seal by.
+            // By a node that does not have the new key to seal by.
             const sealedSecret = totpSecrets(old).seal(user, 'a newer secret');
             await db.stores.totpFactors.insertPending({ userId: user, sealedSecret, createTime: NOW + 1 });
           }
@@ -288,7 +288,7 @@ describeOnEveryDatabase('the master key of a database', (open) => {
       expect(await secretOf(user, next)).toBe(`secret of ${user}`);
       await refused(next);
       await db.stores.totpFactors.remove(lost);
-      expect((await rotate(next, old)).isNews).toBe(true);
+      expect((await rotate(next, old)).hasChangedKey).toBe(true);
     });
 
     it('lets a code be used that was being checked when its secret was sealed anew', async () => {

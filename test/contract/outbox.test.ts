@@ -1,4 +1,4 @@
-// The contract of Outbox and OutboxQueue, on every database: each letter leaves by one sender at a time.
+// The contract of Outbox and OutboxQueue, on every database: each email leaves by one sender at a time.
 
 import { sql } from 'kysely';
 import { beforeAll, expect, it } from 'vitest';
@@ -25,14 +25,14 @@ describeOnEveryDatabase('Outbox', (open) => {
   const rowOf = ({ id }: { readonly id: string }) =>
     db.database.tables.selectFrom('outbox_mails').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
 
-  it('hands out a letter as it was put in, when it is due and not before', async () => {
+  it('leases an email as it was enqueued, when it is due and not before', async () => {
     const [mail] = await enqueue(1, NOW + 10);
     expect(await lease(NOW + 9)).toEqual([]);
     expect(await lease(NOW + 10)).toEqual([{ ...mail, attempts: 1 }]);
     await finish([mail ?? { id: '' }]);
   });
 
-  it('never leases a letter to two senders', async () => {
+  it('never leases an email to two senders', async () => {
     const mails = await enqueue(60, NOW);
     const leases = await Promise.all(Array.from({ length: 10 }, () => lease(NOW, 7)));
     const rest = await lease(NOW);
@@ -88,7 +88,7 @@ describeOnEveryDatabase('Outbox', (open) => {
     expect(await rowOf(mail)).toMatchObject({ state: 'dropped' });
   });
 
-  it('heeds no failure and no drop from a sender whose lease has ended', async () => {
+  it('ignores a failure and a drop from a sender whose lease has ended', async () => {
     const [mail = sampleMail()] = await enqueue(1, NOW);
     const stale = { id: mail.id, attempts: 1 };
     await lease(NOW);
@@ -101,7 +101,7 @@ describeOnEveryDatabase('Outbox', (open) => {
     await finish([mail]);
   });
 
-  it('heeds nothing after a letter was sent, and a late word that it was', async () => {
+  it('ignores everything after an email was sent, and records a late success', async () => {
     const [mail = sampleMail()] = await enqueue(1, NOW);
     await lease(NOW);
     await lease(NOW + MINUTE_MS);
@@ -111,7 +111,7 @@ describeOnEveryDatabase('Outbox', (open) => {
     expect(await rowOf(mail)).toMatchObject({ state: 'sent', last_error: null });
   });
 
-  it('forgets a letter whose cause did not happen', async () => {
+  it('stores no email whose transaction rolled back', async () => {
     const failing = db.transact(async ({ outbox }) => {
       await outbox.enqueue(sampleMail());
       throw new Error('rolled back');

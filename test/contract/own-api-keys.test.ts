@@ -17,14 +17,14 @@ describeOnPostgres('A transaction that holds an owner', (open) => {
     await db.stores.users.insert(owner);
     const [held, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const first = db.transact(async ({ ownApiKeys, apiKeys }) => {
-      await ownApiKeys.holdOwner(owner.id);
+      await ownApiKeys.lockOwner(owner.id);
       held.resolve();
       await gate.promise;
       await apiKeys.insert(sampleApiKey(owner.id));
     });
     await held.promise;
     const second = db.transact(async ({ ownApiKeys }) => {
-      await ownApiKeys.holdOwner(owner.id);
+      await ownApiKeys.lockOwner(owner.id);
       return ownApiKeys.countLive(owner.id, NOW);
     });
     await eventually(async () => {
@@ -59,7 +59,7 @@ describeOnEveryDatabase('OwnApiKeyStore', (open) => {
     const key = await insert({ allowedCidrs: ['10.0.0.0/8', '2001:db8::/32'], expireTime: NOW + DAY_MS });
     const { digest: _digest, ownerKind: _ownerKind, ...kept } = key;
     const expected = { ...kept, lastUsedTime: undefined, useCount: 0n };
-    expect(await db.stores.ownApiKeys.holdLive(key.id, ownerId, NOW)).toEqual(expected);
+    expect(await db.stores.ownApiKeys.lockLive(key.id, ownerId, NOW)).toEqual(expected);
     expect((await page(ownerId)).find(({ id }) => id === key.id)).toEqual(expected);
     expect((await db.stores.apiKeys.find(key.id))?.networks).toEqual(
       key.allowedCidrs.map((text) => parseNetwork(text)?.network),
@@ -74,8 +74,8 @@ describeOnEveryDatabase('OwnApiKeyStore', (open) => {
 
   it('names the role and the epoch of an active owner alone', async () => {
     const { ownApiKeys, users } = db.stores;
-    expect(await ownApiKeys.holdOwner(ownerId)).toEqual({ role: 'moderator', tokenVersion: 1 });
-    expect(await ownApiKeys.holdOwner(newId())).toBeUndefined();
+    expect(await ownApiKeys.lockOwner(ownerId)).toEqual({ role: 'moderator', tokenVersion: 1 });
+    expect(await ownApiKeys.lockOwner(newId())).toBeUndefined();
     const gone = sampleUser();
     await users.insert(gone);
     await db.database.tables
@@ -83,7 +83,7 @@ describeOnEveryDatabase('OwnApiKeyStore', (open) => {
       .set({ status: 'suspended' })
       .where('id', '=', gone.id)
       .execute();
-    expect(await ownApiKeys.holdOwner(gone.id)).toBeUndefined();
+    expect(await ownApiKeys.lockOwner(gone.id)).toBeUndefined();
   });
 
   it("sees live keys of the owner's own, as a person", async () => {
@@ -97,9 +97,9 @@ describeOnEveryDatabase('OwnApiKeyStore', (open) => {
     const others = await insert({}, newId());
     expect(await ownApiKeys.countLive(owner, NOW)).toBe(1);
     expect(await ownApiKeys.countLive(owner, NOW + 1)).toBe(0);
-    expect((await ownApiKeys.holdLive(live.id, owner, NOW))?.id).toBe(live.id);
+    expect((await ownApiKeys.lockLive(live.id, owner, NOW))?.id).toBe(live.id);
     for (const key of [revoked, expired, ofService, others])
-      expect(await ownApiKeys.holdLive(key.id, owner, NOW)).toBeUndefined();
+      expect(await ownApiKeys.lockLive(key.id, owner, NOW)).toBeUndefined();
     expect((await page(owner)).map(({ id }) => id).toSorted()).toEqual([live.id, expired.id].toSorted());
     for (const key of [revoked, ofService, others])
       expect(await ownApiKeys.revokeOwn(key.id, owner, NOW)).toBe(false);
@@ -169,6 +169,6 @@ describeOnEveryDatabase('OwnApiKeyStore', (open) => {
       .where('id', '=', key.id)
       .execute();
     await db.stores.apiKeys.addUses([{ id: key.id, count: 1, lastUsedTime: NOW }]);
-    expect((await db.stores.ownApiKeys.holdLive(key.id, ownerId, NOW))?.useCount).toBe(big + 1n);
+    expect((await db.stores.ownApiKeys.lockLive(key.id, ownerId, NOW))?.useCount).toBe(big + 1n);
   });
 });

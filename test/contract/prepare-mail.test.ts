@@ -1,4 +1,4 @@
-// Holds the links of letters over every database: one live link for each account and purpose, whatever happens at once.
+// Holds the links of emails over every database: one live link for each account and purpose, whatever happens at once.
 
 import { beforeAll, beforeEach, expect, it } from 'vitest';
 
@@ -6,16 +6,16 @@ import { actionTokenCodec } from '../../src/crypto/tokens/action-token-codec.ts'
 import { newId } from '../../src/crypto/ids.ts';
 import { resetPassword } from '../../src/domain/password/reset-password.ts';
 import type { NewUser } from '../../src/domain/account/user-store.ts';
-import { nobodyAsked } from '../../src/domain/password/breached-passwords.ts';
+import { breachCheckOff } from '../../src/domain/password/breached-passwords.ts';
 import { DomainError } from '../../src/domain/errors.ts';
-import type { LinkLetter } from '../../src/domain/mail/outbox.ts';
+import type { LinkContent } from '../../src/domain/mail/outbox.ts';
 import { prepareMail } from '../../src/domain/mail/prepare-mail.ts';
 import type { ReadyMail } from '../../src/domain/mail/ready-mail.ts';
 import { describeOnEveryDatabase, type TestStores } from '../support/databases.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { MINUTE_MS, NOW, ORIGIN, sampleMail, sampleUser } from '../support/samples.ts';
 
-const RESET: LinkLetter = { template: 'password_reset', origin: ORIGIN };
+const RESET: LinkContent = { template: 'password_reset', origin: ORIGIN };
 
 describeOnEveryDatabase('prepareMail', (open) => {
   let db: TestStores;
@@ -37,12 +37,12 @@ describeOnEveryDatabase('prepareMail', (open) => {
     actionTokenCodec,
     publicUrl: 'https://id.example.com',
   });
-  const leased = async (letter: LinkLetter, to = user.email.text) => {
-    const mail = sampleMail({ letter, to });
+  const leased = async (content: LinkContent, to = user.email.text) => {
+    const mail = sampleMail({ content, to });
     await db.stores.outbox.enqueue(mail);
     return { ...mail, attempts: 0 };
   };
-  const prepare = async (letter: LinkLetter, to?: string) => prepareMail(deps(), await leased(letter, to));
+  const prepare = async (content: LinkContent, to?: string) => prepareMail(deps(), await leased(content, to));
   const stateOf = async (id: string) =>
     (await db.database.tables.selectFrom('outbox_mails').select('state').where('id', '=', id).execute())[0]
       ?.state;
@@ -51,7 +51,7 @@ describeOnEveryDatabase('prepareMail', (open) => {
   const tokensOf = (userId: string) =>
     db.database.tables.selectFrom('action_tokens').selectAll().where('user_id', '=', userId).execute();
   const isLive = async (mail: ReadyMail | undefined) => {
-    const link = mail !== undefined && 'link' in mail.letter ? mail.letter.link : '';
+    const link = mail !== undefined && 'link' in mail.content ? mail.content.link : '';
     const presented = actionTokenCodec.read('password_reset', link.slice(link.indexOf('=') + 1));
     return (
       presented !== undefined &&
@@ -96,7 +96,7 @@ describeOnEveryDatabase('prepareMail', (open) => {
     ]);
   });
 
-  it('a letter whose account is gone by the time it is due is dropped, whole or not at all', async () => {
+  it('an email whose account is gone by the time it is due is dropped, whole or not at all', async () => {
     const mail = await leased(RESET);
     await db.database.tables
       .updateTable('users')
@@ -119,9 +119,9 @@ describeOnEveryDatabase('prepareMail', (open) => {
     expect(await tokensOf(user.id)).toEqual([]);
   });
 
-  it('a reset that is used while newer links are made: nobody waits for ever, and at most one link lives', async () => {
+  it('a reset that is used while newer links are made: no call deadlocks, and at most one link lives', async () => {
     const first = await prepare(RESET);
-    const link = first !== undefined && 'link' in first.letter ? first.letter.link : '';
+    const link = first !== undefined && 'link' in first.content ? first.content.link : '';
     const token = link.slice(link.indexOf('=') + 1);
     const resetDeps = {
       ...deps(),
@@ -129,7 +129,7 @@ describeOnEveryDatabase('prepareMail', (open) => {
       passwordHasher: { hash: async (password: string) => password },
       passwordPolicy: 'strict' as const,
       commonPasswords: new Map<string, number>(),
-      breachedPasswords: nobodyAsked,
+      breachedPasswords: breachCheckOff,
       tokenPolicy: { accessTokenTtlMs: MINUTE_MS },
       revocationIndex: { apply: () => undefined },
       revocationChannel: { publish: async () => undefined },
@@ -156,7 +156,7 @@ describeOnEveryDatabase('prepareMail', (open) => {
 
   it('a welcome of the version before, which does not say who asked, still gets its link', async () => {
     const mail = await prepare({ template: 'verify_email' });
-    expect(mail?.letter).toMatchObject({ template: 'verify_email' });
+    expect(mail?.content).toMatchObject({ template: 'verify_email' });
     expect(await tokensOf(user.id)).toHaveLength(1);
   });
 
@@ -165,13 +165,13 @@ describeOnEveryDatabase('prepareMail', (open) => {
     const asked = (version: number) =>
       prepare({ template: 'email_change', userId: user.id, version, origin: ORIGIN }, 'free@example.org');
     const version = found?.tokenVersion ?? Number.NaN;
-    expect((await asked(version))?.letter.template).toBe('email_change');
+    expect((await asked(version))?.content.template).toBe('email_change');
     await db.stores.users.raiseEpochs(user.id, NOW);
     expect(await asked(version)).toBeUndefined();
-    expect((await asked(version + 1))?.letter.template).toBe('email_change');
+    expect((await asked(version + 1))?.content.template).toBe('email_change');
   });
 
-  it('two accounts that want each other’s address at once: both owners are told, nobody gets a link', async () => {
+  it('two accounts that want each other’s address at once: both owners are notified, no link is sent', async () => {
     const other = sampleUser();
     await db.stores.users.insert(other);
     const want = (asker: NewUser, wanted: NewUser) =>
@@ -182,7 +182,7 @@ describeOnEveryDatabase('prepareMail', (open) => {
     const mails = await Promise.all(
       Array.from({ length: 10 }, (_, index) => (index % 2 === 0 ? want(user, other) : want(other, user))),
     );
-    for (const mail of mails) expect(mail?.letter.template).toBe('email_change_taken');
+    for (const mail of mails) expect(mail?.content.template).toBe('email_change_taken');
     expect(new Set(mails.map((mail) => mail?.to))).toEqual(new Set([user.email.text, other.email.text]));
     expect([...(await tokensOf(user.id)), ...(await tokensOf(other.id))]).toEqual([]);
   });

@@ -56,7 +56,7 @@ function contract(open: () => Promise<Opened>): void {
     ({ limiter, other, pass } = await open());
   });
 
-  it('tells what is left, then refuses, with the time to wait', async () => {
+  it('reports what is left, then refuses, with the time to wait', async () => {
     const key = newKey();
     const first = await limiter.consume('register', 'address', key);
     expect(first).toMatchObject({ limit: 3, remaining: 2 });
@@ -85,7 +85,7 @@ function contract(open: () => Promise<Opened>): void {
     expect(Object.keys(tally(outcomes))).toHaveLength(21);
   });
 
-  it('counts together with the other, and everybody by himself', async () => {
+  it('counts together with the other node, and each caller separately', async () => {
     const key = newKey();
     expect(await use(limiter, key, 'mfa')).toBe('9');
     expect(await use(other, key, 'mfa')).toBe('8');
@@ -108,7 +108,7 @@ function contract(open: () => Promise<Opened>): void {
       expect(await limiter.consume('register', 'account', 'anybody')).toBeUndefined();
   });
 
-  it('has all of the limit again after the window, however often it refused meanwhile', async () => {
+  it('has all of the limit again after the window, however often it refused before', async () => {
     const key = newKey();
     await useTimes(limiter, key, 10);
     const { state, retryAfterMs } = await refusalOf(limiter, key);
@@ -174,7 +174,7 @@ describe('RateLimiter in memory', () => {
     expect(await use(limiter, 'key')).toBe('4');
   });
 
-  it('holds nobody longer than a window when the clock is set back, and gives nobody a fresh limit', async () => {
+  it('limits no caller longer than a window when the clock is set back, and gives none a fresh limit', async () => {
     const limiter = memoryRateLimiter(clock, SHORT);
     await useTimes(limiter, 'key', 5);
     clock.advance(-3_600_000);
@@ -188,7 +188,7 @@ describe('a sliding window', () => {
   const LIMIT = 7;
   const WINDOW_MS = 600;
 
-  it('never holds more than the limit, and forgets nothing later than a sixtieth of a window late', () => {
+  it('never stores more than the limit, and evicts at most a sixtieth of a window late', () => {
     assert(
       property(array(nat({ max: 200 }), { maxLength: 200 }), (pauses) => {
         const clock = new FakeClock();
@@ -261,7 +261,7 @@ describe('the counters of one process', () => {
     expect(counters.add(counterKey('name 0')).count).toBe(2);
   });
 
-  it('go on from what was known when they are told less', () => {
+  it('keep the known count when they receive a lower one', () => {
     const clock = new FakeClock();
     const counters = new UseCounters(RULE, clock);
     const then = clock.now() - 20_000;
@@ -372,7 +372,7 @@ describeWithRedis('RateLimiter over Redis', () => {
     expect(await use(theirs, key)).toBe('4');
   });
 
-  it('leaves nothing in Redis that does not expire, and nobody’s name', async () => {
+  it('leaves nothing in Redis that does not expire, and no name', async () => {
     const limiter = await connected(redisUrl());
     await limiter.consume('mail', 'account', 'somebody@example.com');
     await withRedis(redisUrl(), async (redis) => {
@@ -427,7 +427,7 @@ describeWithRedis('RateLimiter over Redis', () => {
     expect([await use(slow, key), await use(fast, key), await use(slow, key)]).toEqual(['4', '3', '2']);
   });
 
-  it('counts on after Redis has forgotten its scripts', async () => {
+  it('counts on after Redis has lost its scripts', async () => {
     const key = newKey();
     const told: string[] = [];
     const limiter = await connected(redisUrl(), told);
@@ -455,7 +455,7 @@ describeWithRedis('RateLimiter over a Redis in trouble', () => {
     ['is flushed', () => withRedis(redis.url, (client) => client.flushall()), async () => undefined],
     ['is killed and comes back empty', () => redis.restart(), async () => undefined],
   ])(
-    'gives nobody a fresh limit when Redis %s midway, and counts there again by itself',
+    'gives no fresh limit when Redis %s midway, and counts there again by itself',
     async (_what, fail, recover) => {
       const told: string[] = [];
       const limiter = await connectedHere(told);

@@ -74,8 +74,8 @@ describeOnEveryDatabase('RoleEditor', (open) => {
         ['user', 1],
       ]),
     );
-    expect(await db.transact((stores) => stores.roleEditor.holdUsersOf('clerk'))).toBe(2);
-    expect(await db.transact((stores) => stores.roleEditor.holdUsersOf('no-such'))).toBe(0);
+    expect(await db.transact((stores) => stores.roleEditor.lockUsersOf('clerk'))).toBe(2);
+    expect(await db.transact((stores) => stores.roleEditor.lockUsersOf('no-such'))).toBe(0);
   });
 
   it('does not take a role from an account that is there, whatever its caller thinks', async () => {
@@ -161,8 +161,8 @@ describeOnPostgres('Changes of roles at once', (open) => {
     await db.stores.users.insert(user);
     const [held, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const deleting = db.transact(async ({ roleEditor }) => {
-      await roleEditor.holdAll();
-      expect(await roleEditor.holdUsersOf('clerk')).toBe(0);
+      await roleEditor.lockAll();
+      expect(await roleEditor.lockUsersOf('clerk')).toBe(0);
       held.resolve();
       await gate.promise;
       await roleEditor.delete('clerk');
@@ -175,12 +175,12 @@ describeOnPostgres('Changes of roles at once', (open) => {
     expect(await ending).toEqual(refusal('ROLE_NOT_FOUND'));
   });
 
-  it('stand in nobody’s way who logs in, registers or reads roles', async () => {
+  it('do not block logins, registrations or reads of roles', async () => {
     const db = await open();
     const user = sampleUser();
     await db.stores.users.insert(user);
     await db.transact(async ({ roleEditor }) => {
-      await roleEditor.holdAll();
+      await roleEditor.lockAll();
       await db.stores.users.insert(sampleUser());
       await db.stores.users.markSecondFactor(user.id, NOW);
       expect(await db.stores.roles.list()).toHaveLength(4);

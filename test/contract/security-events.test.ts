@@ -45,7 +45,7 @@ describeOnEveryDatabase('SecurityEventReader', (open) => {
     expect(next).toBeUndefined();
   });
 
-  it('tells who else acted, and not from where', async () => {
+  it('reports who else acted, and not from where', async () => {
     const [owner, admin] = [newId(), newId()];
     await append(owner, { actorId: admin });
     await append(owner, { actorId: owner, time: NOW + 1 });

@@ -56,7 +56,7 @@ describeOnEveryDatabase('SessionStore', (open) => {
     expect(await db.stores.sessions.findWithUser(newId())).toBeUndefined();
   });
 
-  it('tells a session that asked for nothing from one that asked for no scope', async () => {
+  it('distinguishes a session that asked for nothing from one that asked for no scope', async () => {
     expect(await stored((await insert({ scopes: undefined })).id)).toHaveProperty('scopes', undefined);
     expect(await stored((await insert({ scopes: [] })).id)).toHaveProperty('scopes', []);
   });
@@ -428,7 +428,7 @@ describeOnEveryDatabase('SessionStore', (open) => {
     expect(await stored(kept.id)).toMatchObject({ amr: ['pwd', 'mfa', 'otp'], epoch: 3 });
   });
 
-  it('ends no others for a session that is not alive, or is of somebody else', async () => {
+  it('ends no others for a session that is not alive, or is another user’s', async () => {
     const others = [
       await insertRevoked(),
       await insert({ expireTime: NOW }),

@@ -71,14 +71,14 @@ function countsOf(events: ReadonlyArray<Pick<AuditEvent, 'kind' | 'outcome' | 't
 
 describeOnEveryDatabase('what happened', (open) => {
   let db: TestStores;
-  const forget = async () => {
+  const reset = async () => {
     await appendAndSeal(db, []);
     await sql`delete from audit_counts`.execute(db.database.tables);
     await sql`delete from audit_day_counts`.execute(db.database.tables);
   };
   beforeEach(async () => {
     db ??= await open();
-    await forget();
+    await reset();
   });
   const counted = (interval: StatsPeriod['interval']) =>
     db.stores.stats.activity(period(interval), COUNTED_EVENTS);
@@ -86,7 +86,7 @@ describeOnEveryDatabase('what happened', (open) => {
   it('is counted in its hour and its day, each event once, sealed or not', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(EVENT, { maxLength: 40 }), fc.nat(40), async (events, sealed) => {
-        await forget();
+        await reset();
         await appendAndSeal(db, events.slice(0, sealed).map(sampleEvent));
         for (const event of events.slice(sealed)) await db.stores.audit.append(sampleEvent(event));
         for (let look = 0; look < 2; look += 1) {
@@ -202,7 +202,7 @@ describeOnEveryDatabase('the census of sessions', (open) => {
     }
   });
 
-  it('is kept by whoever comes first, when it is due', async () => {
+  it('is kept by the first node that comes, when it is due', async () => {
     const ada = await newUser();
     await openSession(ada);
     await Promise.all([keepCensus(deps()), keepCensus(deps()), keepCensus(deps())]);
@@ -219,14 +219,14 @@ describeOnEveryDatabase('the census of sessions', (open) => {
     });
   });
 
-  it('leaves the last one as it was when it is told to stop', async () => {
+  it('leaves the last one as it was when it is stopped', async () => {
     await takeCensus(deps());
     await openSession(await newUser());
     expect(await takeCensus(deps(), AbortSignal.abort())).toBeUndefined();
     expect(await db.stores.stats.sessionCensus()).toMatchObject({ activeSessions: 0 });
   });
 
-  it('sees one moment, whatever is opened and ended meanwhile', async () => {
+  it('sees one snapshot, whatever is opened and ended concurrently', async () => {
     if (db.url === undefined) return;
     const ada = await newUser();
     for (let n = 0; n < 10; n += 1) await openSession(ada);

@@ -98,7 +98,7 @@ describeOnEveryDatabase('TotpStore', (open) => {
     expect(await rows.execute()).toEqual([]);
   });
 
-  it('uses a backup code once, and remembers that it was', async () => {
+  it('uses a backup code once, and keeps it as used', async () => {
     const { userId } = await confirmed();
     const [first = randomBytes(32), second = randomBytes(32), ...rest] = digests();
     expect(await replace(userId, [first, second, ...rest])).toBe(true);
@@ -131,7 +131,7 @@ describeOnEveryDatabase('TotpStore', (open) => {
     expect(await rows.execute()).toHaveLength(10);
   });
 
-  it('forgets the factor and the codes together, and those of nobody else', async () => {
+  it('deletes the factor and the codes together, and no others', async () => {
     const [one, other] = [await confirmed(), await confirmed()];
     const [digest = randomBytes(32), ...rest] = digests();
     for (const { userId } of [one, other]) await replace(userId, [digest, ...rest]);

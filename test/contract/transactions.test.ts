@@ -1,4 +1,4 @@
-// The contract of Transact, on every database: all or none, retried whole, and never an error that nobody can act on.
+// The contract of Transact, on every database: all or none, retried whole, and never an error without a remedy.
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
@@ -40,7 +40,7 @@ describeOnEveryDatabase('Transact', (open) => {
     expect(await db.stores.users.findById(user.id)).toBeDefined();
   });
 
-  it('keeps nothing when the work fails, and tells its error as it is', async () => {
+  it('keeps nothing when the work fails, and throws its error unchanged', async () => {
     const user = sampleUser();
     const failure = new Error('the work failed');
     const work = db.transact(async ({ users }) => {
@@ -212,7 +212,7 @@ describeWithPostgres('an unreachable Postgres', () => {
       return true;
     });
 
-  it('is told as STORAGE_UNAVAILABLE while it is down, and found again', async () => {
+  it('is reported as STORAGE_UNAVAILABLE while it is down, and found again', async () => {
     await allServed();
     await postgres.stopServer('immediate');
     await allRefused();
@@ -220,7 +220,7 @@ describeWithPostgres('an unreachable Postgres', () => {
     await allServed();
   });
 
-  it('is told as STORAGE_UNAVAILABLE within the time limit while it hangs, and found again', async () => {
+  it('is reported as STORAGE_UNAVAILABLE within the time limit while it hangs, and found again', async () => {
     await allServed();
     postgres.pause();
     const start = performance.now();

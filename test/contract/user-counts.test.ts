@@ -1,4 +1,4 @@
-// The counts of accounts, on every database: they equal what counting would give, whoever writes, and folding them changes no answer.
+// The counts of accounts, on every database: they equal what counting would give, whichever statement writes, and folding them changes no answer.
 
 import * as fc from 'fast-check';
 import type { Kysely } from 'kysely';
@@ -173,7 +173,7 @@ describeOnEveryDatabase('the counts of accounts', (open) => {
     });
   });
 
-  it('tell how many have each role, deleted ones aside', async () => {
+  it('count how many have each role, deleted ones aside', async () => {
     await insertMany(db, 2, 'admin');
     await insertMany(db, 3);
     await insertMany(db, 1, 'moderator');

@@ -1,4 +1,4 @@
-// The contract of UserImportStore, on every database: as if one after the other, each account once, whoever else writes meanwhile.
+// The contract of UserImportStore, on every database: as if one after the other, each account once, whatever else is written concurrently.
 
 import { sql } from 'kysely';
 import { beforeAll, expect, it } from 'vitest';
@@ -85,7 +85,7 @@ describeOnEveryDatabase('UserImportStore', (open) => {
     expect(await insert(again)).toEqual([{ fate: 'unchanged', userId: user.id }]);
   });
 
-  it('tells what is taken, and does not keep the others back', async () => {
+  it('reports what is taken, and imports the others', async () => {
     const known = sampleUser({ email: address('known'), username: named('known') });
     await db.stores.users.insert(known);
     expect(
@@ -185,7 +185,7 @@ describeOnPostgres('Imports that race', (open) => {
     expect(count(first, 'taken') + count(second, 'taken')).toBe(200 + inserted);
   });
 
-  it('wait for a role that is being deleted, and are told of it', async () => {
+  it('wait for a role that is being deleted, and report it', async () => {
     const { tables } = db.database;
     await tables
       .insertInto('roles')

@@ -65,7 +65,7 @@ describeOnEveryDatabase('UserStore', (open) => {
     expect(bad.status).toBe('rejected');
   });
 
-  it('knows nobody by a text that is a key of no kind', async () => {
+  it('finds no user by a text that is a key of no kind', async () => {
     const { users } = db.stores;
     const user = sampleUser();
     await users.insert(user);
@@ -89,7 +89,7 @@ describeOnEveryDatabase('UserStore', (open) => {
     );
   });
 
-  it('tells which key is taken and goes on with the transaction', async () => {
+  it('reports which key is taken and goes on with the transaction', async () => {
     const first = sampleUser();
     await db.stores.users.insert(first);
     const fresh = sampleUser();
@@ -112,7 +112,7 @@ describeOnEveryDatabase('UserStore', (open) => {
     expect(outcomes.toSorted()).toEqual([...Array.from({ length: 19 }, () => 'email_taken'), 'inserted']);
   });
 
-  it('notes a login, and replaces the hash when told', async () => {
+  it('notes a login, and replaces the hash when asked to', async () => {
     const { users } = db.stores;
     const user = sampleUser();
     await users.insert(user);
@@ -126,13 +126,16 @@ describeOnEveryDatabase('UserStore', (open) => {
     expect(await users.findById(user.id)).toMatchObject({ lastLoginTime: NOW + 6 });
   });
 
-  it.each(['suspended', 'deleted'])('notes no login of an account that is %s meanwhile', async (status) => {
-    const user = sampleUser();
-    await db.stores.users.insert(user);
-    await setStatus(user.id, status);
-    const mark = { userId: user.id, checkedHash: user.passwordHash ?? '', newHash: 'new', now: NOW };
-    expect(await db.stores.users.markLogin(mark)).toBeUndefined();
-  });
+  it.each(['suspended', 'deleted'])(
+    'notes no login of an account that is %s concurrently',
+    async (status) => {
+      const user = sampleUser();
+      await db.stores.users.insert(user);
+      await setStatus(user.id, status);
+      const mark = { userId: user.id, checkedHash: user.passwordHash ?? '', newHash: 'new', now: NOW };
+      expect(await db.stores.users.markLogin(mark)).toBeUndefined();
+    },
+  );
 
   it('does not find the deleted, and keeps their keys taken', async () => {
     const { users } = db.stores;

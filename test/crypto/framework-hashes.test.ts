@@ -26,7 +26,7 @@ it.each(FRAMEWORK_VECTORS)('verifies, by $by: $hash', async ({ hash, password })
   expect(hasher.needsRehash(kept)).toBe(true);
   expect(await hasher.verify(kept, password)).toBe(true);
   expect(await hasher.verify(kept, `${password}x`)).toBe(false);
-  // As somebody may have written it into the table.
+  // As an operator may have written it into the table.
   if (kept !== hash) expect(await hasher.verify(hash, password)).toBe(true);
 });
 
@@ -126,7 +126,7 @@ describe('one password in several spellings', () => {
     expect(await hasher.verify(await hash(nfd), nfd)).toBe(true);
     expect(await hasher.verify(await hash(nfc), nfd)).toBe(true);
     expect(await hasher.verify(await hash('fin-Ⅷ'.normalize('NFKC')), 'ﬁn-Ⅷ')).toBe(true);
-    // What nobody sent and no normal form yields is not looked for.
+    // What was not sent and no normal form yields is not looked for.
     expect(await hasher.verify(await hash(nfd), nfc)).toBe(false);
   });
 

@@ -7,7 +7,7 @@ import { HashingQueue } from '../../src/crypto/hashing/hashing-queue.ts';
 import { newPassword } from '../../src/crypto/ids.ts';
 import { anyNumber, containing } from '../support/matchers.ts';
 
-/** Tasks that end when told. */
+/** Tasks that end on demand. */
 function heldTasks() {
   const started: number[] = [];
   const ends = new Map<number, PromiseWithResolvers<number>>();
@@ -43,7 +43,7 @@ describe('the queue', () => {
     expect(await Promise.all(runs)).toEqual([1, 2, 3, 4, 5]);
   });
 
-  it('gives the slot on when a task fails, and tells its failure to its caller alone', async () => {
+  it('frees the slot when a task fails, and only its caller gets the error', async () => {
     const { started, task, finish, fail } = heldTasks();
     const queue = new HashingQueue({ slots: 1, maxWaiting: 1 });
     const first = queue.run(task(1));
@@ -81,7 +81,7 @@ describe('the queue', () => {
     expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(104);
   });
 
-  it('admits as much work as it has room for, and refuses the rest before it begins', async () => {
+  it('admits as much work as its queue takes, and refuses the rest before it begins', async () => {
     const { started, task, finish, fail } = heldTasks();
     const queue = new HashingQueue({ slots: 1, maxWaiting: 2 });
     const works = [1, 2, 3].map((id) => queue.admit(task(id)));

@@ -79,7 +79,7 @@ describe('rotation', () => {
     expect(world.keyset.publicKeys()).toHaveLength(1);
   });
 
-  it('forgets what a key verified when the key leaves, and nothing else', async () => {
+  it('evicts what a key verified when the key leaves, and nothing else', async () => {
     const world = await tokenForge();
     const { clock, keyset, signer, verifier, stored } = world;
     const next = await world.newKey('ES256', clock.now(), clock.now() + 1);
@@ -201,7 +201,7 @@ describe('an unknown kid', () => {
     expect(world.stored.reads).toBe(2);
   });
 
-  it('tells of a database that is away instead of calling the token bad', async () => {
+  it('reports that the database is away instead of calling the token bad', async () => {
     const world = await tokenForge();
     const away = new Error('away');
     const keyset = new Keyset({

@@ -75,7 +75,7 @@ describe('a master key', () => {
     expect(() => new MasterKey(new Uint8Array(length))).toThrow(RangeError);
   });
 
-  it('is told from another by an id that is not the key', () => {
+  it('is identified by an id that is not the key', () => {
     expect(key.id).toEqual(new MasterKey(secret(1)).id);
     expect(key.id).not.toEqual(new MasterKey(secret(2)).id);
     expect(Buffer.from(secret(1)).includes(key.id)).toBe(false);

@@ -123,7 +123,7 @@ describe('an API key', () => {
     );
   });
 
-  it('is new each time, and its digest does not tell it', () => {
+  it('is new each time, and its digest does not reveal it', () => {
     const keys = Array.from({ length: 1_000 }, () => apiKeyCodec.create(content.sessionId));
     expect(new Set(keys.map((key) => key.text)).size).toBe(1_000);
     const [{ text, digest } = { text: '', digest: new Uint8Array() }] = keys;

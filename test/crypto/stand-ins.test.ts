@@ -37,7 +37,7 @@ describe('the shape of a hash', () => {
     expect(hashShape(hash)).not.toMatch(/[A-Za-z0-9+/.]{20,}/);
   });
 
-  it('tells algorithms and parameters apart', () => {
+  it('distinguishes algorithms and parameters', () => {
     const shapes = [
       OWN,
       OWN.replace('m=64', 'm=65'),
@@ -103,7 +103,7 @@ describe('stand-ins', () => {
     expect(new Set(people.map((name) => chosen.of(name))).size).toBeLessThanOrEqual(32);
   });
 
-  it('let nobody in, not even by the password of the account that lent its hash', async () => {
+  it('admit no login, not even by the password of the account that lent its hash', async () => {
     const settings = { memoryCost: 64, timeCost: 2, parallelism: 1, slots: 2, maxWaiting: 2 };
     const hasher = await argon2Hasher(settings, secret);
     const hash = await hasher.hash('a real password');

@@ -1,4 +1,4 @@
-// Holds the access token verifier against wrong claims and wrong times, and its memory against becoming a way around them.
+// Holds the access token verifier against wrong claims and wrong times, and its cache against bypassing the checks.
 
 import { generateKeyPairSync } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -96,7 +96,7 @@ describe('the claims of an access token', () => {
   });
 });
 
-describe('a remembered access token', () => {
+describe('a cached access token', () => {
   it('is the same object at the second look, which does no work', async () => {
     const { signer, verifier, clock } = await tokenForge();
     const token = await signer.sign(claimsAt(clock.now()));

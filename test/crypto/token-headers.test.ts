@@ -122,7 +122,7 @@ describe('the header of an access token', () => {
     }
   });
 
-  it('may carry key material that nobody looks at', async () => {
+  it('may carry key material, which is ignored', async () => {
     const jwk = attacker.publicKey.export({ format: 'jwk' });
     expect(await verify(withHeader({ jwk, jku: 'https://attacker.example/jwks.json' }))).toHaveProperty(
       'claims',

@@ -66,7 +66,7 @@ describe('the spelling of an access token', () => {
       signature + signature,
       Buffer.alloc(64).toString('base64url'),
       Buffer.alloc(64, 0xff).toString('base64url'),
-      // DER, as everybody but JOSE writes ECDSA signatures.
+      // DER, as all but JOSE write ECDSA signatures.
       sign('sha256', Buffer.from(signed), world.privateKey).toString('base64url'),
       signBytes(world.privateKey, `${signed} `).toString('base64url'),
     ];

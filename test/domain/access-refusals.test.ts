@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import type { Principal } from '../../src/domain/access/principal.ts';
 import {
   AccessRefusals,
-  MAX_REMEMBERED,
+  MAX_NOTED,
   MAX_UNDER_WAY,
   QUIET_MS,
 } from '../../src/domain/audit/access-refusals.ts';
@@ -54,7 +54,7 @@ function world(append: (event: AuditEvent) => Promise<void> = async () => undefi
   return { clock, events, failures, refusals, note };
 }
 
-it('tells who was refused what, by which credential, and what it lacked', async () => {
+it('records who was refused what, by which credential, and what it lacked', async () => {
   const { clock, events, note, refusals } = world();
   note(LACKING);
   note(LACKING, { kind: 'service', subjectId: 'service-1', credential: 'api_key', credentialId: 'key-1' });
@@ -89,7 +89,7 @@ it('tells who was refused what, by which credential, and what it lacked', async 
   ]);
 });
 
-it('tells of no other refusal and of no fault', async () => {
+it('records no other refusal and no fault', async () => {
   const { events, note, refusals } = world();
   for (const error of [
     new DomainError('RATE_LIMITED', 'no'),
@@ -156,15 +156,15 @@ it('has a bounded number under way, and idle waits for them', async () => {
   expect(events).toHaveLength(MAX_UNDER_WAY + 1);
 });
 
-it('forgets the oldest first when there are too many to remember', async () => {
+it('evicts the oldest first when there are too many', async () => {
   const { events, note, refusals } = world();
-  for (let index = 0; index <= MAX_REMEMBERED; index += 1) {
+  for (let index = 0; index <= MAX_NOTED; index += 1) {
     note(LACKING, { subjectId: `user-${index}` });
     if (index % MAX_UNDER_WAY === 0) await refusals.idle();
   }
   await refusals.idle();
   const { length } = events;
-  note(LACKING, { subjectId: `user-${MAX_REMEMBERED}` });
+  note(LACKING, { subjectId: `user-${MAX_NOTED}` });
   note(LACKING, { subjectId: 'user-1' });
   expect(events).toHaveLength(length);
   note(LACKING, { subjectId: 'user-0' });

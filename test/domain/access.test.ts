@@ -39,7 +39,7 @@ describe('roles', () => {
     expect(roles.grantedBy('user')).toEqual(new Set(['account:read', 'account:write']));
   });
 
-  it('that nobody knows grant nothing', () => {
+  it('that are unknown grant nothing', () => {
     for (const name of ['', 'USER', 'root', '__proto__', 'constructor']) {
       expect(directory(BUILT_IN_ROLES).grantedBy(name).size).toBe(0);
     }
@@ -277,7 +277,7 @@ describe('authenticating', () => {
     expect(deps.strayed).toEqual(isGood ? [] : [`key-1 from ${clientAddress}`]);
   });
 
-  it('tells a stranger with a bound key nothing of it, and a gateway neither', async () => {
+  it('reveals nothing about a bound key to callers outside its networks, nor to a gateway', async () => {
     const networks = [parseNetwork('10.0.0.0/8')?.network].filter((network) => network !== undefined);
     for (const record of [{}, { revokeTime: NOW }, { expireTime: NOW }, { ownerActive: false }]) {
       const deps = world({ networks, ...record });
@@ -367,7 +367,7 @@ describe('authenticating', () => {
     expect((await authenticate(deps, present(['Bearer good']))).scopes).toEqual([]);
   });
 
-  it('does not answer on stale knowledge, and still tells a forged token', async () => {
+  it('does not answer when stale, and still rejects a forged token', async () => {
     const deps = world();
     deps.clock.advance(5_001);
     expect(await outcome(present(['Bearer good']), deps)).toBe('REVOCATIONS_STALE');

@@ -46,7 +46,7 @@ const many = <Item>(count: number, item: Item) => Array.from({ length: count }, 
 const written = (source: Parameters<typeof accountExport>[0]) =>
   JSON.parse(JSON.stringify(accountExport(source))) as Record<string, unknown>;
 
-it('tells of what somebody else did that it was done, and neither from where nor why', () => {
+it('lists acts of others without origin and reason', () => {
   const details = { reason: 'suspected of fraud' };
   const suspension = { ...event, kind: 'account.suspend', actorId: 'an-admin', details };
   const own = { ...event, actorId: 'the-user', details: { scopes: 'a' } };

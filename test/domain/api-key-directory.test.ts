@@ -108,7 +108,7 @@ it('looks up once a minute what is not there', async () => {
   }
 });
 
-it('bounds the keys of the old form that an address may show in vain, and nobody else’s', async () => {
+it('bounds the keys of the old form that an address may show in vain, and those of no other address', async () => {
   const [known, cold] = [issue(), issue()];
   await find(known.old, stranger);
   for (let time = 0; time < LIMIT; time += 1) expect(await endingOf(madeUpOld(), stranger)).toBe('none');

@@ -49,7 +49,7 @@ describe('the uses of API keys', () => {
     ]);
   });
 
-  it('are kept when they cannot be written, together with those that came meanwhile', async () => {
+  it('are kept when they cannot be written, together with those that came since', async () => {
     const { clock, written, usage, meanwhile } = world();
     usage.note('a');
     meanwhile(() => {

@@ -34,7 +34,7 @@ describe('the skew of the clock', () => {
     expect(clockSkew.status).toEqual({ aheadMs, uncertaintyMs: 0, isWithinBound });
   });
 
-  it('is told on change, and not on each look', () => {
+  it('is reported on change, and not on each look', () => {
     const { changes, look } = skew();
     for (const aheadMs of [0, 10, 4_000, 5_000, -9_000, 20, 0]) look(aheadMs);
     expect(changes.map(({ aheadMs, isWithinBound }) => [aheadMs, isWithinBound])).toEqual([

@@ -7,9 +7,9 @@ import { isGuessable } from '../../src/domain/password/guessable-password.ts';
 import { passwordViolations } from '../../src/domain/password/password-policy.ts';
 
 const common = commonPasswords();
-const nobody = { email: 'somebody@example.com', username: undefined, fullName: '' };
+const unnamed = { email: 'somebody@example.com', username: undefined, fullName: '' };
 const violations = (password: string) =>
-  passwordViolations('nist', common, 'password', password, nobody).map(({ description }) => description);
+  passwordViolations('nist', common, 'password', password, unnamed).map(({ description }) => description);
 
 /** Of 15 and more characters, which the length alone would let pass. */
 const GUESSABLE: Readonly<Record<string, readonly string[]>> = {

@@ -91,7 +91,7 @@ it('over months, with maintenance at any times, no token meets a missing or a su
   );
 });
 
-it('a year of hourly maintenance makes one key a month and keeps no old one', async () => {
+it('a year of hourly maintenance makes one key a month and deletes old ones', async () => {
   const { clock, maintain, made } = keyring();
   const signers: string[] = [];
   for (let hour = 0; hour < 365 * 24; hour += 1) {

@@ -122,7 +122,7 @@ describe('the cache of credentials', () => {
     await expect(find()).rejects.toMatchObject(unavailable);
   });
 
-  it('waits a moment for a database that hangs, once, and piles nothing up', async () => {
+  it('waits once for a database that hangs, and queues no further calls', async () => {
     const { find, loads, answerBy, clock } = world();
     await find();
     answerBy(hanging);

@@ -99,9 +99,9 @@ describe.each(['strict', 'nist'] as const)('the %s policy', (policy) => {
   });
 
   it('minds no name that is too short to matter, or not there', () => {
-    const nobody = { email: 'al@example.com', username: undefined, fullName: 'Al  Bo' };
-    expect(broken(policy, 'Al7!Bo-quartz-loom', nobody)).toEqual([]);
-    expect(broken(policy, GOOD, { ...nobody, fullName: '' })).toEqual([]);
+    const unnamed = { email: 'al@example.com', username: undefined, fullName: 'Al  Bo' };
+    expect(broken(policy, 'Al7!Bo-quartz-loom', unnamed)).toEqual([]);
+    expect(broken(policy, GOOD, { ...unnamed, fullName: '' })).toEqual([]);
   });
 });
 

@@ -39,7 +39,7 @@ describe('The second factor', () => {
       .where('account_id', '=', userId)
       .orderBy('id')
       .execute();
-  const lettersTo = async (address: string) => {
+  const emailsTo = async (address: string) => {
     const mails = db.database.tables.selectFrom('outbox_mails').selectAll();
     return (await mails.where('recipient', '=', address).orderBy('id').execute()).map(
       ({ letter }) => letter['template'],
@@ -108,10 +108,10 @@ describe('The second factor', () => {
       expect(await rowsOf('mfa.enable', owner.user.id)).toMatchObject([
         { outcome: 'success', actor_id: owner.user.id, target_id: owner.user.id },
       ]);
-      expect(await lettersTo(owner.user.email.text)).toEqual(['mfa_enabled']);
+      expect(await emailsTo(owner.user.email.text)).toEqual(['mfa_enabled']);
     });
 
-    it('comes to nothing when the calling session has ended meanwhile', async () => {
+    it('fails when the calling session has ended concurrently', async () => {
       const owner = await person(world);
       const { sessionId } = await owner.logIn();
       const { secret } = await owner.enroll();
@@ -139,7 +139,7 @@ describe('The second factor', () => {
         'ACCOUNT_LOCKED',
       ]);
       expect(refused[0]).toMatchObject({ outcome: 'refused', actor_id: owner.user.id });
-      expect(await lettersTo(owner.user.email.text)).toEqual(['account_locked']);
+      expect(await emailsTo(owner.user.email.text)).toEqual(['account_locked']);
     });
   });
 
@@ -147,8 +147,8 @@ describe('The second factor', () => {
     it('opens what was asked for, once the code has come', async () => {
       const owner = await enrolledPerson(world);
       const identifier = owner.user.username?.text ?? '';
-      const wish = { scopes: ['account:read', 'users:write'], deviceName: 'phone', useCookie: false };
-      const outcome = await login(world, { identifier, password: 'right', ...wish, origin: ORIGIN });
+      const options = { scopes: ['account:read', 'users:write'], deviceName: 'phone', useCookie: false };
+      const outcome = await login(world, { identifier, password: 'right', ...options, origin: ORIGIN });
       if (!('challenge' in outcome)) throw new Error('no second factor is asked');
       world.clock.advance(MINUTE_MS);
       const tokens = await owner.verify(outcome.challenge.mfaToken, owner.code());
@@ -166,7 +166,7 @@ describe('The second factor', () => {
       expect(await rowsOf('session.verify_mfa', owner.user.id)).toMatchObject([
         { outcome: 'success', target_id: tokens.sessionId, actor_id: owner.user.id },
       ]);
-      expect(await lettersTo(owner.user.email.text)).toEqual(['mfa_enabled', 'new_device']);
+      expect(await emailsTo(owner.user.email.text)).toEqual(['mfa_enabled', 'new_device']);
       expect(await refreshWith(tokens.refreshToken)).toHaveProperty('accessToken');
     });
 
@@ -211,7 +211,7 @@ describe('The second factor', () => {
       expect(await owner.verify(await owner.challenge(), owner.code(1))).toHaveProperty('accessToken');
     });
 
-    it('takes no code of somebody else', async () => {
+    it('takes no code of another user', async () => {
       const [owner, other] = [await enrolledPerson(world), await enrolledPerson(world)];
       const mfaToken = await owner.challenge();
       const [backup = other.wrong()] = other.backups;
@@ -244,7 +244,7 @@ describe('The second factor', () => {
   });
 
   describe('a challenge', () => {
-    it('is good once, and for five minutes', async () => {
+    it('is valid once, and for five minutes', async () => {
       const owner = await enrolledPerson(world);
       const [used, old] = [await owner.challenge(), await owner.challenge()];
       await owner.verify(used, owner.code(1));
@@ -315,7 +315,7 @@ describe('The second factor', () => {
   });
 
   describe('lockout', () => {
-    it('comes of the right password and five wrong codes, and bars password and codes by every name', async () => {
+    it('follows the right password and five wrong codes, and blocks password and codes for every identifier', async () => {
       const owner = await enrolledPerson(world);
       const spare = await owner.challenge();
       for (let guess = 0; guess < LOCKOUT_RULE.maxFailures; guess += 1)
@@ -328,7 +328,7 @@ describe('The second factor', () => {
       const [backup = owner.wrong()] = owner.backups;
       for (const factor of [owner.code(1), backup, owner.wrong()])
         await expect(owner.verify(spare, factor)).rejects.toEqual(refusal('ACCOUNT_LOCKED'));
-      expect(await lettersTo(email.text)).toEqual(['mfa_enabled', 'account_locked']);
+      expect(await emailsTo(email.text)).toEqual(['mfa_enabled', 'account_locked']);
       world.clock.advance(LOCKOUT_RULE.lockMs);
       expect(await owner.verify(await owner.challenge(), backup)).toHaveProperty('accessToken');
     });
@@ -342,7 +342,7 @@ describe('The second factor', () => {
       await expect(owner.verify(mfaToken, owner.code(1))).rejects.toEqual(refusal('ACCOUNT_LOCKED'));
     });
 
-    it('that strangers bring about by wrong passwords keeps nobody out who has shown the right one', async () => {
+    it('that unknown devices cause by wrong passwords does not stop a login with the right one', async () => {
       const owner = await enrolledPerson(world);
       const mfaToken = await owner.challenge();
       for (let guess = 0; guess < LOCKOUT_RULE.maxFailures; guess += 1)
@@ -397,7 +397,7 @@ describe('The second factor', () => {
   });
 
   describe('turning it off', () => {
-    it('goes back to the password alone, and forgets secret, codes and challenges', async () => {
+    it('goes back to the password alone, and deletes secret, codes and challenges', async () => {
       const owner = await enrolledPerson(world);
       const { user, sessionId } = owner;
       const input = { userId: user.id, sessionId, proof: PASSWORD_PROOF, origin: ORIGIN };
@@ -411,7 +411,7 @@ describe('The second factor', () => {
       expect(await refreshWith(other.refreshToken)).toHaveProperty('accessToken');
       await expect(disableTotp(world, input)).rejects.toEqual(refusal('MFA_NOT_ENABLED'));
       expect(await rowsOf('mfa.disable', user.id)).toMatchObject([{ outcome: 'success', actor_id: user.id }]);
-      expect(await lettersTo(user.email.text)).toContain('mfa_disabled');
+      expect(await emailsTo(user.email.text)).toContain('mfa_disabled');
 
       const { secret } = await owner.enroll();
       expect(secret).not.toBe(owner.secret);

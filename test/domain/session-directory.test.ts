@@ -1,4 +1,4 @@
-// Holds what is remembered of cookie sessions: never longer than it is true, and never at the price of a write for each use.
+// The cache of cookie sessions: never stale, and no write for each use.
 
 import { describe, expect, it } from 'vitest';
 import { BUILT_IN_ROLES, RoleDirectory } from '../../src/domain/access/role.ts';
@@ -131,13 +131,13 @@ describe('the directory of sessions', () => {
     await expect(bySubject.assess()).rejects.toMatchObject({ reason: 'STORAGE_UNAVAILABLE' });
   });
 
-  it('answers at once what it remembers', async () => {
+  it('answers at once on a hit', async () => {
     const { assess, deps } = world();
     await assess();
     expect(assessSessionCookie(deps, 'cookie')).toMatchObject({ active: true });
   });
 
-  it('knows no session that hands out tokens, nor one of another salt', async () => {
+  it('knows no session that uses tokens, nor one of another salt', async () => {
     const { row, assess } = world();
     row.session = { ...row.session, usesCookie: false };
     expect(await assess()).toBe('invalid');
@@ -145,7 +145,7 @@ describe('the directory of sessions', () => {
     expect(await assess('another row')).toBe('invalid');
   });
 
-  it('believes no memory against a revocation', async () => {
+  it('prefers a revocation to its cache', async () => {
     const bySession = world();
     expect(await bySession.assess()).toBe('active');
     bySession.revoke({ form: 'session', id: bySession.row.session.id });

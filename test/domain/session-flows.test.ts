@@ -9,7 +9,7 @@ import { newId } from '../../src/crypto/ids.ts';
 import { refreshTokenCodec } from '../../src/crypto/tokens/refresh-token-codec.ts';
 import { sessionCookieCodec } from '../../src/crypto/tokens/session-cookie-codec.ts';
 import { BUILT_IN_ROLES, RoleDirectory } from '../../src/domain/access/role.ts';
-import { nobodyAsked } from '../../src/domain/password/breached-passwords.ts';
+import { breachCheckOff } from '../../src/domain/password/breached-passwords.ts';
 import { register } from '../../src/domain/account/register.ts';
 import { DomainError } from '../../src/domain/errors.ts';
 import { logoutAll, revokeSession } from '../../src/domain/session/end-session.ts';
@@ -61,7 +61,7 @@ function world(db: TestStores) {
     },
     passwordPolicy: 'strict' as const,
     commonPasswords: new Map<string, number>(),
-    breachedPasswords: nobodyAsked,
+    breachedPasswords: breachCheckOff,
     registrationMode: 'private' as 'private' | 'open' | 'closed',
     requireVerifiedEmail: false,
     rateLimiter: { consume: async () => undefined },
@@ -117,7 +117,7 @@ describe('sessions', () => {
       .where('kind', '=', kind)
       .where('target_id', '=', target)
       .execute();
-  const lettersTo = async (address: string) =>
+  const emailsTo = async (address: string) =>
     (
       await db.database.tables
         .selectFrom('outbox_mails')
@@ -152,7 +152,7 @@ describe('sessions', () => {
     expect(nothing.scopes).toEqual([]);
   });
 
-  it('do not open for a stranger, who costs a check like anybody', async () => {
+  it('do not open for an unknown identifier, which costs a check all the same', async () => {
     const user = await account();
     const bare = await account({ passwordHash: undefined });
     await expect(loginAs(user.email.key, 'wrong')).rejects.toEqual(refusal('INVALID_CREDENTIALS'));
@@ -164,7 +164,7 @@ describe('sessions', () => {
     expect(await eventsOf('session.login', user.id)).toMatchObject([{ outcome: 'refused' }]);
   });
 
-  it('tell of a suspension or an unproved address only to who knows the password', async () => {
+  it('report a suspension or an unproved address only after the right password', async () => {
     const user = await account();
     deps.requireVerifiedEmail = true;
     await expect(loginAs(user.email.key)).rejects.toEqual(refusal('EMAIL_NOT_VERIFIED'));
@@ -213,13 +213,13 @@ describe('sessions', () => {
     await expect(refreshWith(first.refreshToken)).rejects.toEqual(refusal('TOKEN_REVOKED'));
     expect(deps.revocationIndex.isSessionRevoked(sessionId)).toBe(true);
     expect(await eventsOf('session.refresh_reuse', sessionId)).toHaveLength(1);
-    expect(await lettersTo(user.email.text)).toEqual(['session_theft']);
+    expect(await emailsTo(user.email.text)).toEqual(['session_theft']);
   });
 
   it('take a refresh whose answer was lost with the database for a retry, however long that was away', async () => {
     const { refreshToken, sessionId } = await loginAs((await account()).email.key);
     const away = new DomainError('STORAGE_UNAVAILABLE', 'away');
-    // The step is made, and nobody learns of it.
+    // The step is made, and its answer is lost.
     const rotate: typeof deps.sessions.rotate = async (step) => {
       await deps.sessions.rotate(step);
       throw away;
@@ -237,7 +237,7 @@ describe('sessions', () => {
     await expect(refreshWith(refreshToken)).rejects.toEqual(refusal('REFRESH_TOKEN_REUSED'));
   });
 
-  it('call it theft when nobody tried before the grace was over, though the database was away since', async () => {
+  it('call it theft when the first attempt came after the grace, though the database was away since', async () => {
     const { refreshToken, sessionId } = await loginAs((await account()).email.key);
     await refreshWith(refreshToken);
     await ageRotation(db.database, sessionId, GRACE_MS + 1);
@@ -303,7 +303,7 @@ describe('sessions', () => {
     expect(deps.revocationIndex.isRevoked(claimsOf((await loginAs(user.email.key)).accessToken))).toBe(false);
   });
 
-  it('begin with registration, which tells of a taken address as its mode says', async () => {
+  it('begin with registration, which answers a taken address as its mode says', async () => {
     const { email, username } = sampleUser();
     const input = { email, username, password: PASSWORD, fullName: 'Ada Lovelace', origin: ORIGIN };
     const user = await register(deps, input);
@@ -313,7 +313,7 @@ describe('sessions', () => {
     const pretended = await register(deps, again);
     expect(pretended).toEqual({ ...user, id: anyString, username: undefined });
     expect(await deps.users.findById(pretended.id)).toBeUndefined();
-    expect(await lettersTo(email.text)).toEqual(['verify_email', 'register_taken']);
+    expect(await emailsTo(email.text)).toEqual(['verify_email', 'register_taken']);
     deps.registrationMode = 'open';
     await expect(register(deps, again)).rejects.toEqual(refusal('EMAIL_TAKEN'));
     await expect(register(deps, { ...input, email: sampleUser().email })).rejects.toEqual(

@@ -3,7 +3,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CENSUS_INTERVAL_MS, isCensusDue } from '../../src/domain/stats/census.ts';
-import type { PeriodWish } from '../../src/domain/stats/period.ts';
+import type { PeriodOptions } from '../../src/domain/stats/period.ts';
 import { intervalMs, readPeriod } from '../../src/domain/stats/period.ts';
 import { Violations } from '../../src/domain/text.ts';
 import { DAY_MS, NOW } from '../support/samples.ts';
@@ -11,11 +11,11 @@ import { DAY_MS, NOW } from '../support/samples.ts';
 const HOUR_MS = 3_600_000;
 const MIDDAY = NOW + 12.5 * HOUR_MS;
 
-function read(wish: Partial<PeriodWish>, now = MIDDAY) {
+function read(options: Partial<PeriodOptions>, now = MIDDAY) {
   const violations = new Violations();
   const period = readPeriod(
     violations,
-    { interval: 'hour', startTime: undefined, endTime: undefined, ...wish },
+    { interval: 'hour', startTime: undefined, endTime: undefined, ...options },
     now,
   );
   return { period, fields: violations.list.map(({ field }) => field) };
@@ -81,8 +81,8 @@ describe('a period', () => {
       { startTime: -62_135_596_800_000, endTime: 253_402_300_799_999 },
       ['end_time', 'start_time'],
     ],
-  ])('is refused when it %s', (_how, wish, fields) => {
-    expect(read(wish).fields).toEqual(fields);
+  ])('is refused when it %s', (_how, options, fields) => {
+    expect(read(options).fields).toEqual(fields);
   });
 
   it('may end a day in the future, and begin with time', () => {

@@ -7,7 +7,7 @@ import { EVERY_EVENT, matches } from '../../src/domain/audit/audit-filter.ts';
 import { AuditTail, TAIL_INTERVAL_MS, TAIL_PAGE } from '../../src/domain/audit/audit-tail.ts';
 import type { SealedEvent } from '../../src/domain/audit/audit-trail.ts';
 import { MAX_RECENT, RecentEvents } from '../../src/domain/audit/recent-events.ts';
-import type { AuditNews } from '../../src/domain/audit/watch-audit-events.ts';
+import type { AuditUpdate } from '../../src/domain/audit/watch-audit-events.ts';
 import { AUDIT_HEARTBEAT_MS, watchAuditEvents } from '../../src/domain/audit/watch-audit-events.ts';
 import { NOW, ORIGIN } from '../support/samples.ts';
 
@@ -20,7 +20,7 @@ afterEach(() => {
   if (left > 0) throw new Error(`${left} timers are left behind`);
 });
 
-type Watch = AsyncGenerator<AuditNews, void, undefined>;
+type Watch = AsyncGenerator<AuditUpdate, void, undefined>;
 
 const ROLES: AuditFilter = { ...EVERY_EVENT, kinds: ['role.*'] };
 
@@ -78,7 +78,7 @@ function world() {
   };
 }
 
-async function next(watching: Watch): Promise<AuditNews> {
+async function next(watching: Watch): Promise<AuditUpdate> {
   const step = await watching.next();
   if (step.done === true) throw new Error('the watch is over');
   return step.value;
@@ -90,17 +90,17 @@ async function within<Value>(ms: number, work: Promise<Value>): Promise<Value> {
   return work;
 }
 
-const numbers = ({ events }: AuditNews) => events.map(({ id }) => Number(id.slice('event-'.length)));
+const numbers = ({ events }: AuditUpdate) => events.map(({ id }) => Number(id.slice('event-'.length)));
 
 describe('a watch of the audit log', () => {
-  it('begins at the head as of the call, says so at once, and tells what is sealed behind it', async () => {
+  it('begins at the head as of the call, says so at once, and streams what is sealed behind it', async () => {
     const { seal, start, auditTail } = world();
     seal(5);
     const watching = start();
     expect(await next(watching)).toEqual({ events: [], after: 5 });
     seal(2);
-    const news = await within(TAIL_INTERVAL_MS, watching.next());
-    expect(news.value).toMatchObject({ after: 7, events: [{ id: 'event-6' }, { id: 'event-7' }] });
+    const update = await within(TAIL_INTERVAL_MS, watching.next());
+    expect(update.value).toMatchObject({ after: 7, events: [{ id: 'event-6' }, { id: 'event-7' }] });
     await watching.return();
     expect(auditTail.size).toBe(0);
   });
@@ -117,7 +117,7 @@ describe('a watch of the audit log', () => {
     await watching.return();
   });
 
-  it('does not go round in circles when retention took all that was known of', async () => {
+  it('does not loop when retention deleted all known events', async () => {
     const { reads, seal, start, retire } = world();
     const follower = start();
     await next(follower);
@@ -126,9 +126,9 @@ describe('a watch of the audit log', () => {
     const late = start(1);
     await next(late);
     retire(MAX_RECENT + 10);
-    const news = late.next();
+    const update = late.next();
     await vi.advanceTimersByTimeAsync(AUDIT_HEARTBEAT_MS);
-    expect((await news).value).toEqual({ events: [], after: MAX_RECENT + 10 });
+    expect((await update).value).toEqual({ events: [], after: MAX_RECENT + 10 });
     expect(reads.filter((after) => after === 1)).toHaveLength(1);
     await Promise.all([late.return(), follower.return()]);
   });
@@ -151,8 +151,8 @@ describe('a watch of the audit log', () => {
     const watching = start(undefined, ROLES);
     await next(watching);
     seal(4);
-    const news = await within(TAIL_INTERVAL_MS, next(watching));
-    expect([numbers(news), news.after]).toEqual([[3], 4]);
+    const update = await within(TAIL_INTERVAL_MS, next(watching));
+    expect([numbers(update), update.after]).toEqual([[3], 4]);
     await watching.return();
   });
 
@@ -166,7 +166,7 @@ describe('a watch of the audit log', () => {
     await watching.return();
   });
 
-  it('ends when it is told to, while it waits', async () => {
+  it('ends when it is aborted while it waits', async () => {
     const { start, gone, auditTail } = world();
     const watching = start();
     await next(watching);
@@ -196,22 +196,22 @@ describe('a watch of the audit log', () => {
 });
 
 describe('the tail', () => {
-  it('reads the database once for all who keep up, and not at all when nobody watches', async () => {
+  it('reads the database once for all who keep up, and not at all without watchers', async () => {
     const { reads, seal, start } = world();
     await vi.advanceTimersByTimeAsync(10 * TAIL_INTERVAL_MS);
     expect(reads).toEqual([]);
     const watches = Array.from({ length: 50 }, () => start());
     await Promise.all(watches.map(next));
     seal(3);
-    const news = await within(TAIL_INTERVAL_MS, Promise.all(watches.map(next)));
-    expect(news.map(numbers)).toEqual(watches.map(() => [1, 2, 3]));
+    const update = await within(TAIL_INTERVAL_MS, Promise.all(watches.map(next)));
+    expect(update.map(numbers)).toEqual(watches.map(() => [1, 2, 3]));
     expect(reads).toEqual([0]);
     await Promise.all(watches.map((watching) => watching.return()));
     await vi.advanceTimersByTimeAsync(10 * TAIL_INTERVAL_MS);
     expect(reads).toEqual([0]);
   });
 
-  it('begins again at the head for who comes after everybody has left', async () => {
+  it('begins again at the head for a watcher that comes after all have left', async () => {
     const { reads, seal, start } = world();
     const first = start();
     await next(first);
@@ -269,7 +269,7 @@ describe('the tail', () => {
     );
   });
 
-  it('tells each event once and in order to all, however they come, go and dawdle', async () => {
+  it('streams each event once and in order to all, however they come, go and lag', async () => {
     const act = fc.oneof(
       fc.record({ act: fc.constant('seal' as const), count: fc.integer({ min: 1, max: 900 }) }),
       fc.record({ act: fc.constantFrom('read', 'cut'), who: fc.nat(2) }),

@@ -57,7 +57,7 @@ describeWithPostgres('two database roles', () => {
   beforeAll(async () => {
     folder = await temporaryFolder();
     database = await createTestDatabase();
-    // As docs/operations/database-roles.md tells.
+    // As docs/operations/database-roles.md says.
     await withClient(database.url, async (client) => {
       await client.query(`create role ${owner} login`);
       await client.query(`create role ${service} login`);
@@ -97,7 +97,7 @@ describeWithPostgres('two database roles', () => {
     });
     for (const mighty of [owner, 'postgres']) {
       const { code, stderr } = await run(as(owner), 'grant', mighty);
-      expect([code, stderr]).toEqual([78, containingText('may become somebody who does')]);
+      expect([code, stderr]).toEqual([78, containingText('may become a role that does')]);
     }
     await withClient(database.url, async (client) => {
       await client.query(`grant create on schema public to ${service}`);
@@ -107,7 +107,7 @@ describeWithPostgres('two database roles', () => {
     });
   });
 
-  it('grant leaves no table out, and gives nobody more than is needed', async () => {
+  it('grant leaves no table out, and grants no role more than is needed', async () => {
     const { rows } = await withClient(database.url, (client) =>
       client.query<{ name: string; reads: boolean; alters: boolean }>(
         `select c.relname as name, has_table_privilege($1, c.oid, 'select') as reads,

@@ -49,7 +49,7 @@ describeWithPostgres('latchkey cleanup on Postgres', () => {
       return rows[0];
     });
 
-  it('refuses a schema that is behind, in one line that tells what to do', async () => {
+  it('refuses a schema that is behind, in one line that says what to do', async () => {
     const { code, stderr } = await run(['cleanup'], variables);
     expect(code).toBe(78);
     expect(stderr).toMatch(/^latchkey: .*run: latchkey migrate\n$/);
@@ -120,7 +120,7 @@ describe('latchkey cleanup, embedded', () => {
   });
 });
 
-/** 3,000 sessions that are over and 10 that live, 500 revocations, and somebody with 701 devices of which one counts. */
+/** 3,000 sessions that are over and 10 that live, 500 revocations, and a user with 701 devices of which one counts. */
 async function fill(client: Client): Promise<void> {
   await client.query(`
     insert into users (id, email, email_key, full_name, role, create_time, update_time)

@@ -69,7 +69,7 @@ describe('latchkey', () => {
     expect(two.stderr).toContain('LATCHKEY_AUDIENCE: ');
   });
 
-  it('names a variable that nobody reads, and goes on', async () => {
+  it('names an unknown variable, and goes on', async () => {
     const { code, stderr } = await run(['migrate'], { LATCHKEY_WORKS: 'x' });
     expect(stderr).toContain('LATCHKEY_WORKS: there is no such variable');
     expect(code).toBe(0);
@@ -225,7 +225,7 @@ describe('a variable', () => {
   });
 });
 
-describe('what is hardly meant', () => {
+describe('configuration advice', () => {
   const usual = {
     PUBLIC_URL: 'https://id.example.com',
     ISSUER: 'https://id.example.com',
@@ -233,20 +233,20 @@ describe('what is hardly meant', () => {
   };
   const local = { PUBLIC_URL: 'http://localhost:8080', ISSUER: 'http://localhost:8080' };
 
-  it('is not told of a usual configuration', () => {
+  it('is not given for a usual configuration', () => {
     expect(adviceOn(usual)).toEqual([]);
     expect(adviceOn({ ...local, HTTP_ADDRESS: '127.0.0.1:8080' })).toEqual([]);
     expect(adviceOn({ ...local, HTTP_ADDRESS: '127.0.0.1:0' })).toEqual([]);
     expect(adviceOn({ ...usual, PUBLIC_URL: 'https://id.example.com/app' })).toEqual([]);
   });
 
-  it('is told of a port that the public URL does not have', () => {
+  it('warns of a port that the public URL does not have', () => {
     const [line, ...others] = adviceOn({ ...local, HTTP_ADDRESS: '127.0.0.1:9090' });
     expect(others).toEqual([]);
     expect(line).toContain('LATCHKEY_PUBLIC_URL is http://localhost:8080, but HTTP listens on port 9090');
   });
 
-  it('is told of an issuer that was left behind', () => {
+  it('warns of an issuer that was left behind', () => {
     const [line, ...others] = adviceOn({ ...usual, ISSUER: 'http://localhost:8080' });
     expect(others).toEqual([]);
     expect(line).toContain(

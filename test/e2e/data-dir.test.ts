@@ -87,7 +87,7 @@ function holdElsewhere(wrapper: readonly string[]) {
   return { held: once(child.stdout, 'data'), kill: () => child.kill('SIGKILL'), exit };
 }
 
-it('a folder that cannot be written is told, with what to do', async () => {
+it('a folder that cannot be written is reported, with what to do', async () => {
   await chmod(folder.path, 0o500);
   const { stderr, status } = spawnSync(
     process.execPath,
@@ -111,7 +111,7 @@ it('is free again when it has been released', async () => {
   await expect(open()).resolves.toBeDefined();
 });
 
-it('a master key that cannot be read is told, not replaced', async () => {
+it('a master key that cannot be read is reported, not replaced', async () => {
   await mkdir(join(folder.path, 'master.key'));
   const dataDir = await open();
   await expect(dataDir.masterKeys()).rejects.toThrow('master.key: cannot be read');

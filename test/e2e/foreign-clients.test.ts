@@ -1,4 +1,4 @@
-// Drives the real process with clients that share no code with it: buf, and grpc-js with what reflection tells.
+// Drives the real process with clients that share no code with it: buf, and grpc-js with what reflection answers.
 
 import { execFile } from 'node:child_process';
 import { readdir, readFile, stat } from 'node:fs/promises';
@@ -163,20 +163,20 @@ describe.each([
   });
 });
 
-it('the welcome letter is written into the data directory', async () => {
+it('the welcome email is written into the data directory', async () => {
   const types = typesFrom((await reflect(client, 'v1')).files);
-  const email = 'letter@example.com';
+  const email = 'welcomed@example.com';
   await callReflected(client, types, 'latchkey.v1.AuthService', 'Register', {
     email,
     password: GOOD_PASSWORD,
-    full_name: 'Letter Reader',
+    full_name: 'Email Reader',
   });
-  const letter = await eventually(async () => {
+  const message = await eventually(async () => {
     const files = await readdir(join(dataDir(), 'mail'));
     const texts = await Promise.all(files.map((file) => readFile(join(dataDir(), 'mail', file), 'utf8')));
     return texts.find((text) => text.includes(email));
   });
-  expect(letter).toMatch(/^To: .*letter@example\.com/m);
-  expect(letter).toMatch(/^Message-ID: <[0-9a-f-]{36}\.1@latchkey>/im);
-  expect(letter).not.toContain(GOOD_PASSWORD);
+  expect(message).toMatch(/^To: .*welcomed@example\.com/m);
+  expect(message).toMatch(/^Message-ID: <[0-9a-f-]{36}\.1@latchkey>/im);
+  expect(message).not.toContain(GOOD_PASSWORD);
 });

@@ -12,7 +12,7 @@ import { startTestService, type TestService } from '../support/service.ts';
 import { createTestDatabase, describeWithPostgres, type TestDatabase } from '../support/services.ts';
 
 const SAMPLES = resolve(import.meta.dirname, '../../docs/samples/import');
-/** The password of everybody in the samples. */
+/** The password of every user in the samples. */
 const PASSWORD = 'Sample-Import-42!';
 
 /** Of PASSWORD, by passlib 1.7.4 (bcrypt) and Django 3.2.25 (argon2). */
@@ -310,7 +310,7 @@ describeWithPostgres('on Postgres', () => {
     await expect(login(`fast-2@${domain}`)).rejects.toThrow(/suspended|wrong/);
   });
 
-  it('takes a last line without an end, and shows how it goes on where it is told to', async () => {
+  it('takes a last line without an end, and shows progress where it is asked to', async () => {
     await writeFile(inFolder('last.ndjson'), user(8));
     const shown = await run('last.ndjson', '--progress', 'always');
     expect(shown).toMatchObject({ code: 0, stdout: '1 created, 0 unchanged, 0 refused\n' });
@@ -360,7 +360,7 @@ describeWithPostgres('on Postgres', () => {
   }
 
   it.each(['SIGKILL', 'SIGINT'] as const)(
-    'goes on after a %s: everybody comes in once, every refusal is told once',
+    'goes on after a %s: every account is imported once, every refusal is reported once',
     async (signal) => {
       const name = `${signal.toLowerCase()}.ndjson`;
       await writeUsers(name, signal);

@@ -43,7 +43,7 @@ describeWithPostgres('the commands on Postgres', () => {
     return { code, stdout: child.stdout(), stderr: child.stderr() };
   };
 
-  it('serve and bootstrap refuse a schema that is behind, in one line that tells what to do', async () => {
+  it('serve and bootstrap refuse a schema that is behind, in one line that says what to do', async () => {
     for (const command of ['serve', 'bootstrap']) {
       const { code, stderr } = await run(command);
       expect(code).toBeGreaterThan(0);
@@ -60,7 +60,7 @@ describeWithPostgres('the commands on Postgres', () => {
     expect(await run('migrate')).toEqual({ code: 0, stdout: 'The schema is up to date.\n', stderr: '' });
   });
 
-  it('bootstrap changes nothing when nobody can read what it prints', async () => {
+  it('bootstrap changes nothing when its output cannot be written', async () => {
     const script = `exec ${process.execPath} ${join(ROOT, 'src/main.ts')} bootstrap > /dev/full`;
     const environment = { ...process.env, LATCHKEY_ARGON2_MEMORY_KIB: '1024', ...variables };
     const { status, stderr } = spawnSync('sh', ['-c', script], {
@@ -72,7 +72,7 @@ describeWithPostgres('the commands on Postgres', () => {
     expect(stderr).toMatch(/^latchkey: .*ENOSPC.*\n$/);
   });
 
-  it('bootstrap that is killed as it prints leaves secrets that work, or room for new ones', async () => {
+  it('bootstrap that is killed as it prints leaves secrets that work, or can be run again', async () => {
     const other = await createTestDatabase();
     const onOther = { ...variables, LATCHKEY_DATABASE_URL: other.url };
     expect(await runLatchkey(folder.path, ['migrate'], onOther).exit).toBe(0);

@@ -39,7 +39,7 @@ it('prints what the document says', { timeout: 3 * CHAPTER_MS }, async () => {
   try {
     await whileItServes('While the service runs');
     await printsItself('With the service stopped');
-    await whileItServes('And on again');
+    await whileItServes('Starting the service again');
   } finally {
     await folder.remove();
   }

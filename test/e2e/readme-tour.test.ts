@@ -38,7 +38,7 @@ it(
   async () => {
     for (const [document, chapter] of [
       ['README.md', 'Five-minute tour'],
-      ['docs/accounts-walk.md', "A person's life"],
+      ['docs/accounts-walk.md', 'Register, verify, second factor, API keys, recovery, deletion'],
       ['docs/operators-walk.md', 'While the service runs'],
     ] as const) {
       const steps = stepsOf(document, chapter);

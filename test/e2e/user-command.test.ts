@@ -124,7 +124,7 @@ describeWithPostgres('latchkey user', () => {
     };
     expect(await eventsOf(id)).toEqual([event]);
 
-    // Again, by the id: nothing happens, and nobody has to log in again.
+    // Again, by the id: nothing happens, and no session ends.
     const again = await grant(id.toUpperCase());
     expect(again).toMatchObject({ code: 0, stderr: '' });
     expect(again.stdout).toContain('is a super_admin already');

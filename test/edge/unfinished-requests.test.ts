@@ -28,7 +28,7 @@ function world(limits: Partial<UnfinishedLimits> = {}) {
 }
 
 describe('unfinished requests', () => {
-  it('are given up when their time is over, and not before', () => {
+  it('are given up after the timeout, and not before', () => {
     const { begin, pass, givenUp } = world();
     begin('a', {});
     pass(600);

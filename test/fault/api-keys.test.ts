@@ -20,7 +20,7 @@ describeOnEveryBackend('an API key', (openNodes: OpenNodes) => {
   });
 
   const exchange = (at: TestService, secret: string) => at.auth().exchangeApiKey({}, bearer(secret));
-  /** A new key that both nodes remember, and its token from each. */
+  /** A new key that both nodes have cached, and its token from each. */
   async function heldKey() {
     const { tokens } = await openSession(node);
     const headers = bearer(tokens.accessToken);
@@ -80,7 +80,7 @@ describeOnEveryBackend('an API key', (openNodes: OpenNodes) => {
   it('that was rotated on one node dies on the other when its overlap ends, with its tokens', async () => {
     const { id, secret, headers, tokens } = await heldKey();
     await node.user().rotateApiKey({ apiKeyId: id, overlap: durationFromMs(1_500) }, headers);
-    // The other node has the news when the news behind it has come.
+    // The other node has the revocation when the one behind it has come.
     const later = await heldKey();
     await node.user().revokeApiKey({ apiKeyId: later.id }, later.headers);
     await eventually(() => isDeadOn(other, later.secret, []));

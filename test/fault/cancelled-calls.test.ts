@@ -14,7 +14,7 @@ const HALVES = {
   'an account without its audit event': sql`
     select u.id from users u where u.email_key like 'cut-%'
       and not exists (select from audit_events a where a.kind = 'account.register' and a.target_id = u.id::text)`,
-  'an account without its letter': sql`
+  'an account without its email': sql`
     select u.id from users u where u.email_key like 'cut-%'
       and not exists (select from outbox_mails m where m.recipient = u.email)`,
   'an audit event of an account that is not there': sql`

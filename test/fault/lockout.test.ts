@@ -1,4 +1,4 @@
-// Failures are counted where nothing forgets them: on every node, over a flushed Redis, a restart, and a login that was rolled back.
+// Failure counters survive: on every node, over a flushed Redis, a restart, and a login that was rolled back.
 
 import { beforeAll, expect, it } from 'vitest';
 

@@ -1,4 +1,4 @@
-// The mail server away, slow, or rude: no letter is lost, none is sent twice, and nobody waits for it.
+// The mail server away, slow, or misbehaving: no email is lost, none is sent twice, and no call waits for it.
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 
@@ -33,8 +33,8 @@ describeOnEveryDatabase('mail while its server fails', (open) => {
   afterEach(() => smtp.stop());
 
   const ready = async ({ id, to, createTime }: LeasedMail): Promise<ReadyMail> => {
-    const letter = { template: 'register_taken', ipAddress: '192.0.2.1' } as const;
-    return { id, messageId: id, to, time: createTime, letter };
+    const content = { template: 'register_taken', ipAddress: '192.0.2.1' } as const;
+    return { id, messageId: id, to, time: createTime, content };
   };
   /** A sender such as each node has one. */
   const newSender = (change: Partial<MailSenderDeps> = {}) =>
@@ -66,7 +66,7 @@ describeOnEveryDatabase('mail while its server fails', (open) => {
     }
   };
 
-  it('an hour without a server, then one that says "later": every letter arrives, each once', async () => {
+  it('an hour without a server, then one that says "later": every email arrives, each once', async () => {
     const everybody = await enqueue(12);
     const senders = [newSender(), newSender()];
     const { port } = smtp;
@@ -85,7 +85,7 @@ describeOnEveryDatabase('mail while its server fails', (open) => {
     expect(await states()).toEqual({ sent: 12 });
   });
 
-  it('after a day without a server a letter is dead, and says why', async () => {
+  it('after a day without a server an email is given up, and the row says why', async () => {
     await enqueue(1);
     await smtp.stop();
     const deaths: boolean[] = [];
@@ -112,7 +112,7 @@ describeOnEveryDatabase('mail while its server fails', (open) => {
     expect(smtp.attempts()).toBe(0);
   });
 
-  it('letters under way are nobody else’s, however slow the server is', async () => {
+  it('emails under way are leased to one sender, however slow the server is', async () => {
     const everybody = await enqueue(3 * LANES);
     smtp.mood = { at: 'text', hangs: true };
     const [slow, other] = [newSender(), newSender()];
@@ -128,7 +128,7 @@ describeOnEveryDatabase('mail while its server fails', (open) => {
     expect(await states()).toEqual({ sent: 3 * LANES });
   });
 
-  it('a slow mailbox, and a slow domain, delay nobody else', async () => {
+  it('a slow mailbox, and a slow domain, delay no other', async () => {
     const mailTo = async (to: string) => db.stores.outbox.enqueue(sampleMail({ to }));
     const held = new Map<string, () => void>();
     const sent: string[] = [];
@@ -191,7 +191,7 @@ describeOnEveryDatabase('mail while its server fails', (open) => {
     expect(await states()).toEqual({ sent: 2 });
   });
 
-  it('a letter whose sending could not be noted is noted later, and not sent again', async () => {
+  it('an email whose sending could not be noted is noted later, and not sent again', async () => {
     const everybody = await enqueue(2 * LANES);
     let isAway = true;
     const { outboxQueue } = db.stores;
@@ -213,7 +213,7 @@ describeOnEveryDatabase('mail while its server fails', (open) => {
     expect(await states()).toEqual({ sent: 2 * LANES });
   });
 
-  it('a letter that took too long to prepare is left for the next attempt', async () => {
+  it('an email that took too long to prepare is left for the next attempt', async () => {
     await enqueue(1);
     let isSlow = true;
     const sender = newSender({
@@ -229,7 +229,7 @@ describeOnEveryDatabase('mail while its server fails', (open) => {
     expect(smtp.received).toHaveLength(1);
   });
 
-  it('told to stop, it ends what is under way and begins nothing', async () => {
+  it('when stopped, it ends what is under way and begins nothing', async () => {
     const everybody = await enqueue(2 * LANES);
     smtp.mood = { at: 'text', hangs: true };
     const stopping = new AbortController();
@@ -245,7 +245,7 @@ describeOnEveryDatabase('mail while its server fails', (open) => {
     expect(received()).toEqual(everybody);
   });
 
-  it('cut in the middle, the letters wait for another sender', async () => {
+  it('cut in the middle, the emails wait for another sender', async () => {
     const everybody = await enqueue(2 * LANES);
     smtp.mood = { at: 'text', hangs: true };
     const cut = new AbortController();
@@ -282,7 +282,7 @@ describeWithServices('a node whose mail server hangs', () => {
       fullName: 'Test Person',
     });
 
-  it('serves on, stops in time, and loses nothing: another node delivers links that work', async () => {
+  it('keeps serving, stops in time, and loses no email: another node delivers links that work', async () => {
     const variables = { ...(await sharedVariables(later)), SHUTDOWN_GRACE: '500ms' };
     const hung = await startNode({ ...variables, SMTP_URL: rude.url, SMTP_STARTTLS: 'off' });
     const names = Array.from({ length: 10 }, (_, index) => `hung-${index}`);
@@ -290,7 +290,7 @@ describeWithServices('a node whose mail server hangs', () => {
     await eventually(() => rude.connections() >= LANES);
     await hung.auth().requestPasswordReset({ email: addressOf('hung-0') });
     await hung.auth().requestPasswordReset({ email: 'nobody@example.com' });
-    // Everything was answered while the same letters hung.
+    // Everything was answered while the same emails hung.
     expect(rude.connections()).toBe(LANES);
     await hung.running.stop();
     await eventually(() => rude.connections() === 0);
@@ -307,9 +307,9 @@ describeWithServices('a node whose mail server hangs', () => {
       ...Object.fromEntries(names.map((name) => [`${addressOf(name)} Confirm your e-mail address`, 1])),
       [`${addressOf('hung-0')} Set a new password`]: 1,
     });
-    for (const letter of smtp.received) {
-      const token = tokenIn(letter);
-      if (letter.subject === 'Set a new password')
+    for (const message of smtp.received) {
+      const token = tokenIn(message);
+      if (message.subject === 'Set a new password')
         await node.auth().resetPassword({ token, newPassword: `${GOOD_PASSWORD}2` });
       else await node.auth().verifyEmail({ token, password: GOOD_PASSWORD });
     }

@@ -5,7 +5,7 @@ import type { NewUser } from '../../src/domain/account/user-store.ts';
 import type { User } from '../../src/domain/account/user.ts';
 import { openBrowser, PAGE_ORIGIN } from '../support/browser.ts';
 import { eventually, eventuallyPasses } from '../support/eventually.ts';
-import { nextLetter, tokenIn } from '../support/mailbox.ts';
+import { nextEmail, tokenIn } from '../support/mailbox.ts';
 import { NEW_PASSWORD } from '../support/mailed-accounts.ts';
 import { byPassword } from '../support/proofs.ts';
 import { sampleSession, sampleUser, DAY_MS } from '../support/samples.ts';
@@ -258,14 +258,14 @@ describeOnEveryBackend('administrators at once', (openNodes, backend) => {
       // The older account is held first.
       const victim = await open(first);
       const colleague = await open(first, { role: 'super_admin' });
-      const { promise: held, resolve: onHeld } = Promise.withResolvers<void>();
+      const { promise: locked, resolve: onLocked } = Promise.withResolvers<void>();
       const { promise: released, resolve: release } = Promise.withResolvers<void>();
       const holder = first.app.transact(async ({ managedUsers }) => {
-        await managedUsers.hold(victim.user.id, 'alone');
-        onHeld();
+        await managedUsers.lock(victim.user.id, 'for_update');
+        onLocked();
         await released;
       });
-      await held;
+      await locked;
       const suspending = outcomeOf(
         second.admin().suspendUser({ userId: victim.user.id }, optionsOf(colleague)),
       );
@@ -375,7 +375,7 @@ describeOnEveryBackend('administrators at once', (openNodes, backend) => {
     note('refreshes:', tally(endings));
   });
 
-  it('a key that is made meanwhile does not outlive ForcePasswordReset', async () => {
+  it('a key that is made concurrently does not outlive ForcePasswordReset', async () => {
     const endings: string[] = [];
     for (let round = 0; round < rounds * 3; round += 1) {
       const held = await open(first);
@@ -395,13 +395,13 @@ describeOnEveryBackend('administrators at once', (openNodes, backend) => {
     note('keys made while a reset was forced:', tally(endings));
   });
 
-  it('a link that is used meanwhile does not outlive ForcePasswordReset', async () => {
+  it('a link that is used concurrently does not outlive ForcePasswordReset', async () => {
     const made = await first
       .admin()
       .createUser({ email: `race-${backend}@example.com`, fullName: 'A' }, optionsOf(root));
     const userId = made.user?.id ?? '';
     const email = made.user?.email ?? '';
-    let token = tokenIn(await nextLetter(first, email, /account here/));
+    let token = tokenIn(await nextEmail(first, email, /account here/));
     for (let round = 0; round < rounds; round += 1) {
       const [reset, forced] = await Promise.all([
         outcomeOf(second.auth().resetPassword({ token, newPassword: `${NEW_PASSWORD}${round}` })),
@@ -410,7 +410,7 @@ describeOnEveryBackend('administrators at once', (openNodes, backend) => {
       expect(forced).toBe('ok');
       expect(['ok', 'TOKEN_INVALID']).toContain(reset);
       expect(await first.app.managedUsers.find(userId)).toMatchObject({ hasPassword: false });
-      token = tokenIn(await nextLetter(first, email, /Set a new password/));
+      token = tokenIn(await nextEmail(first, email, /Set a new password/));
     }
   });
 });

@@ -1,4 +1,4 @@
-// Two nodes are rolled through a change of the master key while people log in, refresh and are validated: nobody is refused.
+// Two nodes are rolled through a change of the master key while people log in, refresh and are validated: no call is refused.
 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,7 +63,7 @@ class Cluster {
 describeWithServices('a change of the master key', () => {
   const later = afterSuite();
 
-  it('refuses nobody on two nodes that are rolled through it', { timeout: 180_000 }, async () => {
+  it('refuses no call on two nodes that are rolled through it', { timeout: 180_000 }, async () => {
     const shared = await sharedVariables(later);
     const [old, next] = [newMasterKey(), newMasterKey()];
     const phase = (primary: string, second = '') => ({

@@ -48,7 +48,7 @@ export function afterSuite(): (undo: () => Promise<unknown>) => void {
   return (undo) => undos.push(undo);
 }
 
-/** A way to start nodes that are stopped after the suite. Letters that nobody reads go to the system's temporary folder. */
+/** A way to start nodes that are stopped after the suite. Emails that nobody reads go to the system's temporary folder. */
 export function nodeStarter(later = afterSuite()): StartNode {
   return async (variables = {}, options = {}) => {
     const node = await startTestService({
@@ -113,7 +113,7 @@ export async function openAccount(node: TestService): Promise<User> {
   return user;
 }
 
-/** A new session of `user` (of a new account unless told) with its first tokens, without the cost of a login. */
+/** A new session of `user` (of a new account by default) with its first tokens, without the cost of a login. */
 export async function openSession(node: TestService, owner?: User): Promise<Held> {
   const user = owner ?? (await openAccount(node));
   const now = node.app.clock.now();

@@ -124,7 +124,7 @@ describeWithServices('nodes with a link of their own to Postgres and to Redis', 
       await eventually(async () => (await verdictOf(node, tokens.accessToken)) === 'active');
   });
 
-  it('hear of a revocation whose publish was lost from whoever read it in Postgres', async () => {
+  it('hear of a revocation whose publish was lost from the node that read it in Postgres', async () => {
     const [writer, listener] = [await startLinked(), await startLinked()];
     await startLinked();
     const { session, tokens } = await openSession(writer.node);

@@ -1,4 +1,4 @@
-// Readiness tells the truth about a Redis and a Postgres that answer and do not do what they must.
+// Readiness reports a Redis and a Postgres that answer but do not work.
 
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -158,7 +158,7 @@ describeWithServices('readiness', () => {
     await expectReadiness('database', '200 ready up', narrow);
   });
 
-  it('flips the moment the node is told to stop, while calls are still served', async () => {
+  it('flips the moment the node begins to stop, while calls are still served', async () => {
     const leaving = await startNode({ ...variables, SHUTDOWN_DELAY: '5s' });
     const { tokens } = await openSession(node);
     expect(await readinessOf(leaving, 'database')).toBe('200 ready up');

@@ -1,4 +1,4 @@
-// Redis hangs, dies, forgets: nothing revoked revives, validation goes on, readiness tells, and the stream heals by itself.
+// Redis hangs, dies, loses its data: nothing revoked becomes valid, validation goes on, readiness reports it, and the stream recovers by itself.
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';

@@ -1,4 +1,4 @@
-// Old, forged and expired refresh tokens: theft ends the session once and tells its owner, everything else does no harm.
+// Old, forged and expired refresh tokens: theft ends the session once and notifies its owner, everything else has no effect.
 
 import { sql } from 'kysely';
 import { beforeAll, expect, it } from 'vitest';

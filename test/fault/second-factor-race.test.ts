@@ -194,7 +194,7 @@ describeOnEveryDatabase('The second factor', (open) => {
     expect(states.toSorted((a, b) => b - a)).toEqual([10, ...Array.from({ length: CALLS - 1 }, () => 0)]);
   });
 
-  it('keeps the one secret that is confirmed, however many enrolments begin meanwhile', async () => {
+  it('keeps the one secret that is confirmed, however many enrolments begin concurrently', async () => {
     for (let round = 0; round < 5; round += 1) {
       const owner = await person(world);
       const { sessionId } = await owner.logIn();

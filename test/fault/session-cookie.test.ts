@@ -1,4 +1,4 @@
-// Cookie sessions on two nodes: whatever ends one on a node ends it on the other at once, though both remember it.
+// Cookie sessions on two nodes: whatever ends one on a node ends it on the other at once, though both cached it.
 
 import { beforeAll, expect, it } from 'vitest';
 import { announce } from '../../src/domain/revocation/announce.ts';
@@ -105,7 +105,7 @@ describeOnEveryBackend('a cookie session', (openNodes) => {
     },
   );
 
-  it('of somebody who was suspended on one node is dead on the other', async () => {
+  it('of a user who was suspended on one node is dead on the other', async () => {
     const { browser, elsewhere, sessionId } = await openPage();
     const { userId } = await storedSession(node, sessionId);
     const { cookie } = browser;

@@ -1,4 +1,4 @@
-// The audit log over two nodes: whoever watches, wherever, and however often they are cut off, sees each event once and in one order.
+// WatchAuditEvents over two nodes: every watcher, however often cut off, gets each event once and in one order.
 
 import { connect } from 'node:http2';
 import { create, toBinary } from '@bufbuild/protobuf';
@@ -8,8 +8,8 @@ import { beforeAll, expect, it } from 'vitest';
 import { WatchAuditEventsRequestSchema } from '../../gen/latchkey/v1/admin_service_pb.ts';
 import { newId } from '../../src/crypto/ids.ts';
 import { MAX_RECENT } from '../../src/domain/audit/recent-events.ts';
-import type { AuditMemory, AuditWatcher } from '../support/audit-watcher.ts';
-import { freshAuditMemory, watchAudit } from '../support/audit-watcher.ts';
+import type { AuditProgress, AuditWatcher } from '../support/audit-watcher.ts';
+import { newAuditProgress, watchAudit } from '../support/audit-watcher.ts';
 import { eventually } from '../support/eventually.ts';
 import { signToken } from '../support/forged-tokens.ts';
 import { frame } from '../support/raw-calls.ts';
@@ -34,9 +34,9 @@ describeWithServices('watchers of the audit log of two nodes', () => {
     headers = bearer(await signToken(nodes[0].app)).headers;
   });
 
-  const watch = (on: number, memory: AuditMemory, filter: object = {}): AuditWatcher => {
+  const watch = (on: number, progress: AuditProgress, filter: object = {}): AuditWatcher => {
     const node = nodes[on % 2 === 0 ? 0 : 1];
-    return watchAudit(node.admin(PROTOCOLS[on % 3]), headers, memory, filter);
+    return watchAudit(node.admin(PROTOCOLS[on % 3]), headers, progress, filter);
   };
 
   /** Appends events on one node, in transactions that overlap; resolves to their ids. */
@@ -62,7 +62,7 @@ describeWithServices('watchers of the audit log of two nodes', () => {
   }
 
   it('hear on one of what is done on the other, over every protocol', async () => {
-    const watchers = [0, 1, 2, 3, 4, 5].map((on) => watch(on, freshAuditMemory()));
+    const watchers = [0, 1, 2, 3, 4, 5].map((on) => watch(on, newAuditProgress()));
     await Promise.all(watchers.map((watcher) => watcher.begun()));
     const began = performance.now();
     const ids = [...(await act(0, 5, 'hear')), ...(await act(1, 5, 'hear'))];
@@ -81,7 +81,7 @@ describeWithServices('watchers of the audit log of two nodes', () => {
 
   it('miss nothing that commits late: written before the cursor, committed after it', async () => {
     const [{ app }] = nodes;
-    const memory = freshAuditMemory();
+    const progress = newAuditProgress();
     const written = Promise.withResolvers<void>();
     const mayCommit = Promise.withResolvers<void>();
     const late = newId();
@@ -91,17 +91,17 @@ describeWithServices('watchers of the audit log of two nodes', () => {
       written.resolve();
       await mayCommit.promise;
     });
-    const first = watch(0, memory);
+    const first = watch(0, progress);
     await first.begun();
     await written.promise;
     const [early] = await act(1, 1, 'early');
-    await eventually(() => memory.seen.some(({ id }) => id === early));
+    await eventually(() => progress.seen.some(({ id }) => id === early));
     await first.leave();
     mayCommit.resolve();
     await slow;
-    const second = watch(1, memory);
-    await eventually(() => memory.seen.some(({ id }) => id === late));
-    expect(memory.seen.filter(({ id }) => id === late)).toHaveLength(1);
+    const second = watch(1, progress);
+    await eventually(() => progress.seen.some(({ id }) => id === late));
+    expect(progress.seen.filter(({ id }) => id === late)).toHaveLength(1);
     await second.leave();
   });
 
@@ -117,8 +117,8 @@ describeWithServices('watchers of the audit log of two nodes', () => {
         const targetId = newId();
         const filters = [{ targetId }, { targetId, kinds: ['role.*'] }, {}];
         const readers = filters.map((filter, on) => {
-          const memory = freshAuditMemory();
-          return { filter, memory, on, watcher: watch(on, memory, filter) };
+          const progress = newAuditProgress();
+          return { filter, progress, on, watcher: watch(on, progress, filter) };
         });
         await Promise.all(readers.map(({ watcher }) => watcher.begun()));
         const acts: Array<Promise<readonly string[]>> = [];
@@ -133,11 +133,11 @@ describeWithServices('watchers of the audit log of two nodes', () => {
           counts.cuts += 1;
           await reader.watcher.leave();
           reader.on += what === 'cut' ? 2 : 1;
-          reader.watcher = watch(reader.on, reader.memory, reader.filter);
+          reader.watcher = watch(reader.on, reader.progress, reader.filter);
         }
         const ids = (await Promise.all(acts)).flat();
         const seen = (index: number) =>
-          readers[index]!.memory.seen.filter((event) => event.targetId === targetId);
+          readers[index]!.progress.seen.filter((event) => event.targetId === targetId);
         await eventually(() => seen(0).length >= ids.length && seen(2).length >= ids.length);
         const inOrder = seen(0).map(({ id }) => id);
         expect(inOrder.toSorted()).toEqual(ids.toSorted());
@@ -176,7 +176,7 @@ describeWithServices('watchers of the audit log of two nodes', () => {
     const request = create(WatchAuditEventsRequestSchema, { filter: { kinds: ['mfa.*'] } });
     stream.end(frame(toBinary(WatchAuditEventsRequestSchema, request)));
     await eventually(() => nodes[0].app.auditTail.size === 1);
-    const quick = watch(0, freshAuditMemory(), { targetId: 'unread-target' });
+    const quick = watch(0, newAuditProgress(), { targetId: 'unread-target' });
     let ending = 'it goes on';
     void quick.ended.then((refusal) => (ending = `it ended: ${refusal?.reason}`));
     await quick.begun();

@@ -47,7 +47,7 @@ function revoke(...targets: RevocationTarget[]): void {
 }
 
 describe('a good access token', () => {
-  it('is told by its own claims, to curl with HTTP Basic', async () => {
+  it('is described by its own claims, to curl with HTTP Basic', async () => {
     const { accessToken } = await signUp(service, 'curl');
     const claims = decodeJwt(accessToken);
     const answer = await curl(
@@ -82,7 +82,7 @@ describe('a good access token', () => {
     expect(claims['sid']).toBeTypeOf('string');
   });
 
-  it('is told as JSON that nobody may keep, whatever the hint and unknown parameters', async () => {
+  it('is answered as JSON that must not be cached, whatever the hint and unknown parameters', async () => {
     const token = await signToken(service.app);
     for (const hint of ['access_token', 'refresh_token', 'no_such_type', '']) {
       const form = { token, token_type_hint: hint, resource: 'https://rs.example' };
@@ -112,7 +112,7 @@ describe('a good access token', () => {
   });
 });
 
-it('a good API key is told with its owner, its scopes and no times', async () => {
+it('a good API key is answered with its owner, its scopes and no times', async () => {
   const key = await issueApiKey(service.app, ['tokens:validate', 'users:read']);
   expect((await introspect(key.text)).json).toEqual({
     active: true,
@@ -221,7 +221,7 @@ describe('the caller', () => {
     await expectActive({ authorization: basic('rs', gatewayKey).authorization.replace('Basic', 'bASIC  ') });
   });
 
-  it('who shows nothing is told how, and no error code stands in the challenge', async () => {
+  it('a call without credentials gets a challenge, and no error code stands in the challenge', async () => {
     for (const headers of [{}, { cookie: `session=${gatewayKey}` }])
       expectRefusal(
         await introspect(token, headers),

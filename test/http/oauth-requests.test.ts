@@ -140,7 +140,7 @@ describe.each(ENDPOINTS)('%s', (path) => {
     expectRefused(await postBody(service, path, formOf(MAX_BODY_BYTES + 1)), 413);
   });
 
-  it('tells from the announced length alone that a body is too long', async () => {
+  it('rejects a body by its announced length alone', async () => {
     const [status, head] = await rawRequest(path, 'content-length: 1000000000000\r\n', 'token=');
     expect(status).toBe(413);
     expect(head).toMatch(/^connection: close$/im);
@@ -164,7 +164,7 @@ describe.each(ENDPOINTS)('%s', (path) => {
     expect(status).toBe(413);
   });
 
-  it('does not wait for a slow body, and serves others meanwhile', async () => {
+  it('does not wait for a slow body, and serves others at the same time', async () => {
     const slow = rawRequest(path, 'content-length: 100\r\n', 'token=');
     expect((await postForm(service, path, { token: 'x' })).status).toBe(200);
     const [status, head] = await slow;
@@ -205,7 +205,7 @@ describe.each(ENDPOINTS)('%s', (path) => {
     expect(captured.lines.join('')).not.toContain(token);
   });
 
-  it('gives browsers of strangers nothing', async () => {
+  it('gives browsers of other origins nothing', async () => {
     const answer = await postForm(service, path, { token: 'x' }, { origin: 'https://evil.example' });
     expect([...answer.headers.keys()].filter((name) => name.startsWith('access-control-'))).toEqual([]);
   });

@@ -206,7 +206,7 @@ describe('routes', () => {
   });
 });
 
-it('readyz tells that the database is gone while validation goes on, healthz goes on', async () => {
+it('readyz reports that the database is gone while validation goes on, healthz goes on', async () => {
   const lonely = await startTestService();
   try {
     await lonely.app.database.close();

@@ -1,4 +1,4 @@
-// Origins that are refused: each is told of once, so that whoever reads the log knows what is missing.
+// Refused origins: each is logged once, so that operators know what is missing.
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { refusedOrigins } from '../../src/edge/http/refused-origins.ts';

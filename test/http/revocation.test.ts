@@ -99,7 +99,7 @@ it('fifty at once end a session once', async () => {
   ).toHaveLength(1);
 });
 
-it('the audit event tells from where it came, as the RPC would', async () => {
+it('the audit event has its origin, as of the RPC', async () => {
   const jti = randomUUID();
   const answer = await revoke(await signToken(service.app, { jti }), {
     'x-forwarded-for': '198.51.100.66, 203.0.113.7',

@@ -81,30 +81,30 @@ function send(
 }
 
 /** Whether the answer tells of the account. */
-const tellsOfAda = async (response: Response) =>
+const mentionsAda = async (response: Response) =>
   Buffer.from(await response.arrayBuffer()).includes('ada@example.com');
 
 describe('a request with the cookie', () => {
   it.each(GOOD_TYPES)('counts as %s from an allowed origin, and from no other', async (type) => {
     for (const origin of ORIGINS) {
       const response = await send(GET_ME, type, { origin });
-      expect(await tellsOfAda(response)).toBe(origin === PAGE_ORIGIN);
+      expect(await mentionsAda(response)).toBe(origin === PAGE_ORIGIN);
       expect(response.headers.get('cache-control')).toBe('no-store');
       const mayRead = response.headers.get('access-control-allow-credentials');
       expect(mayRead).toBe(origin === PAGE_ORIGIN ? 'true' : null);
     }
   });
 
-  it.each(OTHER_TYPES)('counts for nothing as %j, whoever sends it', async (type) => {
+  it.each(OTHER_TYPES)('counts for nothing as %j, from any sender', async (type) => {
     for (const origin of ORIGINS) {
       for (const path of [GET_ME, LOGOUT]) {
         const response = await send(path, type, { origin });
         expect(response.status).not.toBe(200);
         expect(response.headers.has('set-cookie')).toBe(false);
-        expect(await tellsOfAda(response)).toBe(false);
+        expect(await mentionsAda(response)).toBe(false);
       }
     }
-    expect(await tellsOfAda(await send(GET_ME, 'application/json', { origin: PAGE_ORIGIN }))).toBe(true);
+    expect(await mentionsAda(await send(GET_ME, 'application/json', { origin: PAGE_ORIGIN }))).toBe(true);
   });
 
   it.each(METHODS)('by %s', async (method) => {
@@ -112,7 +112,7 @@ describe('a request with the cookie', () => {
       for (const query of ['', '?connect=v1&encoding=json&message=%7B%7D']) {
         const response = await send(GET_ME + query, type, { method, origin: PAGE_ORIGIN });
         const isCall = method === 'POST' && !['text/plain', ''].includes(type);
-        expect([type, query, await tellsOfAda(response)]).toEqual([type, query, isCall]);
+        expect([type, query, await mentionsAda(response)]).toEqual([type, query, isCall]);
       }
     }
   });

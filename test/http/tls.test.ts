@@ -1,4 +1,4 @@
-// TLS and mTLS on both ports: which versions, which protocols, and who is let in.
+// TLS and mTLS on both ports: which versions, which protocols, and which clients are accepted.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -150,7 +150,7 @@ describe('with mTLS', () => {
   const identities = () => ({ none: {}, stranger: { cert: stranger.cert, key: stranger.key } });
   const trusted = () => ({ cert: trustedClient.cert, key: trustedClient.key });
 
-  it('lets a client in that shows a certificate of the authority', async () => {
+  it('accepts a client with a certificate of the authority', async () => {
     const { httpPort, grpcPort } = service.running;
     expect((await getHttp1(httpPort, '/healthz', trusted())).status).toBe(200);
     expect((await getHttp2(httpPort, '/healthz', trusted())).status).toBe(200);
@@ -164,7 +164,7 @@ describe('with mTLS', () => {
     await expect(grpc(grpcPort, identities()[who]).getJwks({})).rejects.toThrow(REFUSED);
   });
 
-  it('tells subdomains to use https where it is asked to', async () => {
+  it('sets HSTS for subdomains where it is configured', async () => {
     const { hsts } = await getHttp1(service.running.httpPort, '/healthz', trustedClient);
     expect(hsts).toBe('max-age=31536000; includeSubDomains');
   });

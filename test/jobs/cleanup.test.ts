@@ -1,4 +1,4 @@
-// Holds the cleanup job: bounded runs, taken up where they ended, one node at a time, and nobody who is served notices.
+// The cleanup job: bounded runs, resumed where they ended, one node at a time, in small batches.
 
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
@@ -16,14 +16,14 @@ function world(deleteBatch: (batch: CleanupBatch) => CleanupProgress) {
   const clock = new FakeClock(NOW);
   const batches: CleanupBatch[] = [];
   const cleaned: Array<Partial<Record<CleanupKind, number>>> = [];
-  const held = { isFree: true };
+  const lock = { isFree: true };
   const cleaner = new Cleanup({
     clock,
     onCleaned: (deleted) => cleaned.push(deleted),
     transact: (work) =>
       work({
         cleanup: {
-          tryHold: async () => held.isFree,
+          tryLock: async () => lock.isFree,
           deleteBatch: async (batch) => {
             batches.push(batch);
             return deleteBatch(batch);
@@ -32,7 +32,7 @@ function world(deleteBatch: (batch: CleanupBatch) => CleanupProgress) {
       }),
   });
   const kinds = () => batches.map(({ kind }) => kind);
-  return { clock, batches, cleaned, held, cleaner, kinds };
+  return { clock, batches, cleaned, lock, cleaner, kinds };
 }
 
 describe('a cleanup run', () => {
@@ -69,7 +69,7 @@ describe('a cleanup run', () => {
     expect(kinds().slice(0, CLEANUP_KINDS.length)).toEqual(CLEANUP_KINDS);
   });
 
-  it('ends when it is told to, and when the clock is set back', async () => {
+  it('ends when it is stopped, and when the clock is set back', async () => {
     const end = new AbortController();
     const told = world(() => {
       end.abort();
@@ -86,24 +86,24 @@ describe('a cleanup run', () => {
   });
 
   it('leaves the work to another node that is at it', async () => {
-    const { held, batches, cleaner } = world(() => NOTHING);
-    held.isFree = false;
+    const { lock, batches, cleaner } = world(() => NOTHING);
+    lock.isFree = false;
     await cleaner.run();
     expect(batches).toEqual([]);
-    held.isFree = true;
+    lock.isFree = true;
     await cleaner.run();
     expect(batches).toHaveLength(CLEANUP_KINDS.length);
   });
 
-  it('takes turns with another node when it has been told to wait for it', async () => {
-    const { held, batches, cleaner } = world(() => ({ ...NOTHING, deleted: 1 }));
-    held.isFree = false;
+  it('takes turns with another node when it is to wait for it', async () => {
+    const { lock, batches, cleaner } = world(() => ({ ...NOTHING, deleted: 1 }));
+    lock.isFree = false;
     let waits = 0;
-    const whenHeld = async () => {
+    const whenLocked = async () => {
       waits += 1;
-      held.isFree = waits === 3;
+      lock.isFree = waits === 3;
     };
-    const outcome = await cleaner.run(undefined, { budgetMs: Infinity, whenHeld });
+    const outcome = await cleaner.run(undefined, { budgetMs: Infinity, whenLocked });
     expect([waits, outcome.end, totalOf(outcome.counts)]).toEqual([3, 'done', CLEANUP_KINDS.length]);
     expect(batches).toHaveLength(CLEANUP_KINDS.length);
   });
@@ -119,7 +119,7 @@ describe('a cleanup run', () => {
     expect(cleaned.map(totalOf)).toEqual([16 * BATCH_ROWS, 16]);
   });
 
-  it('is not followed by another when it is told to stop', async () => {
+  it('is not followed by another when it is stopped', async () => {
     const stopping = new AbortController();
     const { clock, batches, cleaner } = world(() => {
       clock.advance(RUN_MS / 16);
@@ -130,7 +130,7 @@ describe('a cleanup run', () => {
     expect(batches).toHaveLength(16);
   });
 
-  it('lets the others go on when one kind fails, and tells', async () => {
+  it('goes on with the others when one kind fails, and reports it', async () => {
     const failure = new Error('no');
     const { cleaned, cleaner, kinds } = world(({ kind }) => {
       if (kind === 'actionTokens') throw failure;
@@ -166,7 +166,7 @@ describeOnEveryDatabase('cleanup jobs of two nodes', (open) => {
 });
 
 describe('the service', () => {
-  it('refreshes on while sessions are cleaned away, and knows nothing of those that were', async () => {
+  it('refreshes while expired sessions are deleted, and rejects the deleted ones', async () => {
     const clock = new FakeClock(Date.now());
     const service = await startTestService({ clock });
     const old = await signUp(service, 'old');

@@ -1,4 +1,4 @@
-// Hands letters to real mail servers, good and bad ones, and to a folder.
+// Hands emails to real mail servers, good and bad ones, and to a folder.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
@@ -13,7 +13,7 @@ import type { StartTls } from '../../src/mail/transport.ts';
 import { folderTransport, smtpTransport } from '../../src/mail/transport.ts';
 import { selfSigned } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
-import { parseLetter, tokenIn } from '../support/mailbox.ts';
+import { parseEmail, tokenIn } from '../support/mailbox.ts';
 import { startRudeServer, startSmtp } from '../support/smtp-server.ts';
 
 const FROM = 'latchkey <no-reply@latchkey.example>';
@@ -35,7 +35,7 @@ const mail: ReadyMail = {
   id: '0198c0de-0000-7000-8000-000000000000',
   messageId: '0198c0de-0000-7000-8000-000000000000.3',
   to: 'zoë@exämple.com',
-  letter: {
+  content: {
     template: 'password_reset',
     fullName: 'Zoë 李',
     ipAddress: '192.0.2.1',
@@ -46,14 +46,14 @@ const mail: ReadyMail = {
 const plain: ReadyMail = { ...mail, to: 'ada@example.com' };
 const send = (
   url: string,
-  letter = plain,
+  mail = plain,
   signal = AbortSignal.timeout(LONG_MS),
   startTls: StartTls = 'opportunistic',
-) => smtpTransport(url, FROM, startTls).send(letter, signal);
+) => smtpTransport(url, FROM, startTls).send(mail, signal);
 const sendBy = (startTls: StartTls, url: string) => send(url, plain, undefined, startTls);
 
 describe('over SMTP', () => {
-  it('a letter arrives with both forms, its link whole, and headers of ours alone', async () => {
+  it('an email arrives with both forms, its link whole, and headers of ours alone', async () => {
     let raw = '';
     const server = await smtp({
       onData(stream, _session, callback) {
@@ -62,15 +62,15 @@ describe('over SMTP', () => {
       },
     });
     await send(server.url);
-    const letter = await parseLetter(raw);
-    expect(letter).toMatchObject({
+    const message = await parseEmail(raw);
+    expect(message).toMatchObject({
       to: 'ada@example.com',
       subject: 'Set a new password',
       messageId: `<${plain.messageId}@latchkey>`,
     });
-    expect(tokenIn(letter)).toBe(`lkpr_${'Az-_'.repeat(16)}`);
-    expect(letter.text).toContain('Hello Zoë 李,');
-    expect(letter.html).toContain(`href="https://id.example.com/reset-password#token=lkpr_`);
+    expect(tokenIn(message)).toBe(`lkpr_${'Az-_'.repeat(16)}`);
+    expect(message.text).toContain('Hello Zoë 李,');
+    expect(message.html).toContain(`href="https://id.example.com/reset-password#token=lkpr_`);
     const headers = raw.slice(0, raw.indexOf('\r\n\r\n'));
     const names = [...headers.matchAll(/^([\w-]+):/gm)].map(([, name = '']) => name.toLowerCase());
     expect(names.toSorted()).toEqual([
@@ -86,13 +86,13 @@ describe('over SMTP', () => {
     expect(headers).toContain('Date: Thu, 01 Jan 2026 00:00:00 +0000');
   });
 
-  it('a letter reaches an address in any script', async () => {
+  it('an email reaches an address in any script', async () => {
     const server = await smtp();
     await send(server.url, mail);
     expect(server.received).toHaveLength(1);
   });
 
-  it('it logs in with the credentials of the URL, and tells a wrong password from a letter that nobody wants', async () => {
+  it('it logs in with the credentials of the URL, and distinguishes a wrong password from a rejected email', async () => {
     const server = await smtp({
       authOptional: false,
       allowInsecureAuth: true,
@@ -110,7 +110,7 @@ describe('over SMTP', () => {
     await expect(refused).rejects.not.toThrow('wrong');
   });
 
-  it('it uses STARTTLS where the server has it, checks the certificate, and insists on it unless told', async () => {
+  it('it uses STARTTLS where the server has it, checks the certificate, and insists on it by default', async () => {
     const { cert, key } = selfSigned(folder, 'smtp');
     const tls = await smtp({ cert, key });
     for (const startTls of ['required', 'opportunistic'] as const)
@@ -161,7 +161,7 @@ describe('over SMTP', () => {
     await send(server.url, { ...plain, to });
     expect(recipients.map((address) => address.replaceAll('"', ''))).toEqual([to]);
     expect(raw).toMatch(/^To: <?"=\?utf-8\?q\?Pay_now_at_evil=2Eexample\?="@example\.com>?\r$/m);
-    expect(JSON.stringify((await parseLetter(raw)).to)).not.toContain('Pay now');
+    expect(JSON.stringify((await parseEmail(raw)).to)).not.toContain('Pay now');
   });
 
   it('it speaks TLS from the start to smtps', async () => {
@@ -188,7 +188,7 @@ describe('over SMTP', () => {
     expect(server.received).toHaveLength(1);
   });
 
-  it('a server that takes no mail at all now says nothing of the letter', async () => {
+  it('a server that takes no mail at all now says nothing of the email', async () => {
     const busy = await startRudeServer((socket) => socket.end('554 not today\r\n'));
     stops.push(busy.stop);
     await expect(send(busy.url)).rejects.not.toBeInstanceOf(MailRefusedError);
@@ -206,7 +206,7 @@ describe('over SMTP', () => {
         socket.once('close', () => clearInterval(timer));
       },
     ],
-  ])('it hangs up on a server that %s, when its time is up', async (_name, onConnection) => {
+  ])('it hangs up on a server that %s, after the timeout', async (_name, onConnection) => {
     const rude = await startRudeServer(onConnection);
     stops.push(rude.stop);
     const sending = send(rude.url, plain, AbortSignal.timeout(300));
@@ -214,7 +214,7 @@ describe('over SMTP', () => {
     await eventually(() => rude.connections() === 0);
   });
 
-  it('it hangs up in the middle of a letter when it is cut', async () => {
+  it('it hangs up in the middle of an email when it is cut', async () => {
     const server = await smtp();
     server.mood = { at: 'text', hangs: true };
     const cut = new AbortController();
@@ -226,7 +226,7 @@ describe('over SMTP', () => {
   });
 });
 
-it('into a folder: one private file for each letter, replaced by the next attempt', async () => {
+it('into a folder: one private file for each email, replaced by the next attempt', async () => {
   const written: string[] = [];
   const out = join(folder, 'deep', 'mail');
   const transport = folderTransport(out, FROM, (_mail, file) => written.push(file));
@@ -237,5 +237,5 @@ it('into a folder: one private file for each letter, replaced by the next attemp
   expect(written).toEqual(Array.from({ length: 2 }, () => join(out, `${plain.id}.eml`)));
   const [file = ''] = written;
   expect((await stat(file)).mode & 0o077).toBe(0);
-  expect(tokenIn(await parseLetter(await readFile(file)))).toMatch(/^lkpr_/);
+  expect(tokenIn(await parseEmail(await readFile(file)))).toMatch(/^lkpr_/);
 });

@@ -19,7 +19,7 @@ import {
 import {
   allEnd,
   endings,
-  forgetRuns,
+  clearRuns,
   guardedMethods,
   ran,
   type CallHeaders,
@@ -91,7 +91,7 @@ afterAll(() => service.stop());
 beforeEach(async () => {
   goodToken = await signToken(service.app);
   cookie = await openCookieSession(service.app);
-  forgetRuns();
+  clearRuns();
 });
 
 /** Holds that every guarded method refuses these headers in the same way, and that none of their handlers ran. */
@@ -256,7 +256,7 @@ describe.each(PROTOCOLS)('over %s, a guarded method', (protocol) => {
     await allRefuseTokens(protocol, await unsignedTokens(service.app));
   });
 
-  it("refuses a stranger's token and a stranger's key", async () => {
+  it('refuses a foreign token and a foreign key', async () => {
     await allRefuseTokens(protocol, await strangersTokens(service.app));
     const key = service.app.apiKeyCodec.create(randomUUID()).text;
     await allRefuse(protocol, bearer(key), INVALID);
@@ -279,7 +279,7 @@ describe.each(PROTOCOLS)('over %s, a guarded method', (protocol) => {
       { form: 'subject', id: sub, minVersion: 2 },
       { form: 'session', id: key.id },
     );
-    forgetRuns();
+    clearRuns();
     await allRefuseTokens(protocol, credentials, REVOKED);
     expect(await oneCall(protocol, await signToken(service.app, { sub, ver: 2 }))).toBe('OK');
   });

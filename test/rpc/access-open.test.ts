@@ -1,4 +1,4 @@
-// What is open: public RPCs, anonymous validation; and what a caller who has been let in may do.
+// What is open: public RPCs, anonymous validation; and what an admitted caller may do.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { signToken } from '../support/forged-tokens.ts';
@@ -6,7 +6,7 @@ import {
   allEnd,
   callers,
   endings,
-  forgetRuns,
+  clearRuns,
   guardedMethods,
   ran,
   servedRules,
@@ -20,7 +20,7 @@ vi.mock(import('../../src/edge/operations/handlers.ts'), async () => ({
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
-beforeEach(forgetRuns);
+beforeEach(clearRuns);
 
 describe('on a service as it comes', () => {
   let service: TestService;
@@ -41,7 +41,7 @@ describe('on a service as it comes', () => {
       { 'x-api-key': 'no key' },
       { authorization: '' },
     ]) {
-      forgetRuns();
+      clearRuns();
       expect(await endings(service, protocol, methods, headers)).toEqual(allEnd(methods, 'OK'));
       expect(ran).toEqual(methods.map(nameOf));
       expect(callers).toEqual(methods.map(() => undefined));

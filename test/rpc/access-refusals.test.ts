@@ -141,7 +141,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     ]);
   });
 
-  it('strangers are not events, and neither is a call that is let in', async () => {
+  it('unauthenticated calls are not events, and neither are allowed calls', async () => {
     const count = async () => {
       await service.app.accessRefusals.idle();
       const events = service.app.database.tables.selectFrom('audit_events');
@@ -193,7 +193,7 @@ it('the answer does not wait for the event, and stopping does', async () => {
   expect(written).toEqual([id]);
 });
 
-it('an outage of the database is told in the log, and the call is refused all the same', async () => {
+it('an outage of the database is logged, and the call is refused all the same', async () => {
   const node = await startTestService();
   const { options } = await member(node, 'unlucky');
   const warned = vi.spyOn(node.app.logger, 'warn');

@@ -124,7 +124,7 @@ describe('a declaration', () => {
 });
 
 describe('a class of limit', () => {
-  it('is part of the rule, whoever may call, also when anonymous validation opens it', () => {
+  it('is part of the rule, for every kind of caller, also when anonymous validation opens it', () => {
     const rateLimit = RateLimitClass.MFA;
     expect(ruleOf({ public: true, rateLimit })).toEqual({ mode: 'public', limitClass: 'mfa' });
     expect(ruleOf({ optional: true, rateLimit })).toEqual({ mode: 'optional', limitClass: 'mfa' });

@@ -258,7 +258,7 @@ describe('a key that is bound to networks', () => {
     await other.stop();
   });
 
-  it('is refused like a key that does not exist, and tells a gateway nothing', async () => {
+  it('is refused like a key that does not exist, and reveals nothing to a gateway', async () => {
     const { secret } = await created({ allowedCidrs: ['127.0.0.1'] });
     const stranger = await refusalOf(exchange(secret, { from: '203.0.113.1' }));
     const nobody = await refusalOf(

@@ -40,7 +40,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
   const list = (request: Parameters<ReturnType<TestService['admin']>['listAuditEvents']>[0]) =>
     service.admin(protocol).listAuditEvents(request, administrator.options);
 
-  it('tells an event whole', async () => {
+  it('answers an event whole', async () => {
     const { events, nextPageToken } = await list({ filter: { requestId: 'listed-40' } });
     expect(nextPageToken).toBe('');
     expect(events).toMatchObject([
@@ -95,7 +95,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     expect(logins.length).toBeGreaterThan(0);
   });
 
-  it('a page holds 50 unless told, and at most 1000', async () => {
+  it('a page has 50 by default, and at most 1000', async () => {
     const filter = { accountId: account };
     expect((await list({ filter })).events).toHaveLength(50);
     expect((await list({ filter, pageSize: 1_000 })).events).toHaveLength(120);

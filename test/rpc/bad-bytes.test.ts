@@ -102,7 +102,7 @@ describe('over gRPC', () => {
     expect(ends).toEqual(allBy('InvalidArgument VALIDATION_FAILED'));
   });
 
-  it('a message is not even read before the caller has been let in', async () => {
+  it('a message is not even read before the caller has been admitted', async () => {
     const { code, reason } = await rawCall(service, 'grpc', UserService.method.getMe, TRUNCATED);
     expect(`${code} ${reason}`).toBe('Unauthenticated TOKEN_MISSING');
   });
@@ -226,7 +226,7 @@ describe('over Connect with JSON', () => {
     },
   );
 
-  it('deep nesting is refused, or skipped where it stands in a field that nobody knows', async () => {
+  it('deep nesting is refused, or skipped where it stands in an unknown field', async () => {
     const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
     const answers = await Promise.all([
       jsonCall(service, AuthService.method.login, deep),

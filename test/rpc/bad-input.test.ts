@@ -54,7 +54,7 @@ beforeAll(async () => {
   before = await countRows(service);
 });
 afterAll(() => service.stop());
-// A wrong password counts toward a lock, whose letter and whose refusals would show in the next test.
+// A wrong password counts toward a lock, whose email and whose refusals would show in the next test.
 afterEach(() => service.app.database.tables.deleteFrom('lockouts').execute());
 
 function credentialsFor(method: DescMethod): Record<string, string> {
@@ -218,7 +218,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     expect(await fields(user.revokeApiKey({}, { headers }))).toEqual(['api_key_id']);
   });
 
-  it('every rule of the password is told at once, and hashing begins with none of it', async () => {
+  it('every broken rule of the password is reported at once, and nothing is hashed', async () => {
     const refusal = await refusalOf(
       service.auth(protocol).register({ email: 'a@example.com', password: 'zqjvw', fullName: 'A' }),
     );

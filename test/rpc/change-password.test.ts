@@ -5,7 +5,7 @@ import type { UserService } from '../../gen/latchkey/v1/user_service_pb.ts';
 import type { Client } from '@connectrpc/connect';
 import { FakeClock } from '../support/fake-clock.ts';
 import { eventually } from '../support/eventually.ts';
-import { nextLetter } from '../support/mailbox.ts';
+import { nextEmail } from '../support/mailbox.ts';
 import { refusalOf } from '../support/rpc-calls.ts';
 import { signToken } from '../support/forged-tokens.ts';
 import {
@@ -50,7 +50,7 @@ const eventsOf = async (accountId: string) =>
     .where('account_id', '=', accountId)
     .orderBy('id')
     .execute();
-const lettersTo = async (address: string) =>
+const emailsTo = async (address: string) =>
   (await tables().selectFrom('outbox_mails').select('letter').where('recipient', '=', address).execute()).map(
     ({ letter }) => letter['template'],
   );
@@ -133,7 +133,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
   });
 });
 
-it('tells wrong passwords of the same spelling apart: what looks alike is one password', async () => {
+it('treats equivalent spellings as one password', async () => {
   const name = newName();
   const { accessToken } = await signUp(service, name);
   const composed = 'Grüße-aus-Köln-42';
@@ -158,7 +158,7 @@ it('locks after five wrong passwords, for a quarter of an hour, and mails the ow
     reason: 'ACCOUNT_LOCKED',
     retryAfterSeconds: 900,
   });
-  expect(await lettersTo(`${name}@example.com`)).toContain('account_locked');
+  expect(await emailsTo(`${name}@example.com`)).toContain('account_locked');
   const refused = (await eventsOf(id)).filter(({ kind }) => kind === 'account.password_change');
   expect(refused.map(({ outcome, reason }) => `${outcome} ${reason}`)).toEqual([
     ...Array.from({ length: 5 }, () => 'refused INVALID_CREDENTIALS'),
@@ -171,7 +171,7 @@ it('locks after five wrong passwords, for a quarter of an hour, and mails the ow
   await change(user, outcome.value.accessToken);
 });
 
-it('goes on though strangers have locked the login, and locks no login itself', async () => {
+it('goes on though unknown devices have locked the login, and locks no login itself', async () => {
   const name = newName();
   const { accessToken } = await signUp(service, name);
   for (const identifier of [name, `${name}@example.com`])
@@ -200,16 +200,16 @@ it('counts every one of fifty wrong passwords at once, and locks', async () => {
   const wrong = refusals.filter(({ reason }) => reason === 'INVALID_CREDENTIALS');
   expect(wrong).toHaveLength(5);
   expect(refusals.filter(({ reason }) => reason === 'ACCOUNT_LOCKED')).toHaveLength(45);
-  const letters = await lettersTo(`${name}@example.com`);
-  expect(letters.filter((template) => template === 'account_locked')).toHaveLength(1);
+  const emails = await emailsTo(`${name}@example.com`);
+  expect(emails.filter((template) => template === 'account_locked')).toHaveLength(1);
 });
 
-it('writes one event and one letter, keeps failures counted, and ends pending tokens of some purposes alone', async () => {
+it('writes one event and one email, keeps failures counted, and ends pending tokens of some purposes alone', async () => {
   const name = newName();
   const { accessToken, sessionId } = await signUp(service, name);
   const id = await idOf(name);
-  // Preparing the letter of the registration ends the verification tokens that are there.
-  await nextLetter(service, `${name}@example.com`);
+  // Preparing the email of the registration ends the verification tokens that are there.
+  await nextEmail(service, `${name}@example.com`);
   await refusalOf(change(service.user(), accessToken, 'Wrong-1'));
   const purposes = ['password_reset', 'mfa_challenge', 'email_change', 'email_verification'] as const;
   const presented = await Promise.all(
@@ -254,8 +254,8 @@ it('writes one event and one letter, keeps failures counted, and ends pending to
       details: null,
     },
   ]);
-  const letters = await lettersTo(`${name}@example.com`);
-  expect(letters.filter((template) => template === 'password_changed')).toHaveLength(1);
+  const emails = await emailsTo(`${name}@example.com`);
+  expect(emails.filter((template) => template === 'password_changed')).toHaveLength(1);
   const failures = await tables()
     .selectFrom('lockouts')
     .selectAll()
@@ -264,7 +264,7 @@ it('writes one event and one letter, keeps failures counted, and ends pending to
   expect(failures).toMatchObject([{ failures: 1 }]);
 });
 
-it('is no call for a token without a session, nor for the session of somebody else', async () => {
+it('rejects a token without a session, and the session of another user', async () => {
   const [name, stranger] = [newName(), newName()];
   await signUp(service, name);
   const foreign = await signUp(service, stranger);
@@ -278,7 +278,7 @@ it('is no call for a token without a session, nor for the session of somebody el
   await loginWith(name, GOOD_PASSWORD);
 });
 
-it('one of several changes at once wins, and the others are told', async () => {
+it('one of several concurrent changes wins, and the others are refused', async () => {
   const name = newName();
   const { accessToken } = await signUp(service, name);
   // Who comes after the winner has a wrong password; so few of them lock nothing.

@@ -49,7 +49,7 @@ const times = async (count: number, call: () => Promise<unknown>) => {
 describe.each(PROTOCOLS)('over %s', (protocol) => {
   const auth = () => service.auth(protocol);
 
-  it('typos on a sign-up form close it for nobody', async () => {
+  it('typos on a sign-up form use up no limit', async () => {
     const here = somewhere();
     const good = (name: string) => ({ ...ADA, email: `${name}@${protocol}.example.com` });
     const typos = [
@@ -68,7 +68,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     expect(await endingOf(auth().register({ ...ADA, email: 'ada@' }, here))).toContain('VALIDATION_FAILED');
   });
 
-  it('a registration is told everything that is wrong with it at once', async () => {
+  it('a registration gets all its violations at once', async () => {
     const error = ConnectError.from(
       await auth()
         .register({ email: 'nobody', username: '-', password: 'ada', fullName: '' }, somewhere())
@@ -164,7 +164,7 @@ describe('over plain HTTP', () => {
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([429, '60']);
   });
 
-  it('introspection counts callers who are not let in, and nobody else', async () => {
+  it('introspection counts callers whose credential is rejected, and no others', async () => {
     await eventually(() => service.app.revocationIndex.isFresh());
     const here = somewhere().headers;
     const good = { ...basic('gateway', key), ...here };

@@ -1,7 +1,7 @@
 // CheckPassword, and what a known breach means where people choose a password.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { nobodyAsked } from '../../src/domain/password/breached-passwords.ts';
+import { breachCheckOff } from '../../src/domain/password/breached-passwords.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { http, range, sha1, startRangeServer, type RangeServer } from '../support/range-server.ts';
 import { refusalOf } from '../support/rpc-calls.ts';
@@ -37,7 +37,7 @@ beforeEach(async () => {
 });
 
 describe.each(PROTOCOLS)('over %s', (protocol) => {
-  it('tells every rule broken, or none', async () => {
+  it('reports every broken rule, or none', async () => {
     const auth = service.auth(protocol);
     const good = await auth.checkPassword({ password: GOOD_PASSWORD });
     expect(good).toMatchObject({ acceptable: true, violations: [], breached: false });
@@ -59,7 +59,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     }
   });
 
-  it('tells of a breach, beside the rules', async () => {
+  it('reports a breach, beside the rules', async () => {
     const auth = service.auth(protocol);
     expect(await auth.checkPassword({ password: BREACHED })).toMatchObject({
       acceptable: false,
@@ -103,9 +103,9 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
   });
 });
 
-it('nobody is asked where the check is off', async () => {
+it('no request is sent where the check is off', async () => {
   const quiet = await startTestService();
-  expect(quiet.app.breachedPasswords).toBe(nobodyAsked);
+  expect(quiet.app.breachedPasswords).toBe(breachCheckOff);
   expect(await quiet.auth().checkPassword({ password: BREACHED })).toMatchObject({ acceptable: true });
   await quiet.stop();
 });

@@ -1,4 +1,4 @@
-// Streams that clients send, attacked on the wire: what is broken is its sender's fault, nothing is read before the caller is let in, and nobody is made to wait.
+// Streams that clients send, attacked on the wire: what is broken is its sender's fault, nothing is read before the caller is admitted, and no other caller waits.
 
 import { connect as connectTcp } from 'node:net';
 import { once } from 'node:events';
@@ -84,7 +84,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     await noStreamsLeft();
   });
 
-  it('a stranger is answered while the stream is still open', async () => {
+  it('an unauthenticated caller is answered while the stream is still open', async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     async function* silent() {
       await promise;

@@ -1,4 +1,4 @@
-// Holds deadlines: the work behind a call whose time is up is told, however late it looks.
+// Deadlines: the work behind a call that exceeds its deadline is aborted, however late it looks.
 
 import { Code, ConnectError } from '@connectrpc/connect';
 import { afterAll, beforeAll, expect, it } from 'vitest';

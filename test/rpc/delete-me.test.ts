@@ -1,4 +1,4 @@
-// DeleteMe over every protocol: nothing of the account works any more, its names are free, and somebody is always left to manage the others.
+// DeleteMe over every protocol: no credential of the account works, its names are free, and one super_admin always remains.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -28,7 +28,7 @@ afterAll(() => service.stop());
 const newName = () => `person-${(names += 1)}`;
 const idOf = async (name: string) => (await service.app.users.findByIdentifier(name))?.id ?? '';
 const tables = () => service.app.database.tables;
-const lettersTo = async (address: string) =>
+const emailsTo = async (address: string) =>
   (await tables().selectFrom('outbox_mails').select('letter').where('recipient', '=', address).execute()).map(
     ({ letter }) => letter['template'],
   );
@@ -76,7 +76,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
       const login = auth.login({ identifier, password: GOOD_PASSWORD });
       expect((await refusalOf(login)).reason).toBe('INVALID_CREDENTIALS');
     }
-    expect(await lettersTo(`${name}@example.com`)).toContain('account_deleted');
+    expect(await emailsTo(`${name}@example.com`)).toContain('account_deleted');
     const events = await tables()
       .selectFrom('audit_events')
       .select(['kind', 'outcome', 'actor_id', 'target_id'])
@@ -154,7 +154,7 @@ it('one of many super_admins who all go at once stays', async () => {
   ]);
 });
 
-it('of fifty calls at once one deletes, and one letter goes out', async () => {
+it('of fifty calls at once one deletes, and one email goes out', async () => {
   const name = newName();
   const { accessToken } = await signUp(service, name);
   const calls = Array.from({ length: 50 }, () =>
@@ -170,6 +170,6 @@ it('of fifty calls at once one deletes, and one letter goes out', async () => {
       'Aborted CONFLICT latchkey',
     ]).toContain(ending);
   }
-  const letters = await lettersTo(`${name}@example.com`);
-  expect(letters.filter((template) => template === 'account_deleted')).toHaveLength(1);
+  const emails = await emailsTo(`${name}@example.com`);
+  expect(emails.filter((template) => template === 'account_deleted')).toHaveLength(1);
 });

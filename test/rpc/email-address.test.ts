@@ -7,7 +7,7 @@ import { ACTION_TOKEN_TTL_MS } from '../../src/domain/action-token/action-token.
 import { byPassword } from '../support/proofs.ts';
 import { eventuallyPasses } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { nextLetter, tokenIn } from '../support/mailbox.ts';
+import { nextEmail, tokenIn } from '../support/mailbox.ts';
 import { mailedAccounts, NEW_PASSWORD, reasonOf } from '../support/mailed-accounts.ts';
 import { refusalOf } from '../support/rpc-calls.ts';
 import {
@@ -29,12 +29,12 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 describe('a verification link', () => {
-  it('comes with the registration, names nobody, and proves the address once', async () => {
+  it('comes with the registration, names no person, and proves the address once', async () => {
     const { email, id, caller } = await mailed.newAccount();
-    const letter = await nextLetter(service, email, /Confirm your e-mail/);
-    expect(letter.text).toMatch(/^https:\/\/id\.example\.com\/auth\/verify-email#token=lkev_[\w-]{64}$/m);
-    expect(letter.text + letter.html).not.toContain('Test Person');
-    const token = tokenIn(letter);
+    const message = await nextEmail(service, email, /Confirm your e-mail/);
+    expect(message.text).toMatch(/^https:\/\/id\.example\.com\/auth\/verify-email#token=lkev_[\w-]{64}$/m);
+    expect(message.text + message.html).not.toContain('Test Person');
+    const token = tokenIn(message);
     const proof = await service.auth().verifyEmail({ token }, caller);
     expect(proof.mustSetPassword).toBe(false);
     expect((await service.user().getMe({}, caller)).user?.emailVerified).toBe(true);
@@ -84,16 +84,16 @@ describe('a change of address', () => {
     const verification = await mailed.verifyTokenFor(email);
     const user = service.user(protocol);
     await user.startEmailChange({ newEmail, ...byPassword() }, caller);
-    const letter = await nextLetter(service, newEmail, /new e-mail address/);
-    expect(letter.text).toMatch(/^https:\/\/id\.example\.com\/auth\/confirm-email#token=lkec_[\w-]{64}$/m);
+    const message = await nextEmail(service, newEmail, /new e-mail address/);
+    expect(message.text).toMatch(/^https:\/\/id\.example\.com\/auth\/confirm-email#token=lkec_[\w-]{64}$/m);
     expect((await user.getMe({}, caller)).user).toMatchObject({ email, emailVerified: false });
-    const confirmed = await user.confirmEmailChange({ token: tokenIn(letter) }, caller);
+    const confirmed = await user.confirmEmailChange({ token: tokenIn(message) }, caller);
     expect(confirmed.user).toMatchObject({ id, email: newEmail, emailVerified: true });
     expect((await user.getMe({}, caller)).user).toEqual(confirmed.user);
     expect((await signIn(service, newEmail)).accessToken).not.toBe('');
     expect(await reasonOf(signIn(service, email))).toBe('INVALID_CREDENTIALS');
     // The old address is told; what went to it is dead.
-    expect((await nextLetter(service, email, /address was changed/)).text).toContain('N…@example.com');
+    expect((await nextEmail(service, email, /address was changed/)).text).toContain('N…@example.com');
     const resetPassword = service.auth().resetPassword({ token: reset, newPassword: NEW_PASSWORD });
     expect(await reasonOf(resetPassword)).toBe('TOKEN_INVALID');
     expect(await reasonOf(service.auth().verifyEmail({ token: verification }))).toBe('TOKEN_INVALID');
@@ -112,7 +112,7 @@ describe('a change of address', () => {
     expect((await confirm(account.caller)).user?.id).toBe(account.id);
   });
 
-  it('to an address that is taken: the caller cannot tell, its owner is told, nobody gets a link', async () => {
+  it('to an address that is taken: the caller cannot know, its owner is notified, no link is sent', async () => {
     const account = await mailed.newAccount();
     const owner = await mailed.newAccount();
     expect(
@@ -124,8 +124,8 @@ describe('a change of address', () => {
         .user()
         .startEmailChange({ newEmail: 'free@example.com', ...byPassword() }, account.caller),
     );
-    const letter = await nextLetter(service, owner.email, /tried to use your address/);
-    expect(letter.text).not.toContain('token');
+    const message = await nextEmail(service, owner.email, /tried to use your address/);
+    expect(message.text).not.toContain('token');
     // The asker's own list of events says the same for either.
     const events = await mailed.eventsOf(account.id, 'account.email_change_request');
     expect(events.map(({ outcome }) => outcome)).toEqual(['success', 'success']);
@@ -140,7 +140,7 @@ describe('a change of address', () => {
     expect(await refusalOf(call)).toMatchObject({ reason: 'VALIDATION_FAILED', fields: ['new_email'] });
   });
 
-  it('is refused when another account got the address meanwhile', async () => {
+  it('is refused when another account got the address first', async () => {
     const account = await mailed.newAccount();
     const newEmail = `wanted-${account.email}`;
     const token = await mailed.changeTokenFor(account.caller, newEmail);
@@ -150,7 +150,7 @@ describe('a change of address', () => {
     expect((await service.app.users.findById(account.id))?.email).toBe(account.email);
   });
 
-  it('is changed by one of 50 at once, and the others are told the same', async () => {
+  it('is changed by one of 50 at once, and the others get the same answer', async () => {
     const account = await mailed.newAccount();
     const token = await mailed.changeTokenFor(account.caller, `raced-${account.email}`);
     const calls = Array.from({ length: 50 }, () =>
@@ -171,7 +171,7 @@ describe('a change of address', () => {
     expect(told).toHaveLength(1);
   });
 
-  it('is good no more once the account has yet another address', async () => {
+  it('is no longer valid once the account has yet another address', async () => {
     const account = await mailed.newAccount();
     const confirm = (token: string) => service.user().confirmEmailChange({ token }, account.caller);
     const token = await mailed.changeTokenFor(account.caller, `first-${account.email}`);

@@ -1,4 +1,4 @@
-// What a caller is told when a call fails, and what is logged: stable reasons outside, stacks inside, secrets nowhere.
+// What a caller gets when a call fails, and what is logged: stable reasons outside, stacks inside, secrets nowhere.
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -108,7 +108,7 @@ async function serve(
 
 describe('an unexpected error', () => {
   it.each([new Error('secret detail'), new TypeError('secret detail'), 'secret detail', undefined])(
-    'tells the caller the request id and nothing else, and is logged whole: %s',
+    'gives the caller the request id and nothing else, and is logged whole: %s',
     async (thrown) => {
       const headers = { 'x-request-id': 'my-request' };
       const fail: Handler = async () => {
@@ -156,7 +156,7 @@ describe('the request id', () => {
 });
 
 describe('LATCHKEY_MAX_CALL_TIME', () => {
-  it('ends a call that takes longer, and tells the work to stop', async () => {
+  it('ends a call that takes longer, and aborts the work', async () => {
     vi.useFakeTimers();
     try {
       let isStopped = false;

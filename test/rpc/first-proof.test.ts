@@ -1,11 +1,11 @@
-// The first proof of an address: a stranger who registered it has nothing left, an honest person keeps everything.
+// The first proof of an address: an attacker who registered it keeps no access, the owner keeps everything.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { byPassword } from '../support/proofs.ts';
 import { eventuallyPasses } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { nextLetter, tokenIn } from '../support/mailbox.ts';
+import { nextEmail, tokenIn } from '../support/mailbox.ts';
 import { mailedAccounts, NEW_PASSWORD, reasonOf } from '../support/mailed-accounts.ts';
 import { refusalOf } from '../support/rpc-calls.ts';
 import type { Protocol, TestService } from '../support/service.ts';
@@ -64,7 +64,7 @@ async function expectNothingLeft(
 }
 
 describe.each(PROTOCOLS)('over %s', (protocol) => {
-  it('a reset leaves a stranger nothing, and asks the owner for no code of theirs', async () => {
+  it('a reset ends what an attacker made, and asks the owner for no code of the attacker’s', async () => {
     const stranger = await squatter();
     const { id, email } = stranger;
     const token = await accounts.resetTokenFor(email);
@@ -83,7 +83,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     expect(await accounts.eventsOf(id, 'account.first_proof')).toMatchObject([
       { outcome: 'success', details: { mfa_ended: 'true', api_keys_ended: '1', password_ended: 'false' } },
     ]);
-    const { text } = await nextLetter(service, email, /password was changed/);
+    const { text } = await nextEmail(service, email, /password was changed/);
     expect(text).toContain('second factor that was set up before has ended');
   });
 
@@ -93,7 +93,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     const verify = () => service.auth(protocol).verifyEmail({ token: verification });
     expect((await verify()).mustSetPassword).toBe(true);
     await expectNothingLeft(stranger, protocol);
-    const token = tokenIn(await nextLetter(service, email, /choose a password/));
+    const token = tokenIn(await nextEmail(service, email, /choose a password/));
     // A second use changes nothing, the new link least of all.
     expect((await verify()).mustSetPassword).toBe(true);
     await service.auth(protocol).resetPassword({ token, newPassword: NEW_PASSWORD });
@@ -103,7 +103,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     expect(await accounts.eventsOf(id, 'account.email_verification')).toHaveLength(1);
   });
 
-  it('whoever shows the password of the account keeps all of it', async () => {
+  it('a caller with the password of the account keeps all of it', async () => {
     const own = await squatter();
     const verify = { token: own.verification, password: GOOD_PASSWORD };
     expect((await service.auth(protocol).verifyEmail(verify)).mustSetPassword).toBe(false);
@@ -116,7 +116,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     expect(await accounts.eventsOf(own.id, 'account.first_proof')).toEqual([]);
   });
 
-  it('so does whoever is logged in to it, and nobody who is logged in to another', async () => {
+  it('so does a session of the account, and no session of another', async () => {
     const [own, other] = [await squatter(), await squatter()];
     const verify = (caller: ReturnType<typeof bearer>) =>
       service.auth(protocol).verifyEmail({ token: own.verification }, caller);

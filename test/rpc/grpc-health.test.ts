@@ -1,4 +1,4 @@
-// Holds the standard health service: what it says, whom it tells of changes, and what strangers may hold open.
+// The standard health service: its answers, its notifications of changes, and how many watches unauthenticated callers may open.
 
 import { connect } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
@@ -96,7 +96,7 @@ it('refuses a request that is none', async () => {
   await expect(call('Check', Buffer.from([0xff]))).rejects.toMatchObject({ code: 3 });
 });
 
-it('tells who watches of each change, once', async () => {
+it('notifies watchers of each change, once', async () => {
   const [known, unknown] = [watch(SERVICE), watch('example.v1.Other')];
   await eventually(() => known.seen.length === 1 && unknown.seen.length === 1);
   health.set(false);
@@ -112,7 +112,7 @@ it('tells who watches of each change, once', async () => {
   await eventually(() => health.watches === 0);
 });
 
-it('holds so many watches, and ends the oldest of whoever has the most', async () => {
+it('keeps a bounded number of watches, and ends the oldest of the client with the most', async () => {
   const honest = rawWatch('127.0.0.2');
   await eventually(() => health.watches === 1);
   const first = watch(SERVICE);

@@ -33,7 +33,7 @@ it.each(CHEAP_VECTORS)('by $by: $hash', async ({ hash, password }) => {
   expect(await refusalOf(login(email, `${password}x`))).toMatchObject({ reason: 'INVALID_CREDENTIALS' });
 });
 
-it('many logins at once replace it once, and all of them get in or are told no', async () => {
+it('many logins at once replace it once, and each is accepted or refused', async () => {
   const [{ hash, password }] = CHEAP_VECTORS as [(typeof CHEAP_VECTORS)[number]];
   const email = await importUser(hash);
   const logins = await Promise.allSettled(Array.from({ length: 20 }, () => login(email, password)));
@@ -43,7 +43,7 @@ it('many logins at once replace it once, and all of them get in or are told no',
 });
 
 it.each(['$2b$31$N9qo8uLOickgx2ZMRZoMyeuCutG6Q16rRFiMMex8mmwOtVLZfB5VS', '$argon2id$sample', 'nonsense', ''])(
-  'a hash that is none or costs too much lets nobody in, and is no fault: %s',
+  'a hash that is none or costs too much admits no login, and is no fault: %s',
   async (hash) => {
     const email = await importUser(hash);
     expect(await refusalOf(login(email, 'password'))).toMatchObject({

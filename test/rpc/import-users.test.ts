@@ -28,13 +28,13 @@ const wordOf = (outcome: ImportOutcome) =>
   Object.entries(ImportOutcome).find(([, value]) => value === outcome)?.[0];
 
 let names = 0;
-/** Somebody whom nobody knows yet. */
-function somebody(change: User = {}): User {
+/** A user who has no account yet. */
+function newUser(change: User = {}): User {
   names += 1;
   return { externalId: `ext-${names}`, email: `import-${names}@example.com`, ...change };
 }
 
-const many = (count: number) => Array.from({ length: count }, () => somebody());
+const many = (count: number) => Array.from({ length: count }, () => newUser());
 
 async function* stream(...requests: readonly Request[]): AsyncGenerator<Request> {
   yield* requests;
@@ -70,8 +70,8 @@ async function rowOf(email: string) {
 }
 
 describe.each(PROTOCOLS)('over %s', (protocol) => {
-  it('takes accounts over several messages, and tells of each in order', async () => {
-    const [first, second, third] = [somebody(), somebody({ email: 'no address' }), somebody()];
+  it('takes accounts over several messages, and reports each in order', async () => {
+    const [first, second, third] = [newUser(), newUser({ email: 'no address' }), newUser()];
     const response = await importing(protocol, stream({ users: [first, second] }, {}, { users: [third] }));
     expect(response).toMatchObject({ created: 2n, unchanged: 0n, refused: 1n });
     expect(
@@ -86,7 +86,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
 
   it('takes an account whole, and its owner logs in with the password of before', async () => {
     const [vector] = CHEAP_VECTORS;
-    const user = somebody({
+    const user = newUser({
       emailVerified: true,
       username: `Person-${protocol}`,
       fullName: 'Grace Hopper',
@@ -114,7 +114,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
   });
 
   it('changes nothing the second time', async () => {
-    const user = somebody({ fullName: 'Once' });
+    const user = newUser({ fullName: 'Once' });
     const { userId } = await importOne(user, admin, protocol);
     expect(
       await importOne({ ...user, email: 'other@example.com', fullName: 'Twice' }, admin, protocol),
@@ -132,17 +132,17 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     expect(await importing(protocol, stream({}, {}))).toMatchObject({ created: 0n, results: [] });
   });
 
-  it('keeps nothing in a dry run, which the first message decides, and tells what would be', async () => {
-    const [fresh, known] = [somebody(), somebody()];
+  it('stores nothing in a dry run, which the first message decides, and reports what would happen', async () => {
+    const [fresh, known] = [newUser(), newUser()];
     await importOne(known);
     const before = await countUsers();
     const response = await importing(
       protocol,
       stream(
         { dryRun: true, users: [fresh, known] },
-        { dryRun: false, users: [fresh, somebody()] },
+        { dryRun: false, users: [fresh, newUser()] },
         {
-          users: [somebody({ email: fresh.email! })],
+          users: [newUser({ email: fresh.email! })],
         },
       ),
     );
@@ -154,10 +154,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
       ['REFUSED', true],
     ]);
     expect(await countUsers()).toBe(before);
-    const tooLate = importing(
-      protocol,
-      stream({ users: [somebody()] }, { dryRun: true, users: [somebody()] }),
-    );
+    const tooLate = importing(protocol, stream({ users: [newUser()] }, { dryRun: true, users: [newUser()] }));
     expect(await refusalOf(tooLate)).toMatchObject({ fields: ['dry_run'], metadata: { items_taken: '1' } });
     expect(await countUsers()).toBe(before + 1);
   });
@@ -166,10 +163,10 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     const before = await countUsers();
     // Most are refused, which is soon done.
     const messages = Array.from({ length: 10 }, () => ({
-      users: [somebody(), ...Array.from({ length: 999 }, () => ({}))],
+      users: [newUser(), ...Array.from({ length: 999 }, () => ({}))],
     }));
     expect(await importing(protocol, stream(...messages))).toMatchObject({ created: 10n, refused: 9_990n });
-    const refusal = await refusalOf(importing(protocol, stream(...messages, { users: [somebody()] })));
+    const refusal = await refusalOf(importing(protocol, stream(...messages, { users: [newUser()] })));
     expect(refusal).toMatchObject({
       code: 'InvalidArgument',
       reason: 'VALIDATION_FAILED',
@@ -183,7 +180,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
   it('refuses more than 1,000 in a message', async () => {
     const before = await countUsers();
     const refusal = await refusalOf(
-      importing(protocol, stream({ users: [somebody()] }, { users: many(1_001) })),
+      importing(protocol, stream({ users: [newUser()] }, { users: many(1_001) })),
     );
     expect(refusal).toMatchObject({ reason: 'VALIDATION_FAILED', metadata: { items_taken: '1' } });
     expect(await countUsers()).toBe(before + 1);
@@ -195,9 +192,9 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
       isLate = true;
     }, 800);
     async function* slow() {
-      yield { users: [somebody()] };
+      yield { users: [newUser()] };
       await eventually(() => isLate);
-      yield { users: [somebody()] };
+      yield { users: [newUser()] };
     }
     expect(await importing(protocol, slow())).toMatchObject({ created: 2n });
   });
@@ -206,7 +203,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     const before = await countUsers();
     const { promise, resolve } = Promise.withResolvers<void>();
     async function* hanging() {
-      yield { users: [somebody()] };
+      yield { users: [newUser()] };
       await promise;
     }
     const call = service.admin(protocol).importUsers(hanging(), { ...admin.options, timeoutMs: 400 });
@@ -220,11 +217,11 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     const before = await countUsers();
     const afterwards = Promise.withResolvers<void>();
     async function* requests() {
-      yield { users: [somebody()] };
+      yield { users: [newUser()] };
       await eventually(async () => (await countUsers()) === before + 1);
       await service.auth().logout({}, other.options);
       afterwards.resolve();
-      yield { users: [somebody()] };
+      yield { users: [newUser()] };
     }
     const refusal = await refusalOf(importing(protocol, requests(), other));
     await afterwards.promise;
@@ -241,7 +238,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     const before = await countUsers();
     const { promise, resolve } = Promise.withResolvers<void>();
     async function* requests() {
-      yield { users: [somebody()] };
+      yield { users: [newUser()] };
       await eventually(async () => (await countUsers()) === before + 1);
       await service.auth().logout({}, other.options);
       await promise;
@@ -262,7 +259,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
       yield { users: many(2) };
       await eventually(async () => (await countUsers()) === before + 2);
       gone.abort();
-      yield { users: [somebody()] };
+      yield { users: [newUser()] };
     }
     const call = service.admin(protocol).importUsers(requests(), { ...admin.options, signal: gone.signal });
     expect((await refusalOf(call)).code).toBe('Canceled');
@@ -271,7 +268,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
 
   it('needs the scope', async () => {
     const user = await member(service, `plain-${protocol}`);
-    const refusal = await refusalOf(importing(protocol, stream({ users: [somebody()] }), user));
+    const refusal = await refusalOf(importing(protocol, stream({ users: [newUser()] }), user));
     expect(refusal).toMatchObject({ code: 'PermissionDenied', reason: 'INSUFFICIENT_SCOPE' });
   });
 });
@@ -299,7 +296,7 @@ describe('an account is refused by itself', () => {
       ['email', 'full_name', 'username', 'password_hash', 'role'],
     ],
   ])('%s', async (_what, change, fields) => {
-    expect(await importOne(somebody(change))).toEqual({
+    expect(await importOne(newUser(change))).toEqual({
       outcome: 'REFUSED',
       reason: 'VALIDATION_FAILED',
       userId: '',
@@ -309,7 +306,7 @@ describe('an account is refused by itself', () => {
 
   it('for its role', async () => {
     const ending = async (role: string, caller = admin) =>
-      (await importOne(somebody({ role }), caller)).reason;
+      (await importOne(newUser({ role }), caller)).reason;
     expect(await ending('nobody')).toBe('ROLE_NOT_FOUND');
     expect(await ending('a\u0000')).toBe('ROLE_NOT_FOUND');
     expect(await ending('super_admin')).toBe('ROLE_PROTECTED');
@@ -323,31 +320,31 @@ describe('an account is refused by itself', () => {
     expect(await ending('admin')).toBe('');
   });
 
-  it('for its names, of which all are told', async () => {
-    const taken = somebody({ username: 'Taken' });
+  it('for its names, all of which are reported', async () => {
+    const taken = newUser({ username: 'Taken' });
     await importOne(taken);
-    expect(await importOne(somebody({ email: taken.email!.toUpperCase() }))).toMatchObject({
+    expect(await importOne(newUser({ email: taken.email!.toUpperCase() }))).toMatchObject({
       outcome: 'REFUSED',
       reason: 'EMAIL_TAKEN',
       fields: ['email'],
     });
-    expect(await importOne(somebody({ username: 'tAKEN' }))).toMatchObject({
+    expect(await importOne(newUser({ username: 'tAKEN' }))).toMatchObject({
       reason: 'USERNAME_TAKEN',
       fields: ['username'],
     });
-    expect(await importOne(somebody({ email: taken.email!, username: 'taken' }))).toMatchObject({
+    expect(await importOne(newUser({ email: taken.email!, username: 'taken' }))).toMatchObject({
       reason: 'EMAIL_TAKEN',
       fields: ['email', 'username'],
     });
   });
 
   it('and of two in one call the first counts', async () => {
-    const [first, second] = [somebody({ username: 'first-one' }), somebody()];
+    const [first, second] = [newUser({ username: 'first-one' }), newUser()];
     const { results } = await importing(
       'grpc',
       stream(
-        { users: [first, { ...first, fullName: 'Another' }, somebody({ email: first.email! }), second] },
-        { users: [{ ...second, email: 'later@example.com' }, somebody({ username: 'First-One' })] },
+        { users: [first, { ...first, fullName: 'Another' }, newUser({ email: first.email! }), second] },
+        { users: [{ ...second, email: 'later@example.com' }, newUser({ username: 'First-One' })] },
       ),
     );
     expect(results.map(({ outcome, reason }) => `${wordOf(outcome)} ${reason}`.trim())).toEqual([
@@ -363,16 +360,16 @@ describe('an account is refused by itself', () => {
   });
 });
 
-it('suspends whoever was suspended, and says why', async () => {
+it('suspends accounts that were suspended, and says why', async () => {
   const [vector] = CHEAP_VECTORS;
-  const user = somebody({ suspended: true, passwordHash: vector!.hash });
+  const user = newUser({ suspended: true, passwordHash: vector!.hash });
   await importOne(user);
   expect(await rowOf(user.email!)).toMatchObject({ status: 'suspended', suspension_reason: 'imported' });
   const login = service.auth().login({ identifier: user.email!, password: vector!.password });
   expect((await refusalOf(login)).reason).toBe('ACCOUNT_SUSPENDED');
 });
 
-it('writes one event for each batch with its counts, none for a dry run, and no letter', async () => {
+it('writes one event for each batch with its counts, none for a dry run, and no email', async () => {
   const { tables } = service.app.database;
   const events = () =>
     tables
@@ -381,11 +378,11 @@ it('writes one event for each batch with its counts, none for a dry run, and no 
       .where('kind', '=', 'account.import')
       .orderBy('id')
       .execute();
-  const letters = await tables.selectFrom('outbox_mails').selectAll().execute();
+  const emails = await tables.selectFrom('outbox_mails').selectAll().execute();
   const before = (await events()).length;
   await importing('grpc', stream({ dryRun: true, users: many(3) }));
   expect(await events()).toHaveLength(before);
-  await importing('grpc', stream({ users: many(3) }, { users: [somebody(), somebody({ email: '' })] }));
+  await importing('grpc', stream({ users: many(3) }, { users: [newUser(), newUser({ email: '' })] }));
   const written = (await events()).slice(before);
   expect(written.map(({ details, actor_id: actor }) => [details, actor])).toEqual([
     [{ created: '3', unchanged: '0', refused: '0', roles: 'user=3', reasons: '' }, admin.id],
@@ -394,12 +391,12 @@ it('writes one event for each batch with its counts, none for a dry run, and no 
       admin.id,
     ],
   ]);
-  expect(await tables.selectFrom('outbox_mails').selectAll().execute()).toHaveLength(letters.length);
+  expect(await tables.selectFrom('outbox_mails').selectAll().execute()).toHaveLength(emails.length);
 });
 
 it('an answer about 10,000 refusals stays within what a message may hold', async () => {
   const users = Array.from({ length: 10_000 }, (_, index) =>
-    somebody({
+    newUser({
       externalId: '\u{1F511}'.repeat(190) + index,
       email: '',
       username: '!',
@@ -422,7 +419,7 @@ describe('a stream whose third message is garbage is refused there, with what ca
     const before = await countUsers();
     const good = () =>
       protocol === 'connect'
-        ? frame(Buffer.from(JSON.stringify({ users: [somebody()] })))
+        ? frame(Buffer.from(JSON.stringify({ users: [newUser()] })))
         : frame(Buffer.from([0x0a, 0x00]));
     const response = await fetch(`${service.httpUrl}/latchkey.v1.AdminService/ImportUsers`, {
       method: 'POST',

@@ -39,7 +39,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     expect(await detailsOf(id, 'account.password_reset')).toEqual([{ api_keys: 'ended' }]);
   });
 
-  it('a reset that was told to keep them ends the exchanged tokens alone', async () => {
+  it('a reset that is to keep them ends the exchanged tokens alone', async () => {
     const { id, email, secret, short } = await keyed();
     const token = await accounts.resetTokenFor(email);
     await service.auth(protocol).resetPassword({ token, newPassword: NEW_PASSWORD, keepApiKeys: true });

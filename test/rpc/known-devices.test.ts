@@ -1,4 +1,4 @@
-// Known devices: what strangers do to an account does not keep its owner out, and a device token proves nothing else.
+// Known devices: failures of other devices do not lock them out, and a device token proves nothing else.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -44,25 +44,25 @@ const known = async (name: string) => {
 };
 
 describe('a known device', () => {
-  it.each(PROTOCOLS)('logs in while strangers lock the account, over %s', async (protocol) => {
+  it.each(PROTOCOLS)('logs in while other clients lock the account, over %s', async (protocol) => {
     const name = `owner-${protocol}`;
     const { deviceToken } = await known(name);
     await lockOut(name);
     await lockOut(`${name}@example.com`);
     const again = await attempt(name, GOOD_PASSWORD, deviceToken, protocol);
     expect(again.outcome.case).toBe('tokens');
-    // The next token is as good, and the old one still is; strangers stay out.
+    // The next token is as good, and the old one still is; other devices stay locked out.
     await logIn(`${name}@example.com`, GOOD_PASSWORD, again.deviceToken);
     await logIn(name, GOOD_PASSWORD, deviceToken);
     expect(await reasonOf(name, GOOD_PASSWORD)).toBe('ACCOUNT_LOCKED');
   });
 
-  it('has five failures of its own, and then those of everybody', async () => {
+  it('has five failures of its own, and then counts as an unknown device', async () => {
     const { deviceToken } = await known('clumsy');
     const other = await logIn('clumsy');
     for (let failure = 0; failure < 5; failure += 1)
       expect(await reasonOf('clumsy', WRONG, deviceToken)).toBe('INVALID_CREDENTIALS');
-    // Its own are used up, strangers' are not; another device of the owner's has its own.
+    // Its own are used up, those of other devices are not; another device of the owner's has its own.
     for (let failure = 0; failure < 5; failure += 1)
       expect(await reasonOf('clumsy', WRONG, deviceToken)).toBe('INVALID_CREDENTIALS');
     expect(await reasonOf('clumsy', GOOD_PASSWORD, deviceToken)).toBe('ACCOUNT_LOCKED');
@@ -85,7 +85,7 @@ describe('a known device', () => {
     const reasons = await Promise.all(guesses);
     const told = reasons.filter((reason) => reason === 'INVALID_CREDENTIALS').length;
     expect(reasons.filter((reason) => reason === 'ACCOUNT_LOCKED')).toHaveLength(50 - told);
-    // Five on its own counter; those that came after its lock are counted on everybody's.
+    // Five on its own counter; those that came after its lock are counted on the shared one.
     expect(told).toBeGreaterThanOrEqual(5);
     expect(told).toBeLessThanOrEqual(10);
   });
@@ -104,14 +104,14 @@ describe('a known device', () => {
     expect(await reasonOf('absent-one', WRONG, deviceToken)).toBe('ACCOUNT_LOCKED');
   });
 
-  it('logs nobody in by itself', async () => {
+  it('opens no session by itself', async () => {
     const { deviceToken } = await known('unproved');
     expect(await reasonOf('unproved', WRONG, deviceToken)).toBe('INVALID_CREDENTIALS');
     const validated = await refusalOf(service.user().getMe({}, bearer(deviceToken)));
     expect(validated.reason).toBe('TOKEN_INVALID');
   });
 
-  it('is forgotten when its time is over', async () => {
+  it('expires', async () => {
     const { deviceToken } = await known('absent-for-long');
     clock.advance(TTL_MS - 1);
     await lockOut('absent-for-long');

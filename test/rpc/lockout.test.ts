@@ -35,7 +35,7 @@ describe('an account', () => {
       .orderBy('id')
       .execute();
   const idOf = async (identifier: string) => (await service.app.users.findByIdentifier(identifier))?.id ?? '';
-  const lettersTo = (address: string) =>
+  const emailsTo = (address: string) =>
     service.app.database.tables
       .selectFrom('outbox_mails')
       .select('letter')
@@ -55,7 +55,7 @@ describe('an account', () => {
     }
   });
 
-  it('does not tell by a lock which address and which user name belong together', async () => {
+  it('does not reveal by a lock which address and which user name belong together', async () => {
     await signUp(service, 'paired');
     await lock('paired@example.com');
     expect((await refused('paired@EXAMPLE.com', GOOD_PASSWORD)).reason).toBe('ACCOUNT_LOCKED');
@@ -68,7 +68,7 @@ describe('an account', () => {
     expect((await refused('paired@example.com', GOOD_PASSWORD)).reason).toBe('ACCOUNT_LOCKED');
   });
 
-  it('bounds guesses whatever it is called: twenty in a row, and then the right password is a wrong one', async () => {
+  it('bounds guesses over all identifiers: after twenty in a row the right password is rejected', async () => {
     const { accessToken } = await signUp(service, 'renamed-0');
     const guessBy = async (identifier: string) => {
       for (let guess = 0; guess < 5; guess += 1)
@@ -122,7 +122,7 @@ describe('an account', () => {
     expect(await answers('nobody')).toEqual(known);
   });
 
-  it('does not let guesses at once be more than guesses in turn', async () => {
+  it('allows no more concurrent guesses than sequential ones', async () => {
     await signUp(service, 'stormed');
     const guesses = Array.from({ length: 50 }, () => refused('stormed', WRONG));
     const reasons = (await Promise.all(guesses)).map(({ reason }) => reason);
@@ -137,7 +137,7 @@ describe('an account', () => {
     expect(new Set(logins.map(({ sessionId }) => sessionId)).size).toBe(50);
   });
 
-  it('tells its owner, once, and writes down every refusal', async () => {
+  it('notifies its owner, once, and audits every refusal', async () => {
     await signUp(service, 'informed');
     await lock('informed');
     await refused('informed', GOOD_PASSWORD);
@@ -153,8 +153,8 @@ describe('an account', () => {
       wrong,
       { kind: 'session.login', outcome: 'refused', reason: 'ACCOUNT_LOCKED' },
     ]);
-    const letters = (await lettersTo('informed@example.com')).map(({ letter }) => letter['template']);
-    expect(letters.filter((template) => template === 'account_locked')).toHaveLength(1);
+    const emails = (await emailsTo('informed@example.com')).map(({ letter }) => letter['template']);
+    expect(emails.filter((template) => template === 'account_locked')).toHaveLength(1);
   });
 
   it('keeps its sessions while it is locked', async () => {

@@ -1,4 +1,4 @@
-// A single-use token is good for its purpose and for no other.
+// A single-use token is valid for its purpose and for no other.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 

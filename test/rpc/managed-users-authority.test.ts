@@ -1,4 +1,4 @@
-// Who may do what to whom: every changing call, by an actor of every kind, upon an account of every role.
+// Authorization of AdminService: every changing call, by an actor of every kind, upon an account of every role.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { issueApiKey } from '../support/forged-tokens.ts';
@@ -157,7 +157,7 @@ describe.each(ACTORS)('by %s', (name) => {
       const ending = await endingOf(act.call(userId, actor(name).options));
       expect(sorted(ending)).toBe(sorted(expected));
       if (expected !== 'OK') expect(await stateOf(userId)).toEqual(before);
-      // Nothing is said of what the role that everybody has is set to again; what the pipeline refuses reaches no use case.
+      // Nothing is said of what the default role is set to again; what the pipeline refuses reaches no use case.
       const isNothing = act === ACTS['SetUserRole'] && role === 'user';
       const reachesUseCase = !WITHOUT_SCOPE.includes(name) && steppedUp;
       const reason = expected === 'OK' ? null : expected.split(' ')[0];
@@ -206,7 +206,7 @@ describe.each(ACTORS)('by %s', (name) => {
     expect(made?.role).toBe(ending === 'OK' ? role || 'user' : undefined);
   });
 
-  it('upon nobody, and upon a service account', async () => {
+  it('upon an unknown account, and upon a service account', async () => {
     for (const userId of [service.app.newId(), actor('service').id]) {
       if (userId === actor(name).id) continue;
       for (const act of Object.values(ACTS)) {
@@ -297,7 +297,7 @@ describe('an actor whose own role has been narrowed a moment ago', () => {
   });
   afterEach(() => setScopes(both));
 
-  const HAND_OUTS: Readonly<Record<string, (options: Options) => Promise<unknown>>> = {
+  const GRANTS: Readonly<Record<string, (options: Options) => Promise<unknown>>> = {
     CreateUser: (options) =>
       admin().createUser({ email: 'lifter@example.com', fullName: 'A', role: 'lifter' }, options),
     SetUserRole: async (options) =>
@@ -307,7 +307,7 @@ describe('an actor whose own role has been narrowed a moment ago', () => {
     CreateServiceAccount: (options) =>
       admin().createServiceAccount({ name: 'crane', scopes: ['crates:lift'] }, options),
   };
-  it.each(Object.entries(HAND_OUTS))('hands out by %s what it grants now', async (_name, call) => {
+  it.each(Object.entries(GRANTS))('grants by %s only what it has now', async (_name, call) => {
     await eventually(() => service.app.roleDirectory.grantedBy('foreman').has('crates:lift'));
     await setScopes(both.slice(0, -1));
     expect(await endingOf(call(foreman.options))).toBe('INSUFFICIENT_SCOPE crates:lift');

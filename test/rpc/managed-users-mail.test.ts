@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UserStatus } from '../../gen/latchkey/v1/user_pb.ts';
 import { eventuallyPasses } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { nextLetter, sentLetters, tokenIn } from '../support/mailbox.ts';
+import { nextEmail, sentEmails, tokenIn } from '../support/mailbox.ts';
 import { mailedAccounts, NEW_PASSWORD, reasonOf } from '../support/mailed-accounts.ts';
 import { firstAdministrator, member, type Member } from '../support/members.ts';
 import { endingOf, refusalOf } from '../support/rpc-calls.ts';
@@ -48,7 +48,7 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     return { email, id: user?.id ?? '', user };
   }
   const invitationTo = async (email: string) =>
-    tokenIn(await nextLetter(service, email, /You have an account here/));
+    tokenIn(await nextEmail(service, email, /You have an account here/));
 
   it('CreateUser mails an invitation that sets a password once and proves the address', async () => {
     const username = `name-${protocol}`;
@@ -64,11 +64,11 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     expect(await admin().getUser({ userId: id }, root.options)).toMatchObject({ user, hasPassword: false });
     for (const password of ['', GOOD_PASSWORD, 'undefined', 'null'])
       expect(await reasonOf(login(email, password))).toMatch(/INVALID_CREDENTIALS|VALIDATION_FAILED/);
-    const letter = await nextLetter(service, email, /You have an account here/);
-    expect(letter.text).toMatch(
+    const message = await nextEmail(service, email, /You have an account here/);
+    expect(message.text).toMatch(
       /^https:\/\/id\.example\.com\/auth\/accept-invitation#token=lkin_[\w-]{64}$/m,
     );
-    const token = tokenIn(letter);
+    const token = tokenIn(message);
     expect(await reasonOf(reset(token, 'short'))).toBe('PASSWORD_POLICY');
     await reset(token);
     expect(await reasonOf(reset(token))).toBe('TOKEN_INVALID');
@@ -83,7 +83,7 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     expect(await mailed.eventsOf(id, 'account.password_reset')).toEqual([]);
   });
 
-  it('an invitation is good for a week; then a reset is asked for like any other', async () => {
+  it('an invitation is valid for a week; then a reset is asked for like any other', async () => {
     const { email, id } = await invited();
     const token = await invitationTo(email);
     await advance(7 * DAY_MS);
@@ -95,7 +95,7 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     expect((await login(email)).outcome.case).toBe('tokens');
   });
 
-  it('a reset that a stranger asks for ends no invitation, and whichever is used ends both', async () => {
+  it('a reset by an unauthenticated caller ends no invitation, and whichever is used ends both', async () => {
     const { email, id } = await invited();
     const invitation = await invitationTo(email);
     await mailed.resetTokenFor(email);
@@ -116,10 +116,10 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     const asked = await mailed.resetTokenFor(email);
     await admin().forcePasswordReset({ userId: id }, root.options);
     for (const token of [invitation, asked]) expect(await reasonOf(reset(token))).toBe('TOKEN_INVALID');
-    await reset(tokenIn(await nextLetter(service, email, /Set a new password/)));
+    await reset(tokenIn(await nextEmail(service, email, /Set a new password/)));
   });
 
-  it('CreateUser tells plainly what is taken, and leaves nothing behind', async () => {
+  it('CreateUser reports what is taken, and leaves nothing behind', async () => {
     const taken = await invited({ username: `taken-${protocol}` });
     const again = { email: taken.email.toUpperCase(), fullName: 'B' };
     expect(await refusalOf(admin().createUser(again, root.options))).toMatchObject({
@@ -158,8 +158,8 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
         expect(await mailed.mailStates(email)).toContain('invitation dropped');
     });
     await reset(await invitationTo(right));
-    const letters = await sentLetters(service);
-    expect(letters.filter(({ to, subject }) => to === moved.email && /account here/.test(subject))).toEqual(
+    const emails = await sentEmails(service);
+    expect(emails.filter(({ to, subject }) => to === moved.email && /account here/.test(subject))).toEqual(
       [],
     );
   });
@@ -169,9 +169,9 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     const made = sampleUser({ passwordHash: undefined, createTime: clock.now() });
     const { id, email } = made;
     await service.app.users.insert(made);
-    const letter = { template: 'invitation', userId: id } as const;
+    const content = { template: 'invitation', userId: id } as const;
     const createTime = clock.now() + MINUTE_MS;
-    await service.app.outbox.enqueue({ id: service.app.newId(), to: email.text, letter, createTime });
+    await service.app.outbox.enqueue({ id: service.app.newId(), to: email.text, content, createTime });
     return { email: email.text, id };
   }
 
@@ -185,10 +185,10 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     expect(await reasonOf(login(owner.email, GOOD_PASSWORD))).toBe('INVALID_CREDENTIALS');
     expect(await reasonOf(reset(asked))).toBe('TOKEN_INVALID');
     expect((await admin().getUser({ userId: owner.id }, root.options)).hasPassword).toBe(false);
-    const letter = await nextLetter(service, owner.email, /Set a new password/);
-    expect(letter.text).toContain('an administrator asked for a new password');
-    expect(letter.text).toContain('/reset-password#token=lkpr_');
-    await reset(tokenIn(letter));
+    const message = await nextEmail(service, owner.email, /Set a new password/);
+    expect(message.text).toContain('an administrator asked for a new password');
+    expect(message.text).toContain('/reset-password#token=lkpr_');
+    await reset(tokenIn(message));
     expect((await login(owner.email)).outcome.case).toBe('tokens');
     expect(await mailed.eventsOf(owner.id, 'account.force_password_reset')).toMatchObject([
       { outcome: 'success', actor_id: root.id, details: { reason: 'leak' } },
@@ -199,10 +199,10 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
     );
   });
 
-  it('a forced link is good for an hour', async () => {
+  it('a forced link is valid for an hour', async () => {
     const owner = await member(service, `hour-${protocol}`);
     await admin().forcePasswordReset({ userId: owner.id }, root.options);
-    const token = tokenIn(await nextLetter(service, owner.email, /Set a new password/));
+    const token = tokenIn(await nextEmail(service, owner.email, /Set a new password/));
     await advance(60 * 60_000);
     expect(await reasonOf(reset(token))).toBe('TOKEN_EXPIRED');
   });
@@ -238,7 +238,7 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
         root.options,
       );
 
-    it('changes an address: unverified, links dead, the old one told', async () => {
+    it('changes an address: unverified, links dead, the old one notified', async () => {
       const owner = await member(service, `moving-${protocol}`);
       await service.auth().verifyEmail({ token: await mailed.verifyTokenFor(owner.email) }, owner.options);
       const asked = await mailed.resetTokenFor(owner.email);
@@ -246,7 +246,7 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
       const { user } = await update(owner.id, { email: address, fullName: 'ignored' }, ['email']);
       expect(user).toMatchObject({ email: address, emailVerified: false, fullName: 'Test Person' });
       expect(await reasonOf(reset(asked))).toBe('TOKEN_INVALID');
-      const { text } = await nextLetter(service, owner.email, /address was changed/);
+      const { text } = await nextEmail(service, owner.email, /address was changed/);
       expect(text).toContain(
         'an administrator has given your account another e-mail address: m…@Example.org',
       );
@@ -351,13 +351,13 @@ describe.each(['grpc', 'connect'] as const)('over %s', (protocol) => {
   });
 });
 
-it('an address that needs proof lets nobody in before the invitation is taken', async () => {
+it('where verified addresses are required, no login succeeds before the invitation is used', async () => {
   const strict = await startTestService({ variables: { REQUIRE_VERIFIED_EMAIL: 'true' } });
   try {
     const admin = await firstAdministrator(strict);
     const email = 'strict@example.com';
     await strict.admin().createUser({ email, fullName: 'A' }, admin.options);
-    const token = tokenIn(await nextLetter(strict, email, /You have an account here/));
+    const token = tokenIn(await nextEmail(strict, email, /You have an account here/));
     await strict.auth().resetPassword({ token, newPassword: NEW_PASSWORD });
     const { outcome } = await strict.auth().login({ identifier: email, password: NEW_PASSWORD });
     expect(outcome.case).toBe('tokens');

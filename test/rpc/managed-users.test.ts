@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UserStatus } from '../../gen/latchkey/v1/user_pb.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { eventually } from '../support/eventually.ts';
-import { nextLetter } from '../support/mailbox.ts';
+import { nextEmail } from '../support/mailbox.ts';
 import { reasonOf } from '../support/mailed-accounts.ts';
 import { firstAdministrator, member, type Member } from '../support/members.ts';
 import { endingOf, refusalOf } from '../support/rpc-calls.ts';
@@ -81,7 +81,7 @@ const ALL_DEAD = {
 describe.each(['grpc', 'connect'] as const satisfies Protocol[])('over %s', (protocol) => {
   const admin = () => service.admin(protocol);
 
-  it('SuspendUser refuses every credential at once; ReactivateUser lets in again, by the password and by API keys', async () => {
+  it('SuspendUser revokes every credential at once; ReactivateUser admits password and API keys again', async () => {
     const owner = await person();
     const credentials = await everyCredential(owner);
     const request = { userId: owner.id, reason: ' abuse ' };
@@ -165,13 +165,13 @@ describe.each(['grpc', 'connect'] as const satisfies Protocol[])('over %s', (pro
         ['success', root.id],
         ['refused', root.id],
       ]);
-      await nextLetter(service, owner.email, /was deleted/);
+      await nextEmail(service, owner.email, /was deleted/);
       const { user } = await admin().createUser({ email: owner.email, fullName: 'Next' }, root.options);
       expect(user?.id).not.toBe(owner.id);
     }
   });
 
-  it('UnlockUser lifts a lock that runs, and forgets failures that have not locked yet', async () => {
+  it('UnlockUser lifts a lock that runs, and deletes failures that have not locked yet', async () => {
     const owner = await person();
     const wrong = () => reasonOf(service.auth().login({ identifier: owner.email, password: 'wrong' }));
     for (let failure = 0; failure < 5; failure += 1) await wrong();
@@ -189,7 +189,7 @@ describe.each(['grpc', 'connect'] as const satisfies Protocol[])('over %s', (pro
     await signIn(service, owner.email);
   });
 
-  it('ResetUserMfa turns the second factor off and ends everything; the owner is told who did it', async () => {
+  it('ResetUserMfa turns the second factor off and ends everything; an email says who did it', async () => {
     const owner = await person();
     const factor = await enrolTotp(service, owner.accessToken);
     const tokens = await signInWithTotp(service, owner.email, factor.code(1));
@@ -202,7 +202,7 @@ describe.each(['grpc', 'connect'] as const satisfies Protocol[])('over %s', (pro
       'TOKEN_INVALID',
     );
     await signIn(service, owner.email);
-    const { text } = await nextLetter(service, owner.email, /second factor is off/);
+    const { text } = await nextEmail(service, owner.email, /second factor is off/);
     expect(text).toContain('an administrator has turned off');
     expect(text).not.toContain('127.0.0.1');
     expect(await reasonOf(admin().resetUserMfa({ userId: owner.id }, root.options))).toBe('MFA_NOT_ENABLED');

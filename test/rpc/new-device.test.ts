@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestService } from '../support/service.ts';
 import { GOOD_PASSWORD, startTestService } from '../support/service.ts';
 
-describe('a letter about a new device', () => {
+describe('an email about a new device', () => {
   let service: TestService;
   beforeAll(async () => {
     service = await startTestService();
@@ -22,7 +22,7 @@ describe('a letter about a new device', () => {
       .auth()
       .register({ email, username: name, password: GOOD_PASSWORD, fullName: 'Test Person' });
   };
-  const letters = async (name: string) => {
+  const emails = async (name: string) => {
     const rows = await service.app.database.tables
       .selectFrom('outbox_mails')
       .select('letter')
@@ -35,11 +35,11 @@ describe('a letter about a new device', () => {
   it('is sent for another device, and not for the first or a known one', async () => {
     await register('traveller');
     for (let round = 0; round < 2; round += 1) await login('traveller', 'laptop');
-    expect(await letters('traveller')).toEqual([]);
+    expect(await emails('traveller')).toEqual([]);
     await login('traveller', 'phone');
     await login('traveller', 'laptop', 'browser/2');
     await login('traveller', 'laptop');
-    expect(await letters('traveller')).toMatchObject([
+    expect(await emails('traveller')).toMatchObject([
       { deviceName: 'phone', userAgent: 'browser/1', fullName: 'Test Person' },
       { deviceName: 'laptop', userAgent: 'browser/2' },
     ]);
@@ -49,7 +49,7 @@ describe('a letter about a new device', () => {
     await register('many');
     await login('many', 'laptop');
     await Promise.all(Array.from({ length: 20 }, () => login('many', 'tablet')));
-    expect(await letters('many')).toHaveLength(1);
+    expect(await emails('many')).toHaveLength(1);
   });
 
   it('takes no text of one field for the other', async () => {
@@ -57,6 +57,6 @@ describe('a letter about a new device', () => {
     await login('ambiguous', 'laptop');
     await login('ambiguous', 'a', 'b c');
     await login('ambiguous', 'a b', 'c');
-    expect(await letters('ambiguous')).toHaveLength(2);
+    expect(await emails('ambiguous')).toHaveLength(2);
   });
 });

@@ -1,10 +1,10 @@
-// A reset link: good for one password, once, for an hour, and for nobody who has no active account.
+// A reset link: good for one password, once, for an hour, and for active accounts only.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { eventuallyPasses } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { nextLetter, sentLetters, tokenIn } from '../support/mailbox.ts';
+import { nextEmail, sentEmails, tokenIn } from '../support/mailbox.ts';
 import { containing } from '../support/matchers.ts';
 import { mailedAccounts, NEW_PASSWORD, reasonOf } from '../support/mailed-accounts.ts';
 import { refusalOf } from '../support/rpc-calls.ts';
@@ -26,9 +26,9 @@ describe('a reset link', () => {
     const { email, tokens, id } = await mailed.newAccount();
     const auth = service.auth(protocol);
     await auth.requestPasswordReset({ email });
-    const letter = await nextLetter(service, email, /new password/);
-    expect(letter.text).toMatch(/^https:\/\/id\.example\.com\/auth\/reset-password#token=lkpr_[\w-]{64}$/m);
-    const token = tokenIn(letter);
+    const message = await nextEmail(service, email, /new password/);
+    expect(message.text).toMatch(/^https:\/\/id\.example\.com\/auth\/reset-password#token=lkpr_[\w-]{64}$/m);
+    const token = tokenIn(message);
     await auth.resetPassword({ token, newPassword: NEW_PASSWORD });
     expect(await reasonOf(auth.resetPassword({ token, newPassword: NEW_PASSWORD }))).toBe('TOKEN_INVALID');
     // Every session is dead, at once.
@@ -40,7 +40,7 @@ describe('a reset link', () => {
     );
     const { outcome } = await auth.login({ identifier: email, password: NEW_PASSWORD });
     expect(outcome.case).toBe('tokens');
-    const { text } = await nextLetter(service, email, /password was changed/);
+    const { text } = await nextEmail(service, email, /password was changed/);
     expect(text).toContain('Hello Test Person,');
     expect(await mailed.eventsOf(id, 'account.password_reset')).toMatchObject([{ outcome: 'success' }]);
     expect(await mailed.eventsOf(id, 'account.password_reset_request')).toMatchObject([
@@ -123,7 +123,7 @@ describe('a reset link', () => {
     expect((await service.app.users.findById(id))?.emailVerified).toBe(false);
   });
 
-  it('goes to nobody who has no active account, and the caller cannot tell', async () => {
+  it('goes to active accounts only, and the caller cannot know', async () => {
     const { email, id } = await mailed.newAccount();
     await mailed.setStatus(id, 'suspended');
     for (const address of [email, 'nobody@example.com']) {
@@ -135,8 +135,8 @@ describe('a reset link', () => {
         expect(await mailed.mailStates(address)).toContain('password_reset dropped');
       });
     }
-    const letters = (await sentLetters(service)).filter(({ to }) => to === 'nobody@example.com');
-    expect(letters).toEqual([]);
+    const emails = (await sentEmails(service)).filter(({ to }) => to === 'nobody@example.com');
+    expect(emails).toEqual([]);
     expect(await mailed.eventsOf(id, 'account.password_reset_request')).toMatchObject([
       { outcome: 'refused', reason: 'ACCOUNT_SUSPENDED' },
     ]);
@@ -145,13 +145,13 @@ describe('a reset link', () => {
   it('goes to the address as the account has it, however it was typed', async () => {
     const { email } = await mailed.newAccount();
     await service.auth().requestPasswordReset({ email: email.toUpperCase() });
-    await nextLetter(service, email, /new password/);
-    const typed = (await sentLetters(service)).filter(({ to }) => to === email.toUpperCase());
+    await nextEmail(service, email, /new password/);
+    const typed = (await sentEmails(service)).filter(({ to }) => to === email.toUpperCase());
     expect(typed).toEqual([]);
   });
 });
 
-it('no token stands in the database or is made before its letter is due', async () => {
+it('no token stands in the database or is made before its email is due', async () => {
   const { email } = await mailed.newAccount();
   const token = await mailed.resetTokenFor(email);
   const dump = JSON.stringify([

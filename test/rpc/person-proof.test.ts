@@ -100,7 +100,7 @@ describe.each(ACTS)('$name', ({ kind, act }) => {
     expect((await service.user().getMe({}, own.caller)).user?.mfaEnabled).toBe(true);
   });
 
-  it('lets guesses at once be no more than guesses in turn', async () => {
+  it('allows no more concurrent guesses than sequential ones', async () => {
     const own = await enrolled();
     const wrong = Array.from({ length: 30 }, () => reasonOf(act('grpc', own, byPassword(WRONG))));
     const reasons = await Promise.all(wrong);

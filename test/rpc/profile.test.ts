@@ -176,7 +176,7 @@ describe.each(PROTOCOLS)('UpdateMe over %s', (protocol) => {
     });
   });
 
-  it('tells that a user name is taken or cannot be', async () => {
+  it('reports that a user name is taken or invalid', async () => {
     const [one, other] = [await person(), await person()];
     for (const username of [other.name, other.name.toUpperCase()])
       expect(await refusalOf(update(one.credential, { username }, ['username']))).toMatchObject({
@@ -226,7 +226,7 @@ describe('ExportMe', () => {
     protocol: (typeof PROTOCOLS)[number] = 'grpc',
   ) => JSON.parse((await service.user(protocol).exportMe({}, credential)).exportJson) as Export;
 
-  it.each(PROTOCOLS)('hands out all that is kept, over %s, and no secret', async (protocol) => {
+  it.each(PROTOCOLS)('exports all that is stored, over %s, and no secret', async (protocol) => {
     const { user, credential, name } = await person();
     const other = await signIn(service, name);
     const digest = new Uint8Array(Buffer.from('digest-of-a-key-that-nobody-sees'));

@@ -1,4 +1,4 @@
-// A proxy that nobody declared is noticed once.
+// A proxy that is not configured as trusted is reported once.
 
 import { expect, it } from 'vitest';
 import { clientAddressBehind } from '../../src/edge/pipeline/client-address.ts';
@@ -23,7 +23,7 @@ it.each(['10.1.2.3', '::ffff:172.17.0.1', '192.168.1.1', '127.0.0.1', 'fd00::1',
   },
 );
 
-it('one on the open internet when it has named many clients, and no single stranger', () => {
+it('one on the open internet when it has named many clients, and no single client', () => {
   const { told, call } = watched();
   for (let time = 0; time < 100; time += 1) call('203.0.113.9', '198.51.100.1');
   for (let host = 1; host < 20; host += 1) call('203.0.113.10', `198.51.100.${host}`);

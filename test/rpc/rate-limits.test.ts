@@ -1,4 +1,4 @@
-// Limits as callers meet them, over every protocol: who is refused, what the answer tells, and who is not touched.
+// Limits as callers meet them, over every protocol: who is refused, what the answer's headers say, and who is not limited.
 
 import { create, fromBinary, toBinary, type DescMethod, type Message } from '@bufbuild/protobuf';
 import { ConnectError } from '@connectrpc/connect';
@@ -34,7 +34,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 let places = 0;
-/** Call options of a caller whom nobody has seen yet. */
+/** Call options of a caller with a new address. */
 function somewhere() {
   places += 1;
   return { headers: { 'x-forwarded-for': `198.51.${places >> 8}.${places & 255}` } };
@@ -59,7 +59,7 @@ async function tryLogin(protocol: Protocol, request: typeof GOOD, options = some
 }
 
 describe.each(PROTOCOLS)('over %s', (protocol) => {
-  it('every login tells what is left, the sixth in a minute is refused, others’ are not', async () => {
+  it('every login reports what is left, the sixth in a minute is refused, others’ are not', async () => {
     const here = somewhere();
     expect(await tryLogin(protocol, GOOD, here)).toBe('OK 5 4 60');
     expect(await tryLogin(protocol, { ...GOOD, identifier: 'nobody' }, here)).toBe(
@@ -187,7 +187,7 @@ describe('who is counted', () => {
     expect(await call()).toBe(REFUSED);
   });
 
-  it('a mailbox, whoever asks, however it is spelt, and whatever for', async () => {
+  it('a mailbox, from any client, however it is spelt, and whatever for', async () => {
     const email = 'much-written-to@example.com';
     const reset = (address: string) =>
       endingOf(service.auth().requestPasswordReset({ email: address }, somewhere()));
@@ -211,7 +211,7 @@ describe('who is counted', () => {
     for (const address of ['fresh-mailbox@example.com', 'another-mailbox@example.com']) {
       expect(await register(address)).toBe('OK');
       expect(await register(address)).toBe('OK');
-      // What is refused writes to nobody, and uses nothing up.
+      // What is refused sends no email, and uses nothing up.
       for (let time = 0; time < 3; time += 1)
         expect(await register(address, 'ada')).toContain('USERNAME_TAKEN');
       expect(await reset(address)).toBe('OK');
@@ -239,7 +239,7 @@ describe('who is counted', () => {
     expect(await events()).toBe(after);
   });
 
-  it('nobody who has not been let in', async () => {
+  it('no caller whose credential is rejected', async () => {
     const here = somewhere();
     for (let time = 1; time <= 15; time += 1)
       expect(await endingOf(service.user().createApiKey({}, here))).toContain('TOKEN_MISSING');
@@ -247,7 +247,7 @@ describe('who is counted', () => {
 });
 
 describe('a forged x-forwarded-for', () => {
-  it('gives no fresh limit where nobody is trusted', async () => {
+  it('gives no fresh limit where no proxy is trusted', async () => {
     const plain = await startTestService({ variables: { RATE_LIMITS: 'on' } });
     const outcomes: string[] = [];
     for (let time = 1; time <= 6; time += 1)
@@ -270,7 +270,7 @@ describe('a forged x-forwarded-for', () => {
 });
 
 describe('LATCHKEY_RATE_LIMITS=off', () => {
-  it('counts nobody and says nothing', async () => {
+  it('counts no call and sends no headers', async () => {
     const open = await startTestService({ variables: { RATE_LIMITS: 'off' } });
     let headers = new Headers();
     for (let time = 1; time <= 20; time += 1)
@@ -311,7 +311,7 @@ describe('the pipeline', () => {
   const serve = (limiter: RateLimiter, method: DescMethod, handler: Handler) =>
     serveMethod(deps(limiter), method, handler)(transport, () => create(method.input));
 
-  it('tells the tightest of the limits that a call was counted toward', async () => {
+  it('reports the tightest of the limits that a call was counted toward', async () => {
     const limiter = memoryRateLimiter(clock, LIMIT_TABLE);
     const serveLogin = (account: string) =>
       serve(limiter, AuthService.method.login, async (_request, call) => {

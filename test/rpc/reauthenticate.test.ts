@@ -128,7 +128,7 @@ it.each(BROWSER_PROTOCOLS)('replaces the cookie of a browser, over %s', async (p
   expect(await reasonOf(thief.user.getMe({}))).toBe('TOKEN_INVALID');
 });
 
-it('leaves nothing to whoever raced a change of the password with the old one', async () => {
+it('leaves nothing to a caller who raced a change of the password with the old one', async () => {
   const { caller } = await accounts.newAccount();
   const [proved] = await Promise.allSettled([
     service.auth().reauthenticate(byPassword(), caller),

@@ -1,4 +1,4 @@
-// Reflection tells of extensions, in both versions of its protocol, by names with a leading dot and without.
+// Reflection answers extensions, in both versions of its protocol, by names with a leading dot and without.
 
 import { fromBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';

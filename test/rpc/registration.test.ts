@@ -15,17 +15,17 @@ async function start(variables: Record<string, string>) {
   const auth = service.auth();
   const person = { email: 'first@example.com', username: 'first', password: GOOD_PASSWORD, fullName: 'A' };
   const tables = service.app.database.tables;
-  const letters = async (to: string) =>
+  const emails = async (to: string) =>
     (await tables.selectFrom('outbox_mails').select(['letter']).where('recipient', '=', to).execute()).map(
       ({ letter }) => letter['template'],
     );
   const users = async () => (await tables.selectFrom('users').select('email').execute()).length;
-  return { auth, person, letters, users };
+  return { auth, person, emails, users };
 }
 
 describe('LATCHKEY_REGISTRATION', () => {
-  it('private: a taken address is answered like a fresh one, stored nowhere, and its owner is told', async () => {
-    const { auth, person, letters, users } = await start({});
+  it('private: a taken address is answered like a fresh one, stored nowhere, and its owner is notified', async () => {
+    const { auth, person, emails, users } = await start({});
     const fresh = await auth.register(person);
     const count = await users();
     const second = { ...person, email: 'FIRST@example.com', username: 'second' };
@@ -40,7 +40,7 @@ describe('LATCHKEY_REGISTRATION', () => {
     });
     expect(taken.user?.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
     expect(taken.user?.id).not.toBe(fresh.user?.id);
-    expect([...(await letters('first@example.com')), ...(await letters('FIRST@example.com'))]).toEqual([
+    expect([...(await emails('first@example.com')), ...(await emails('FIRST@example.com'))]).toEqual([
       'verify_email',
       'register_taken',
     ]);
@@ -60,8 +60,8 @@ describe('LATCHKEY_REGISTRATION', () => {
     });
   });
 
-  it('open: a taken address is told, and its owner is not bothered', async () => {
-    const { auth, person, letters } = await start({ REGISTRATION: 'open' });
+  it('open: a taken address is reported, and its owner gets no email', async () => {
+    const { auth, person, emails } = await start({ REGISTRATION: 'open' });
     await auth.register(person);
     const again = auth.register({ ...person, username: 'second' });
     expect(await refusalOf(again)).toMatchObject({
@@ -69,10 +69,10 @@ describe('LATCHKEY_REGISTRATION', () => {
       reason: 'EMAIL_TAKEN',
       fields: ['email'],
     });
-    expect(await letters(person.email)).toEqual(['verify_email']);
+    expect(await emails(person.email)).toEqual(['verify_email']);
   });
 
-  it('closed: nobody registers, whatever they ask for', async () => {
+  it('closed: every registration is refused', async () => {
     const { auth, person, users } = await start({ REGISTRATION: 'closed' });
     const count = await users();
     for (const email of ['first@example.com', 'root@example.com']) {
@@ -104,7 +104,7 @@ it('LATCHKEY_PASSWORD_POLICY=nist asks for length and not for composition', asyn
   expect(await refusalOf(own)).toMatchObject({ reason: 'PASSWORD_POLICY' });
 });
 
-it('LATCHKEY_REQUIRE_VERIFIED_EMAIL bars the login until the address is proved, and tells only who knows the password', async () => {
+it('LATCHKEY_REQUIRE_VERIFIED_EMAIL bars the login until the address is proved, and says so only after the right password', async () => {
   const { auth, person } = await start({ REQUIRE_VERIFIED_EMAIL: 'true' });
   await auth.register(person);
   const login = (password: string) => auth.login({ identifier: 'first', password });

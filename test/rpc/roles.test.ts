@@ -231,20 +231,20 @@ describe('roles', () => {
   });
 });
 
-describe('somebody with roles:write who is no super_admin', () => {
+describe('a caller with roles:write who is no super_admin', () => {
   let keeper: Member;
   beforeAll(async () => {
     await upsert({ name: 'keeper', inherits: 'user', scopes: ['roles:write', 'roles:read', 'tickets:read'] });
     keeper = await member(service, 'keeper', 'keeper');
   });
 
-  it('hands out what they hold', async () => {
+  it('grants what they have', async () => {
     await upsert({ name: 'clerk', inherits: 'user', scopes: ['tickets:read'] }, keeper);
     await upsert({ name: 'clerk', scopes: ['tickets:read', 'account:read'] }, keeper);
     await remove('clerk', keeper);
   });
 
-  it('does not hand out what they lack, itself or inherited', async () => {
+  it('does not grant what they lack, itself or inherited', async () => {
     const lacking = [
       { name: 'sneak', scopes: ['users:write'] },
       { name: 'sneak', inherits: 'moderator' },

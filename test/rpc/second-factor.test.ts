@@ -146,7 +146,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     });
   });
 
-  it('a lock tells how long it lasts, by code as by password', async () => {
+  it('a lock says how long it lasts, by code as by password', async () => {
     const { name, factor } = await enrolled();
     const auth = service.auth(protocol);
     const mfaToken = await challengeOf(service, name, protocol);

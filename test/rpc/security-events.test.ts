@@ -14,14 +14,14 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-/** What the calls of a test bring about: logins aside, and what the mail job notes when it comes to the letter. */
+/** What the calls of a test bring about: logins aside, and what the mail job notes when it comes to the email. */
 const isOfInterest = (kind: string) =>
   !['session.login', 'account.email_verification_request'].includes(kind);
 const kindsOf = async (headers: ReturnType<typeof bearer>) =>
   (await service.user().listSecurityEvents({}, headers)).events.map(({ kind }) => kind);
 
 describe('security events', () => {
-  it('tell what was done to the account and from where', async () => {
+  it('list what was done to the account and from where', async () => {
     const { accessToken } = await signUp(service, 'ada');
     const headers = bearer(accessToken);
     const id = decodeJwt(accessToken).sub ?? '';
@@ -62,7 +62,7 @@ describe('security events', () => {
     expect(JSON.stringify(events.map((event) => ({ ...event, time: undefined })))).not.toContain('lkak_');
   });
 
-  it("are nobody else's: not a stranger's, not an administrator's, not a service's", async () => {
+  it("are the owner's alone: not another user's, not an administrator's, not a service's", async () => {
     const owner = await signUp(service, 'grace');
     const stranger = bearer((await signUp(service, 'eve')).accessToken);
     await service.auth().revokeToken({ token: owner.accessToken });
@@ -74,7 +74,7 @@ describe('security events', () => {
     expect(await kindsOf(again)).toContain('token.revoke');
   });
 
-  it('tell of a theft and of logging out', async () => {
+  it('list a theft and a logout', async () => {
     const { refreshToken } = await signUp(service, 'joan');
     const first = await service.auth().refreshToken({ refreshToken });
     await service.auth().refreshToken({ refreshToken: first.tokens?.refreshToken ?? '' });

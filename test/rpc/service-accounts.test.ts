@@ -140,7 +140,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
 });
 
 describe('who may', () => {
-  it('nobody makes an account with what they lack, and the attempt is written down', async () => {
+  it('no caller makes an account with what they lack, and the attempt is audited', async () => {
     const name = newName();
     const refused = await refusalOf(
       service
@@ -181,7 +181,7 @@ describe('who may', () => {
     expect(await reason(newKey(admin.id))).toBe('SERVICE_ACCOUNT_NOT_FOUND');
   });
 
-  it("nobody revokes a key that carries what they lack, and a person's key is none", async () => {
+  it("no caller revokes a key that carries what they lack, and a person's key is none", async () => {
     const key = await newKey(await account(['signing_keys:read']));
     const calls = service.admin();
     const refused = calls.revokeServiceApiKey({ apiKeyId: key.id }, admin.options);
@@ -225,7 +225,7 @@ it('a name is given once, also to many who ask at once', async () => {
   expect(new Set(endings)).toEqual(new Set(['OK', 'AlreadyExists NAME_TAKEN latchkey']));
 });
 
-it('an account has at most fifty live keys, also when sixty are made at once; what has ended makes room', async () => {
+it('an account has at most fifty live keys, also when sixty are made at once; ended keys do not count', async () => {
   const id = await account(['users:read']);
   const outcomes = await Promise.allSettled(Array.from({ length: 60 }, () => newKey(id)));
   const made = outcomes.filter((outcome) => outcome.status === 'fulfilled');
@@ -243,7 +243,7 @@ it('an account has at most fifty live keys, also when sixty are made at once; wh
   expect(listed.find((item) => item.id === id)?.apiKeys).toHaveLength(MAX_LIVE_KEYS);
 });
 
-it('a key is good from its networks alone', async () => {
+it('a key is valid from its networks only', async () => {
   const id = await account(['users:read']);
   const { secret } = await service
     .admin()

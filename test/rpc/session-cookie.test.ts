@@ -359,7 +359,7 @@ describe('a cookie session', () => {
     await getMe(browser);
   });
 
-  it('gets another cookie by a new password; the old one is good no more, and takes the new one from no browser', async () => {
+  it('gets another cookie by a new password; the old one is invalid, and its rejection deletes no cookie', async () => {
     const { name, browser, cookie: old } = await page();
     await browser.user.changePassword({
       currentPassword: GOOD_PASSWORD,

@@ -1,4 +1,4 @@
-// No access token outlives its session, and whoever ends a session that has ended already ends its tokens.
+// No access token outlives its session, and ending a session that has ended already ends its tokens.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { FakeClock } from '../support/fake-clock.ts';

@@ -108,7 +108,7 @@ describe('immediately', () => {
 });
 
 describe('retiring the others', () => {
-  it('refuses at once what they signed, wherever it is remembered, and sessions go on', async () => {
+  it('refuses at once what they signed, wherever it is cached, and sessions go on', async () => {
     const gateway = bearer(service.secrets?.gatewayApiKey ?? '');
     const token = root.accessToken;
     const validate = () => service.auth().validateToken({ token }, gateway);

@@ -1,4 +1,4 @@
-// A back end states whose call it forwards, by a key with the scope for it; nobody else is believed.
+// A back end states whose call it forwards, by a key with the scope for it; no other caller is believed.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FORWARD_SCOPE } from '../../src/edge/pipeline/stated-address.ts';
@@ -85,7 +85,7 @@ it('a stated address stands in the session list, and counts beside a person’s 
   expect(await change(somewhere())).toBe('OK');
 });
 
-it('nobody else is believed: all of them count as the address that they call from', async () => {
+it('no other caller is believed: all of them count as the address that they call from', async () => {
   const person = await service
     .user()
     .createApiKey({ displayName: 'A', scopes: ['account:read'] }, root.options);

@@ -203,15 +203,15 @@ it('times that no clock shows are refused by their fields', async () => {
 
 describe('sessions', () => {
   const keep = () => keepStats(service.app, new AbortController().signal);
-  const forgetCensus = () => sql`delete from session_census`.execute(service.app.database.tables);
+  const deleteCensus = () => sql`delete from session_census`.execute(service.app.database.tables);
   const countAnew = async () => {
-    await forgetCensus();
+    await deleteCensus();
     await keep();
     return Number((await ask()).activeSessions);
   };
 
   it('are counted at once when they never were, and then by the job', async () => {
-    await forgetCensus();
+    await deleteCensus();
     const first = await ask();
     expect(timestampMs(first.activeSessionsTime!)).toBe(clock.now());
     await signUp(service, 'one-more');

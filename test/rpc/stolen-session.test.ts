@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { byPassword } from '../support/proofs.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { nextLetter, tokenIn } from '../support/mailbox.ts';
+import { nextEmail, tokenIn } from '../support/mailbox.ts';
 import { refusalOf } from '../support/rpc-calls.ts';
 import {
   bearer,
@@ -41,7 +41,7 @@ describe('a thief', () => {
     (await service.auth().exchangeApiKey({}, { headers: { 'x-api-key': secret } })).accessToken;
   const startChange = async (accessToken: string, newEmail: string) => {
     await service.user().startEmailChange({ newEmail, ...byPassword() }, bearer(accessToken));
-    return tokenIn(await nextLetter(service, newEmail, /new e-mail address/));
+    return tokenIn(await nextEmail(service, newEmail, /new e-mail address/));
   };
 
   it('cannot confirm a change of address by an API key', async () => {
@@ -61,7 +61,7 @@ describe('a thief', () => {
     expect((await refusalOf(call)).reason).toBe('TOKEN_INVALID');
   });
 
-  it('cannot finish a challenge that was handed out before its owner logged out everywhere', async () => {
+  it('cannot finish a challenge that was issued before its owner logged out everywhere', async () => {
     const { accessToken } = await signUp(service, 'challenged');
     const factor = await enrolTotp(service, accessToken);
     const mfaToken = await challengeOf(service, 'challenged');
@@ -70,7 +70,7 @@ describe('a thief', () => {
     expect((await refusalOf(call)).reason).toBe('TOKEN_INVALID');
   });
 
-  it('is not told that a token has logged out which has no session', async () => {
+  it('gets no success for the logout of a token without a session', async () => {
     const { accessToken } = await signUp(service, 'no-session');
     const short = await exchange(await keyOf(accessToken));
     expect((await refusalOf(service.auth().logout({}, bearer(short)))).reason).toBe('CREDENTIAL_NOT_ALLOWED');

@@ -100,7 +100,7 @@ it("another account's old password is a guess like any other", async () => {
   expect(await reasonOf(login(changed.email, NEW_PASSWORD))).toBe('ACCOUNT_LOCKED');
 });
 
-it('costs every failed login one hash more, whoever is asked for', async () => {
+it('costs every failed login one hash more, for known and unknown identifiers', async () => {
   const { email } = await accounts.newAccount();
   const { email: changed } = await accounts.newAccount();
   await change(GOOD_PASSWORD, NEW_PASSWORD, changed);

@@ -58,7 +58,7 @@ async function pages(request: Request, sizes: readonly number[], protocol: Proto
 }
 
 describe.each(PROTOCOLS)('over %s', (protocol) => {
-  it('finds accounts, newest first, fifty a page unless told', async () => {
+  it('finds accounts, newest first, fifty a page by default', async () => {
     const answer = await list({ query: 'LIST.example' }, protocol);
     expect(answer.users).toHaveLength(50);
     expect(answer.users[0]).toMatchObject({
@@ -176,7 +176,7 @@ describe('a page token', () => {
 });
 
 describe('a request', () => {
-  it('is told every rule that it breaks', async () => {
+  it('gets every rule that it breaks', async () => {
     const at = timestampFromMs(NOW);
     // As a client sends a value that a newer contract has.
     const [unknownOrder, unknownStatus] = [99 as UserOrder, 99 as UserStatus];

@@ -1,4 +1,4 @@
-// WatchAuditEvents over every protocol, embedded: what it tells, whom, for how long, and how it ends.
+// WatchAuditEvents over every protocol, embedded: what it streams, to whom, for how long, and how it ends.
 
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { AuditOutcome } from '../../gen/latchkey/v1/audit_event_pb.ts';
@@ -9,7 +9,7 @@ import type { AuditEvent } from '../../src/domain/audit/audit-event.ts';
 import { announce } from '../../src/domain/revocation/announce.ts';
 import type { RevocationTarget } from '../../src/domain/revocation/revocation.ts';
 import { revocation } from '../../src/domain/revocation/revocation.ts';
-import { freshAuditMemory, watchAudit } from '../support/audit-watcher.ts';
+import { newAuditProgress, watchAudit } from '../support/audit-watcher.ts';
 import { eventually } from '../support/eventually.ts';
 import { signToken } from '../support/forged-tokens.ts';
 import { firstAdministrator, member } from '../support/members.ts';
@@ -48,10 +48,10 @@ const noStreamsLeft = () =>
   });
 
 describe.each(PROTOCOLS)('over %s', (protocol) => {
-  const watch = (...rest: [typeof headers?, ReturnType<typeof freshAuditMemory>?, object?]) =>
+  const watch = (...rest: [typeof headers?, ReturnType<typeof newAuditProgress>?, object?]) =>
     watchAudit(service.admin(protocol), rest[0] ?? headers, rest[1], rest[2]);
 
-  it('begins at once and tells each event whole as it happens, and none from before', async () => {
+  it('begins at once and streams each event whole as it happens, and none from before', async () => {
     await act(1);
     await eventually(isSealed);
     const watcher = watch();
@@ -82,7 +82,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     await noStreamsLeft();
   });
 
-  it('tells what callers do, within a second or two', async () => {
+  it('streams what callers do, within a second or two', async () => {
     const watcher = watch(headers, undefined, { kinds: ['session.login'] });
     await watcher.begun();
     const { id } = await member(service, `watched-${protocol}`);
@@ -90,20 +90,20 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     await watcher.leave();
   });
 
-  it('resumes behind the cursor, with another filter too, and tells nothing twice', async () => {
-    const memory = freshAuditMemory();
-    const first = watch(headers, memory, { kinds: ['mfa.*'] });
+  it('resumes behind the cursor, with another filter too, and sends nothing twice', async () => {
+    const progress = newAuditProgress();
+    const first = watch(headers, progress, { kinds: ['mfa.*'] });
     await first.begun();
     const early = await act(3);
-    await eventually(() => memory.seen.length >= 3);
+    await eventually(() => progress.seen.length >= 3);
     await first.leave();
     const missed = await act(700);
     const others = await act(3, { kind: 'role.upsert' });
-    const second = watch(headers, memory, { kinds: ['mfa.*'] });
-    await eventually(() => memory.seen.length >= 703);
-    expect(memory.seen.map(({ id }) => id)).toEqual([...early, ...missed]);
+    const second = watch(headers, progress, { kinds: ['mfa.*'] });
+    await eventually(() => progress.seen.length >= 703);
+    expect(progress.seen.map(({ id }) => id)).toEqual([...early, ...missed]);
     await second.leave();
-    const third = watch(headers, { ...memory, seen: [] }, { kinds: ['role.*'] });
+    const third = watch(headers, { ...progress, seen: [] }, { kinds: ['role.*'] });
     const late = await act(1, { kind: 'role.delete' });
     await eventually(() => third.seen.length > 0 && third.seen.at(-1)?.id === late[0]);
     expect(third.seen.map(({ id }) => id).filter((id) => !others.includes(id))).toEqual(late);
@@ -124,7 +124,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
       service.app.watchCursorCodec.write({ position: '1', time: service.app.clock.now() }),
       service.app.pageTokenCodec.write('audit-events/', 1),
       'a'.repeat(100_000),
-      // From the future: nobody can have been given it.
+      // From the future: it was never issued.
       write(Number.MAX_SAFE_INTEGER),
     ];
     for (const cursor of forged) {

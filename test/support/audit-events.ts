@@ -11,7 +11,7 @@ import { NOW, ORIGIN } from './samples.ts';
 /** What tests seal by. */
 export const SEAL_HASH = sealHash(new Uint8Array(32).fill(7));
 
-/** A new event; a login unless told. */
+/** A new event; a login by default. */
 export function sampleEvent(change: Partial<AuditEvent> = {}): AuditEvent {
   return { id: newId(), time: NOW, kind: 'session.login', outcome: 'success', origin: ORIGIN, ...change };
 }

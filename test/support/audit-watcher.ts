@@ -1,4 +1,4 @@
-// Watches the audit log as a SIEM does, and keeps what it was told.
+// Watches the audit log as a SIEM does, and keeps what it received.
 
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Client } from '@connectrpc/connect';
@@ -9,8 +9,8 @@ import { eventually } from './eventually.ts';
 import type { Refusal } from './rpc-calls.ts';
 import { readRefusal } from './rpc-calls.ts';
 
-/** What a watcher was told, in order, and where it goes on. */
-export type AuditMemory = { readonly seen: AuditEvent[]; cursor: string };
+/** What a watcher received, in order, and where it resumes. */
+export type AuditProgress = { readonly seen: AuditEvent[]; cursor: string };
 
 /** A stream under way. */
 export type AuditWatcher = {
@@ -27,27 +27,27 @@ export type AuditWatcher = {
 };
 
 /** A watcher that knows nothing yet. */
-export function freshAuditMemory(): AuditMemory {
+export function newAuditProgress(): AuditProgress {
   return { seen: [], cursor: '' };
 }
 
-/** Watches from where `memory` ends, and adds to it. */
+/** Watches from where `progress` ends, and adds to it. */
 export function watchAudit(
   admin: Client<typeof AdminService>,
   headers: Readonly<Record<string, string>>,
-  memory: AuditMemory = freshAuditMemory(),
+  progress: AuditProgress = newAuditProgress(),
   filter: MessageInitShape<typeof AuditFilterSchema> = {},
 ): AuditWatcher {
   const gone = new AbortController();
   let answers = 0;
   const run = async () => {
     const responses = admin.watchAuditEvents(
-      { cursor: memory.cursor, filter },
+      { cursor: progress.cursor, filter },
       { headers, signal: gone.signal },
     );
     for await (const { events, cursor } of responses) {
-      memory.seen.push(...events);
-      memory.cursor = cursor;
+      progress.seen.push(...events);
+      progress.cursor = cursor;
       answers += 1;
     }
   };
@@ -58,8 +58,8 @@ export function watchAudit(
     (error: unknown) => (gone.signal.aborted ? undefined : readRefusal(ConnectError.from(error))),
   );
   return {
-    seen: memory.seen,
-    cursor: () => memory.cursor,
+    seen: progress.seen,
+    cursor: () => progress.cursor,
     answers: () => answers,
     begun: async () => {
       await eventually(() => answers > 0);

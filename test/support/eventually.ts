@@ -3,9 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** How long and how often to ask, and what to say on failure. */
 export interface EventuallyOptions {
-  /** Give up after this long; 10 s unless told. */
+  /** Give up after this long; 10 s by default. */
   readonly timeoutMs?: number;
-  /** Pause between two tries; 20 ms unless told. */
+  /** Pause between two tries; 20 ms by default. */
   readonly intervalMs?: number;
   /** What was awaited, for the failure's message. */
   readonly message?: string | (() => string);

@@ -4,7 +4,7 @@
 export class FakeClock {
   #now: number;
 
-  /** Starts at 2026-01-01T00:00:00Z unless told. */
+  /** Starts at 2026-01-01T00:00:00Z by default. */
   constructor(start: number | Date = Date.UTC(2026, 0, 1)) {
     this.#now = Number(start);
   }

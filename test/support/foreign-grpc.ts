@@ -1,4 +1,4 @@
-// A gRPC client that knows nothing of our generated code: grpc-js, and what the server tells about itself by reflection.
+// A gRPC client that knows nothing of our generated code: grpc-js, and what the server describes by reflection.
 
 import { resolve } from 'node:path';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
@@ -63,7 +63,7 @@ export function callReflected(
   });
 }
 
-/** The names of the services, and every file that describes them, as reflection tells them. */
+/** The names of the services, and every file that describes them, as reflection answers them. */
 export async function reflect(client: Client, version: ReflectionVersion) {
   const ask = reflectionOver(client, version);
   const listed = await ask({ list_services: '*' });
@@ -89,7 +89,7 @@ export function typesFrom(files: readonly FileDescriptorProto[]): PackageDefinit
   return loadFileDescriptorSetFromBuffer(Buffer.from(set), OPTIONS);
 }
 
-/** The health of a service as grpc.health.v1 tells it. */
+/** The health of a service as grpc.health.v1 reports it. */
 export async function checkHealth(client: Client, service: string): Promise<string> {
   const types = loadSync(HEALTH_PROTO, OPTIONS);
   return HealthAnswer.parse(await callReflected(client, types, 'grpc.health.v1.Health', 'Check', { service }))

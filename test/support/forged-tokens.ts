@@ -99,7 +99,7 @@ export async function strangersTokens(app: App): Promise<Record<string, string>>
   const make = (header: Claims) =>
     assemble({ alg: 'ES256', typ: TYPE, ...header }, goodClaims(app), ecdsa(stranger.privateKey));
   return {
-    'a kid that nobody knows': make({ kid: randomUUID() }),
+    'an unknown kid': make({ kid: randomUUID() }),
     'our own kid': make({ kid }),
     'no kid': make({}),
     'its public key in the header': make({ kid, jwk }),

@@ -41,7 +41,7 @@ export default async function setup(project: TestProject): Promise<Cleanup> {
 async function bringPostgres(runId: string, cleanups: Cleanup[]): Promise<string | null> {
   const given = process.env['LATCHKEY_TEST_POSTGRES_URL'];
   if (given !== undefined && given !== '') {
-    // A server of somebody else: only databases that carry this run's own prefix are ever dropped.
+    // A shared server: only databases that carry this run's own prefix are ever dropped.
     cleanups.push(() => dropDatabases(given, `latchkey_${runId}_`));
     await withClient(given, (client) => client.query('SELECT 1'));
     return given;

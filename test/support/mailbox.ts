@@ -1,4 +1,4 @@
-// Reads the letters of a service under test out of its mail folder, and the tokens out of their links.
+// Reads the emails of a service under test out of its mail folder, and the tokens out of their links.
 
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,8 +7,8 @@ import PostalMime from 'postal-mime';
 import { eventually } from './eventually.ts';
 import type { TestService } from './service.ts';
 
-/** A letter as its reader sees it. */
-export type ReceivedLetter = {
+/** An email as its reader sees it. */
+export type ReceivedEmail = {
   readonly to: string;
   readonly subject: string;
   readonly text: string;
@@ -18,36 +18,36 @@ export type ReceivedLetter = {
 
 const alreadyRead = new WeakMap<TestService, Set<string>>();
 
-/** A letter out of its RFC 5322 form. */
-export async function parseLetter(message: string | Buffer): Promise<ReceivedLetter> {
+/** An email out of its RFC 5322 form. */
+export async function parseEmail(message: string | Buffer): Promise<ReceivedEmail> {
   const { to = [], subject = '', text = '', html = '', messageId = '' } = await PostalMime.parse(message);
   return { to: to.map(({ address }) => address ?? '').join(','), subject, text, html, messageId };
 }
 
-/** Every letter that has been sent so far, oldest first; those that are due now are sent first. */
-export async function sentLetters(service: TestService): Promise<readonly ReceivedLetter[]> {
-  return (await readFolder(service)).map(({ letter }) => letter);
+/** Every email that has been sent so far, oldest first; those that are due now are sent first. */
+export async function sentEmails(service: TestService): Promise<readonly ReceivedEmail[]> {
+  return (await readFolder(service)).map(({ message }) => message);
 }
 
-/** The first letter to `to` with such a subject that no call has handed out yet; waits for it. Errors: Error when none comes. */
-export async function nextLetter(service: TestService, to: string, subject = /./): Promise<ReceivedLetter> {
+/** The first email to `to` with such a subject that no call has returned yet; waits for it. Errors: Error when none comes. */
+export async function nextEmail(service: TestService, to: string, subject = /./): Promise<ReceivedEmail> {
   const read = alreadyRead.get(service) ?? new Set<string>();
   alreadyRead.set(service, read);
   const found = await eventually(
     async () =>
       (await readFolder(service)).find(
-        ({ file, letter }) => !read.has(file) && letter.to === to && subject.test(letter.subject),
+        ({ file, message }) => !read.has(file) && message.to === to && subject.test(message.subject),
       ),
-    { message: `no letter to ${to} about ${String(subject)}` },
+    { message: `no email to ${to} about ${String(subject)}` },
   );
   read.add(found.file);
-  return found.letter;
+  return found.message;
 }
 
-/** The token of the link in a letter. Errors: Error when it has none. */
-export function tokenIn(letter: ReceivedLetter): string {
-  const [, token] = /^https?:\/\/\S+#token=(\S+)$/m.exec(letter.text) ?? [];
-  if (token === undefined) throw new Error(`no link in: ${letter.text}`);
+/** The token of the link in an email. Errors: Error when it has none. */
+export function tokenIn(message: ReceivedEmail): string {
+  const [, token] = /^https?:\/\/\S+#token=(\S+)$/m.exec(message.text) ?? [];
+  if (token === undefined) throw new Error(`no link in: ${message.text}`);
   return token;
 }
 
@@ -55,8 +55,8 @@ async function readFolder(service: TestService) {
   await service.app.mailSender.run();
   const folder = join(service.app.config.DATA_DIR, 'mail');
   const files = await readdir(folder).catch(() => []);
-  const letters = files.filter((file) => file.endsWith('.eml')).toSorted();
+  const emails = files.filter((file) => file.endsWith('.eml')).toSorted();
   return Promise.all(
-    letters.map(async (file) => ({ file, letter: await parseLetter(await readFile(join(folder, file))) })),
+    emails.map(async (file) => ({ file, message: await parseEmail(await readFile(join(folder, file))) })),
   );
 }

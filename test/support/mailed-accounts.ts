@@ -1,11 +1,11 @@
-// Accounts of a service under test whose links come by mail: asking for letters, and reading what they led to.
+// Accounts of a service under test whose links come by mail: asking for emails, and reading what they led to.
 
 import { byPassword } from './proofs.ts';
 import type { TestService } from './service.ts';
 import { bearer, signUp } from './service.ts';
 import { eventually } from './eventually.ts';
 import type { FakeClock } from './fake-clock.ts';
-import { nextLetter, tokenIn } from './mailbox.ts';
+import { nextEmail, tokenIn } from './mailbox.ts';
 import { refusalOf } from './rpc-calls.ts';
 
 /** A password that takes the place of GOOD_PASSWORD. */
@@ -27,7 +27,7 @@ export function mailedAccounts(service: TestService, clock: FakeClock) {
       clock.advance(ms);
       await eventually(() => service.app.revocationIndex.isFresh());
     },
-    /** Registered and logged in; its first letter is not yet read. */
+    /** Registered and logged in; its first email is not yet read. */
     async newAccount() {
       count += 1;
       const name = `person-${count}`;
@@ -55,21 +55,21 @@ export function mailedAccounts(service: TestService, clock: FakeClock) {
         .where('kind', '=', kind)
         .orderBy('id')
         .execute(),
-    /** Template and state of each letter to this address, as it was typed. */
+    /** Template and state of each email to this address, as it was typed. */
     async mailStates(to: string) {
       const rows = await tables.selectFrom('outbox_mails').selectAll().where('recipient', '=', to).execute();
       return rows.map(({ letter, state }) => `${letter['template']} ${state}`);
     },
     async resetTokenFor(email: string) {
       await service.auth().requestPasswordReset({ email });
-      return tokenIn(await nextLetter(service, email, /new password/));
+      return tokenIn(await nextEmail(service, email, /new password/));
     },
     async verifyTokenFor(email: string) {
-      return tokenIn(await nextLetter(service, email, /Confirm your e-mail/));
+      return tokenIn(await nextEmail(service, email, /Confirm your e-mail/));
     },
     async changeTokenFor(caller: ReturnType<typeof bearer>, newEmail: string) {
       await service.user().startEmailChange({ newEmail, ...byPassword() }, caller);
-      return tokenIn(await nextLetter(service, newEmail, /new e-mail address/));
+      return tokenIn(await nextEmail(service, newEmail, /new e-mail address/));
     },
   };
 }

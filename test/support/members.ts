@@ -14,7 +14,7 @@ export type Member = {
   readonly options: ReturnType<typeof bearer>;
 };
 
-/** Registers somebody, gives them the role behind the service's back, and logs them in. */
+/** Registers a user, gives them the role behind the service's back, and logs them in. */
 export async function member(service: TestService, name: string, role = 'user'): Promise<Member> {
   const email = `${name}@example.com`;
   await signUp(service, name);

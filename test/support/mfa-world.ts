@@ -24,7 +24,7 @@ import { DAY_MS, LOCKOUT_RULE, NOW, ORIGIN, sampleUser } from './samples.ts';
 import { STEP_MS, totpCode, wrongCode } from './totp.ts';
 
 const PASSWORD = 'right';
-/** What proves everybody in these worlds. */
+/** The password of every user in these worlds. */
 export const PASSWORD_PROOF = { kind: 'password', password: PASSWORD } as const;
 
 /** What the use cases are given. Access tokens are read back as the claims that went in. */
@@ -109,8 +109,8 @@ export async function person(world: MfaWorld) {
       return backupCodes;
     },
     async verify(mfaToken: string, factor: TypedFactor) {
-      const handOut = await verifyMfa(world, { mfaToken, factor, mayUseCookie: false, origin: ORIGIN });
-      if ('tokens' in handOut) return handOut.tokens;
+      const credentials = await verifyMfa(world, { mfaToken, factor, mayUseCookie: false, origin: ORIGIN });
+      if ('tokens' in credentials) return credentials.tokens;
       throw new Error('a cookie is handed out');
     },
   };

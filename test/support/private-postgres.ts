@@ -214,7 +214,7 @@ export async function withClient<T>(url: string, use: (client: Client) => Promis
   }
 }
 
-/** Whether the server behind the address answers and is the one with our data, not a stranger on the same port. */
+/** Whether the server behind the address answers and is the one with our data, not another one on the same port. */
 async function answersFrom(url: string, data: string): Promise<boolean> {
   return withClient(url, async (client) => {
     const { rows } = await client.query<{ data_directory: string }>('SHOW data_directory');

@@ -123,7 +123,7 @@ export async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T
   }
 }
 
-/** One field of INFO; the process id tells our server from a stranger on the same port. */
+/** One field of INFO; the process id distinguishes our server from another on the same port. */
 async function serverInfo(port: number, field: string): Promise<string> {
   const info = await withRedis(`redis://127.0.0.1:${port}`, (redis) => redis.info('server'));
   return new RegExp(`^${field}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';

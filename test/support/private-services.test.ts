@@ -53,7 +53,7 @@ describeWithPostgres('private Postgres', () => {
     await client.end();
   });
 
-  it('runs on neither a standard port nor with a standard database, with room for 200 connections', async () => {
+  it('runs on neither a standard port nor with a standard database, with up to 200 connections', async () => {
     const { rows } = await withClient(postgres.url, (client) => client.query('SHOW max_connections'));
     expect(rows).toEqual([{ max_connections: '200' }]);
     expect(postgres.port).not.toBe(5432);

@@ -44,7 +44,7 @@ export function range(entries: Readonly<Record<string, number>>): Answer {
   return http('200 OK', [...others, ...lines, '011053FD0102E94D6AE2F8B83D76FAF94F6:0'].join('\r\n'));
 }
 
-/** Starts one on a free port; it knows no password until told. */
+/** Starts one on a free port; it knows no password at first. */
 export async function startRangeServer(): Promise<RangeServer> {
   const received: string[] = [];
   const sockets = new Set<Socket>();

@@ -29,7 +29,7 @@ export const ran: string[] = [];
 export const callers: Array<Principal | undefined> = [];
 
 /** Forgets what has run. */
-export function forgetRuns(): void {
+export function clearRuns(): void {
   ran.length = 0;
   callers.length = 0;
 }

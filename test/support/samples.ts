@@ -104,12 +104,12 @@ export function sampleApiKey(ownerId: string, change: Partial<NewApiKey> = {}): 
   };
 }
 
-/** A letter that is due at once. */
+/** An email that is due at once. */
 export function sampleMail(change: Partial<OutgoingMail> = {}): OutgoingMail {
   return {
     id: newId(),
     to: 'ada@example.com',
-    letter: { template: 'password_changed', fullName: 'Ada "the first" Lovelace\n', ipAddress: '192.0.2.1' },
+    content: { template: 'password_changed', fullName: 'Ada "the first" Lovelace\n', ipAddress: '192.0.2.1' },
     createTime: NOW,
     ...change,
   };

@@ -1,4 +1,4 @@
-// Starts the whole service inside the test process, on free ports, and hands out clients for each protocol.
+// Starts the whole service inside the test process, on free ports, and provides clients for each protocol.
 
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
@@ -70,7 +70,7 @@ export const GOOD_PASSWORD = 'Correct-Horse-42-Staple!';
 
 /** Starts a node with an up-to-date schema and its first administrator. */
 export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
-  // Where mail goes; made when the first letter is.
+  // Where mail goes; made when the first email is.
   const dataDir = join(tmpdir(), `latchkey-test-${process.pid}-${randomBytes(6).toString('hex')}`);
   const masterKey = randomBytes(32).toString('base64');
   // A test's clock is not the database's.

@@ -23,7 +23,7 @@ declare module 'vitest' {
 export interface TestDatabase {
   readonly name: string;
   readonly url: string;
-  /** Drops it, disconnecting whoever is still there. */
+  /** Drops it, disconnecting all sessions. */
   drop(): Promise<void>;
 }
 

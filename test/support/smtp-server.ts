@@ -1,11 +1,11 @@
-// A mail server inside the test process: keeps what it takes, and fails as a test tells it to.
+// A mail server inside the test process: keeps what it takes, and fails as a test asks.
 
 import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 
-import { parseLetter, type ReceivedLetter } from './mailbox.ts';
+import { parseEmail, type ReceivedEmail } from './mailbox.ts';
 
 /** How the server answers from now on; undefined: it takes what comes. */
 export type SmtpMood =
@@ -18,8 +18,8 @@ export type SmtpMood =
 export type TestSmtp = {
   readonly port: number;
   readonly url: string;
-  readonly received: readonly ReceivedLetter[];
-  /** How many letters got as far as their text. */
+  readonly received: readonly ReceivedEmail[];
+  /** How many emails got as far as their text. */
   readonly attempts: () => number;
   mood: SmtpMood | undefined;
   /** Answers what hangs: taken. */
@@ -31,7 +31,7 @@ export type TestSmtp = {
 export async function startSmtp(
   options: SMTPServerOptions & { readonly port?: number } = {},
 ): Promise<TestSmtp> {
-  const received: ReceivedLetter[] = [];
+  const received: ReceivedEmail[] = [];
   let attempts = 0;
   let waiting: (() => Promise<void>)[] = [];
   const { port = 0, ...rest } = options;
@@ -52,7 +52,7 @@ export async function startSmtp(
         const { mood } = smtp;
         if (mood?.at === 'text' && 'code' in mood) return callback(reply(mood.code));
         const take = async () => {
-          received.push(await parseLetter(Buffer.concat(chunks)));
+          received.push(await parseEmail(Buffer.concat(chunks)));
           callback();
         };
         if (mood?.at === 'text') waiting.push(take);

@@ -13,7 +13,7 @@ export type TcpProxy = {
   stall(): void;
   /** Open connections are reset, new ones too. */
   reset(): void;
-  /** Open connections are closed and nobody listens. */
+  /** Open connections are closed and the port is closed. */
   refuse(): Promise<void>;
   /** All passes again; connections that were stalled go on. */
   heal(): Promise<void>;

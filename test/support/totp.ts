@@ -13,7 +13,7 @@ export type EnrolledFactor = {
   readonly backupCodes: readonly string[];
   /** What the calling device is known by from now on. */
   readonly deviceToken: string;
-  /** The code that the app shows at `now`; by the service's clock, and `steps` later, unless told. */
+  /** The code that the app shows at `now`; by the service's clock by default, `steps` later. */
   code(steps?: number, now?: number): string;
 };
 

@@ -36,7 +36,7 @@ export async function copyTemplate(folder: string): Promise<void> {
   await cp(join(inject('embeddedDatabases'), TEMPLATE), folder, { recursive: true });
 }
 
-/** An embedded database of its own, with the schema; whoever closes it loses it. */
+/** An embedded database of its own, with the schema; it is lost when closed. */
 export async function openEmbedded(): Promise<Database> {
   const dataDir = join(inject('embeddedDatabases'), randomBytes(6).toString('hex'));
   await copyTemplate(dataDir);

@@ -203,7 +203,7 @@ export const RateLimitClass = {
   REFRESH: 8,
 
   /**
-   * Revocations of tokens by whoever holds them: 600 a minute for each address.
+   * Revocations of tokens by their holders: 600 a minute for each address.
    *
    * @generated from enum value: RATE_LIMIT_CLASS_REVOKE = 9;
    */

@@ -140,7 +140,7 @@ export type GetUserResponse = Message<"latchkey.v1.GetUserResponse"> & {
   lockedUntil?: Timestamp | undefined;
 
   /**
-   * Why it was suspended, as SuspendUser was told; empty when it is not.
+   * Why it was suspended, as given to SuspendUser; empty when it is not.
    *
    * @generated from field: string suspension_reason = 5;
    */
@@ -373,7 +373,7 @@ export type ImportUsersRequest = Message<"latchkey.v1.ImportUsersRequest"> & {
   users: ImportedUser[];
 
   /**
-   * Nothing is kept, and the answer tells what would happen now. Counts for the whole call: the first message decides, and no other
+   * Nothing is stored, and the answer says what would happen now. Counts for the whole call: the first message decides, and no other
    * may ask for it anew.
    *
    * @generated from field: bool dry_run = 2;
@@ -408,7 +408,7 @@ export type ImportUsersResponse = Message<"latchkey.v1.ImportUsersResponse"> & {
   refused: bigint;
 
   /**
-   * One for each item, in order. Once some megabytes have been told, the rest leave out external ids and violations.
+   * One for each item, in order. Once the answer has some megabytes, the rest leave out external ids and violations.
    *
    * @generated from field: repeated latchkey.v1.ImportResult results = 4;
    */
@@ -473,7 +473,7 @@ export type SuspendUserRequest = Message<"latchkey.v1.SuspendUserRequest"> & {
   userId: string;
 
   /**
-   * For the audit log; at most 500 characters. Not told to the account's owner.
+   * For the audit log; at most 500 characters. Not shown to the account's owner.
    *
    * @generated from field: string reason = 2;
    */
@@ -514,7 +514,7 @@ export type ReactivateUserRequest = Message<"latchkey.v1.ReactivateUserRequest">
   userId: string;
 
   /**
-   * For the audit log; at most 500 characters. Not told to the account's owner.
+   * For the audit log; at most 500 characters. Not shown to the account's owner.
    *
    * @generated from field: string reason = 2;
    */
@@ -585,7 +585,7 @@ export type ForcePasswordResetRequest = Message<"latchkey.v1.ForcePasswordResetR
   userId: string;
 
   /**
-   * For the audit log; at most 500 characters. Not told to the account's owner.
+   * For the audit log; at most 500 characters. Not shown to the account's owner.
    *
    * @generated from field: string reason = 2;
    */
@@ -622,7 +622,7 @@ export type ResetUserMfaRequest = Message<"latchkey.v1.ResetUserMfaRequest"> & {
   userId: string;
 
   /**
-   * For the audit log; at most 500 characters. Not told to the account's owner.
+   * For the audit log; at most 500 characters. Not shown to the account's owner.
    *
    * @generated from field: string reason = 2;
    */
@@ -851,7 +851,7 @@ export type CreateServiceApiKeyRequest = Message<"latchkey.v1.CreateServiceApiKe
   displayName: string;
 
   /**
-   * Within the account's, and held by the caller; all of the account's when empty.
+   * Within the account's, and among the caller's; all of the account's when empty.
    *
    * @generated from field: repeated string scopes = 3;
    */
@@ -1372,7 +1372,7 @@ export type RotateSigningKeyRequest = Message<"latchkey.v1.RotateSigningKeyReque
 
   /**
    * A new key signs at once, and every other leaves the key set: what they signed is refused at once by this node, within a second or so by the
-   * others, and at its next fetch of the key set by whoever verifies by itself. Only with `immediately`.
+   * others, and at its next fetch of the key set by those that verify tokens by themselves. Only with `immediately`.
    *
    * @generated from field: bool retire_others = 2;
    */
@@ -1455,8 +1455,8 @@ export const UserOrderSchema: GenEnum<UserOrder> = /*@__PURE__*/
   enumDesc(file_latchkey_v1_admin_service, 0);
 
 /**
- * Nobody touches an account whose role grants what they lack, their own role, or, but as a super_admin, a super_admin. What everybody may do with their
- * own account, `account:read` and `account:write`, is no power over others: nobody needs it to touch them. What is changed here counts
+ * No caller changes an account whose role grants what the caller lacks, their own role, or, but as a super_admin, a super_admin. What every user may do with their
+ * own account, `account:read` and `account:write`, is no power over others: it is not needed to change them. What is changed here counts
  * on every node as fast as a revocation travels. Every call that changes something is audited, and so is its refusal. Whose own credentials are
  * ended while their call is under way is refused with TOKEN_REVOKED.
  *
@@ -1496,7 +1496,7 @@ export const AdminService: GenService<{
     output: typeof ListUsersResponseSchema;
   },
   /**
-   * Changes the fields that the mask names, all or none. A changed address is not verified unless the mask says so; the old one is told, and links
+   * Changes the fields that the mask names, all or none. A changed address is not verified unless the mask says so; the old one is notified, and links
    * that were mailed to it are dead. Errors: USER_NOT_FOUND, EMAIL_TAKEN, USERNAME_TAKEN, ROLE_PROTECTED (also for one's own address and whether it
    * is verified), INSUFFICIENT_SCOPE, VALIDATION_FAILED (also for a path that cannot be set).
    *
@@ -1510,7 +1510,7 @@ export const AdminService: GenService<{
   /**
    * Deletes the account: every session, key and factor of it dies at once, its address and user name are free again. Who
    * it was stays to be read here, under the status DELETED. Errors:
-   * USER_NOT_FOUND, ROLE_PROTECTED (oneself, a super_admin by anybody but another one, the last one), INSUFFICIENT_SCOPE.
+   * USER_NOT_FOUND, ROLE_PROTECTED (oneself, a super_admin by a caller who is none, the last one), INSUFFICIENT_SCOPE.
    *
    * @generated from rpc latchkey.v1.AdminService.DeleteUser
    */
@@ -1522,7 +1522,7 @@ export const AdminService: GenService<{
   /**
    * Takes over accounts of another system with their password hashes. Each message is a batch, which is kept whole once it has been taken, also
    * when the call breaks off later: the error says how many items have been (metadata `items_taken`). An item that is refused keeps none of the
-   * others back. One whose external id was imported before is left as it is, so to send the same again does no harm. No letter is sent. At most
+   * others back. One whose external id was imported before is left as it is, so to send the same again does no harm. No email is sent. At most
    * 1,000 items a message and 10,000 a call; the answer, like every message, stays within what the server takes in one. Errors: VALIDATION_FAILED
    * (too many items, a message that is none), CONFLICT, STORAGE_UNAVAILABLE.
    *
@@ -1557,7 +1557,7 @@ export const AdminService: GenService<{
     output: typeof SuspendUserResponseSchema;
   },
   /**
-   * Lets a suspended account log in again. An active one stays so. Errors: USER_NOT_FOUND, ROLE_PROTECTED, INSUFFICIENT_SCOPE.
+   * Reactivates a suspended account: it can log in again. An active one stays so. Errors: USER_NOT_FOUND, ROLE_PROTECTED, INSUFFICIENT_SCOPE.
    *
    * @generated from rpc latchkey.v1.AdminService.ReactivateUser
    */
@@ -1567,7 +1567,7 @@ export const AdminService: GenService<{
     output: typeof ReactivateUserResponseSchema;
   },
   /**
-   * Forgets failed logins, and lifts the lock that they brought. Errors: USER_NOT_FOUND, ROLE_PROTECTED (also oneself), INSUFFICIENT_SCOPE.
+   * Deletes failed logins, and lifts the lock that they brought. Errors: USER_NOT_FOUND, ROLE_PROTECTED (also oneself), INSUFFICIENT_SCOPE.
    *
    * @generated from rpc latchkey.v1.AdminService.UnlockUser
    */
@@ -1588,7 +1588,7 @@ export const AdminService: GenService<{
     output: typeof ForcePasswordResetResponseSchema;
   },
   /**
-   * Turns the second factor off, for an owner who has lost it; the owner is told. Every session, token and API key of the account ends at once.
+   * Turns the second factor off, for an owner who has lost it; the owner is notified. Every session, token and API key of the account ends at once.
    * Errors: USER_NOT_FOUND, MFA_NOT_ENABLED, ROLE_PROTECTED (also oneself), INSUFFICIENT_SCOPE, STEP_UP_REQUIRED.
    *
    * @generated from rpc latchkey.v1.AdminService.ResetUserMfa
@@ -1690,7 +1690,7 @@ export const AdminService: GenService<{
   },
   /**
    * Ends a service account's key and every token exchanged for it, at once and on every node. With `include_made_keys`, every key too that was made by
-   * it, that those made, and so on: what whoever stole it left behind. Errors: API_KEY_NOT_FOUND (also for a person's key and, without
+   * it, that those made, and so on: what a thief of the key left behind. Errors: API_KEY_NOT_FOUND (also for a person's key and, without
    * `include_made_keys`, a revoked one), INSUFFICIENT_SCOPE (the key carries what the caller lacks).
    *
    * @generated from rpc latchkey.v1.AdminService.RevokeServiceApiKey
@@ -1724,7 +1724,7 @@ export const AdminService: GenService<{
     output: typeof UpsertRoleResponseSchema;
   },
   /**
-   * Deletes a role that nobody has and no other inherits; a deleted account that had it has `user` then. Errors: ROLE_NOT_FOUND, ROLE_PROTECTED (a
+   * Deletes a role that no account has and no other inherits; a deleted account that had it has `user` then. Errors: ROLE_NOT_FOUND, ROLE_PROTECTED (a
    * built-in one, one's own), INSUFFICIENT_SCOPE (it grants what the caller lacks), ROLE_IN_USE (says by how many).
    *
    * @generated from rpc latchkey.v1.AdminService.DeleteRole
@@ -1782,7 +1782,7 @@ export const AdminService: GenService<{
     output: typeof ListSigningKeysResponseSchema;
   },
   /**
-   * Publishes a new key, which signs ten minutes later, when everybody has fetched it; or at once, when the old one may be in other hands. Sessions go
+   * Publishes a new key, which signs ten minutes later, when every verifier has fetched it; or at once, when the old one may be in other hands. Sessions go
    * on. Errors: ROTATION_PENDING (the next key is published already and does not sign yet; not with `immediately`), STEP_UP_REQUIRED,
    * VALIDATION_FAILED.
    *

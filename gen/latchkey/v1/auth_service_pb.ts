@@ -160,7 +160,7 @@ export type LoginResponse = Message<"latchkey.v1.LoginResponse"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Set with `tokens`: to be kept on the device, and shown at its next login. It proves nobody's identity: it gives this device a count of failures
+   * Set with `tokens`: to be kept on the device, and shown at its next login. It proves no identity: it gives this device a count of failures
    * of its own. Whatever ends all other sessions of the account ends it too, and so does time. Empty with use_cookie: then it is the cookie
    * `__Host-latchkey-device`.
    *
@@ -556,7 +556,7 @@ export const BatchValidateTokensResponseSchema: GenMessage<BatchValidateTokensRe
  */
 export type WatchRevocationsRequest = Message<"latchkey.v1.WatchRevocationsRequest"> & {
   /**
-   * The last cursor that a stream gave, of whatever node. Empty, or ten minutes old: everything live is told anew.
+   * The last cursor that a stream gave, of whatever node. Empty, or ten minutes old: everything live is sent anew.
    *
    * @generated from field: string cursor = 1;
    */
@@ -663,7 +663,7 @@ export const RevocationEventsSchema: GenMessage<RevocationEvents> = /*@__PURE__*
   messageDesc(file_latchkey_v1_auth_service, 22);
 
 /**
- * Says that nothing is being held back: whatever this server knew of at `time` stands before it in the stream.
+ * Says that the stream is complete: whatever this server knew of at `time` stands before it in the stream.
  *
  * @generated from message latchkey.v1.RevocationHeartbeat
  */
@@ -874,7 +874,7 @@ export const RequestPasswordResetResponseSchema: GenMessage<RequestPasswordReset
  */
 export type ResetPasswordRequest = Message<"latchkey.v1.ResetPasswordRequest"> & {
   /**
-   * From the mail.
+   * From the email.
    *
    * @generated from field: string token = 1;
    */
@@ -948,7 +948,7 @@ export const SendEmailVerificationResponseSchema: GenMessage<SendEmailVerificati
  */
 export type VerifyEmailRequest = Message<"latchkey.v1.VerifyEmailRequest"> & {
   /**
-   * From the mail.
+   * From the email.
    *
    * @generated from field: string token = 1;
    */
@@ -974,7 +974,7 @@ export const VerifyEmailRequestSchema: GenMessage<VerifyEmailRequest> = /*@__PUR
  */
 export type VerifyEmailResponse = Message<"latchkey.v1.VerifyEmailResponse"> & {
   /**
-   * The account has no password now; a link that sets one is in the mail.
+   * The account has no password now; a link that sets one has been sent by email.
    *
    * @generated from field: bool must_set_password = 1;
    */
@@ -1232,7 +1232,7 @@ export const AuthService: GenService<{
     output: typeof LogoutAllResponseSchema;
   },
   /**
-   * Tells whether a token is good now. A token that is not is an answer (`active: false`), never an error. Errors: REVOCATIONS_STALE
+   * Answers whether a token is valid now. One that is not is an answer (`active: false`), never an error. Errors: REVOCATIONS_STALE
    * when this node cannot know, VALIDATION_FAILED.
    *
    * @generated from rpc latchkey.v1.AuthService.ValidateToken
@@ -1253,7 +1253,7 @@ export const AuthService: GenService<{
     output: typeof BatchValidateTokensResponseSchema;
   },
   /**
-   * Tells what is revoked, at once and then as it happens, so that a gateway that verifies signatures by itself knows what this server knows.
+   * Streams what is revoked, at once and then as it happens, so that a gateway that verifies signatures by itself knows what this server knows.
    * It begins with everything live, or with what came since `cursor`; then come events, and a heartbeat each second for as long as this
    * server's own knowledge is fresh. The stream has no end of its own: when it breaks, call again with the last cursor, on any node. It needs a
    * credential also where LATCHKEY_ANONYMOUS_VALIDATION is set.
@@ -1291,8 +1291,8 @@ export const AuthService: GenService<{
     output: typeof RequestPasswordResetResponseSchema;
   },
   /**
-   * Sets a new password by the token from the mail, good once and for an hour, or by that of an invitation, good for a week. Ends every session
-   * and, unless `keep_api_keys`, every API key; clears the lockout; logs nobody in: the second factor is still asked.
+   * Sets a new password by the token from the email, valid once and for an hour, or by that of an invitation, valid for a week. Ends every session
+   * and, unless `keep_api_keys`, every API key; clears the lockout; opens no session: the second factor is still asked.
    * Errors: TOKEN_INVALID, TOKEN_EXPIRED, PASSWORD_POLICY, PASSWORD_BREACHED, VALIDATION_FAILED, RATE_LIMITED, OVERLOADED.
    *
    * @generated from rpc latchkey.v1.AuthService.ResetPassword
@@ -1314,7 +1314,7 @@ export const AuthService: GenService<{
     output: typeof SendEmailVerificationResponseSchema;
   },
   /**
-   * Proves an address by the token from the mail, good for a day; a second use changes nothing and succeeds. The mail proves the mailbox, and not
+   * Proves an address by the token from the email, valid for a day; a second use changes nothing and succeeds. The token proves the mailbox, and not
    * who registered: unless the call shows the account's password, or is logged in to the account, the first proof ends whatever was made on it
    * before, its password, sessions, API keys and second factor, and mails a link that sets a password. Errors: TOKEN_INVALID, TOKEN_EXPIRED,
    * INVALID_CREDENTIALS and ACCOUNT_LOCKED (of the password; the token stays good), VALIDATION_FAILED, RATE_LIMITED, OVERLOADED.
@@ -1327,7 +1327,7 @@ export const AuthService: GenService<{
     output: typeof VerifyEmailResponseSchema;
   },
   /**
-   * Tells whether a password could be chosen, and every rule that it breaks. Nothing is kept. Errors: VALIDATION_FAILED, RATE_LIMITED.
+   * Answers whether a password could be chosen, and every rule that it breaks. Nothing is kept. Errors: VALIDATION_FAILED, RATE_LIMITED.
    *
    * @generated from rpc latchkey.v1.AuthService.CheckPassword
    */

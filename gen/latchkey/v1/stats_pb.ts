@@ -30,7 +30,7 @@ export type Stats = Message<"latchkey.v1.Stats"> & {
   totalUsers: bigint;
 
   /**
-   * By name, deleted accounts aside; a role that nobody has is left out.
+   * By name, deleted accounts aside; a role without accounts is left out.
    *
    * @generated from field: repeated latchkey.v1.RoleCount users_by_role = 2;
    */
@@ -65,7 +65,7 @@ export type Stats = Message<"latchkey.v1.Stats"> & {
   activeSessions: bigint;
 
   /**
-   * At most a minute or so ago, or fifty times as long as the counting takes when that is longer: sessions end without anybody's doing, so they are
+   * At most a minute or so ago, or fifty times as long as the counting takes when that is longer: sessions expire without a call, so they are
    * counted now and then.
    *
    * @generated from field: google.protobuf.Timestamp active_sessions_time = 7;

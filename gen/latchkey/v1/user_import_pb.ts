@@ -59,7 +59,7 @@ export type ImportedUser = Message<"latchkey.v1.ImportedUser"> & {
   role: string;
 
   /**
-   * Cannot log in until somebody reactivates it.
+   * Cannot log in until it is reactivated.
    *
    * @generated from field: bool suspended = 7;
    */

@@ -181,7 +181,7 @@ export const UpdateMeResponseSchema: GenMessage<UpdateMeResponse> = /*@__PURE__*
   messageDesc(file_latchkey_v1_user_service, 7);
 
 /**
- * What proves that the caller is the person, and not somebody who has taken the session: one of them. Wrong ones count toward the lockout, codes are good
+ * What proves that the caller is the person, and not a thief of the session: one of them. Wrong ones count toward the lockout, codes are good
  * once.
  *
  * @generated from message latchkey.v1.PersonProof
@@ -318,7 +318,7 @@ export const ChangePasswordRequestSchema: GenMessage<ChangePasswordRequest> = /*
  */
 export type ChangePasswordResponse = Message<"latchkey.v1.ChangePasswordResponse"> & {
   /**
-   * In place of those of the calling session, which are good no more. For a cookie session session_id, scopes and expires_in alone: the new
+   * In place of those of the calling session, which are no longer valid. For a cookie session session_id, scopes and expires_in alone: the new
    * cookie is set by the answer.
    *
    * @generated from field: latchkey.v1.TokenSet tokens = 1;
@@ -382,7 +382,7 @@ export const StartEmailChangeResponseSchema: GenMessage<StartEmailChangeResponse
  */
 export type ConfirmEmailChangeRequest = Message<"latchkey.v1.ConfirmEmailChangeRequest"> & {
   /**
-   * From the mail to the new address.
+   * From the email to the new address.
    *
    * @generated from field: string token = 1;
    */
@@ -938,7 +938,7 @@ export const UserService: GenService<{
     output: typeof StartEmailChangeResponseSchema;
   },
   /**
-   * Proves the new address by the token from the mail, by the account that asked for it, logged in; the old address is told. Errors:
+   * Proves the new address by the token from the email, by the account that asked for it, logged in; the old address is notified. Errors:
    * CREDENTIAL_NOT_ALLOWED (a token that was exchanged for an API key), TOKEN_INVALID,
    * TOKEN_EXPIRED, EMAIL_TAKEN, RATE_LIMITED.
    *
@@ -982,7 +982,7 @@ export const UserService: GenService<{
     output: typeof EnrollTotpResponseSchema;
   },
   /**
-   * Turns the second factor on, and hands out ten backup codes. Every other session dies. Errors: MFA_NOT_PENDING (nothing begun, or 10
+   * Turns the second factor on, and issues ten backup codes. Every other session dies. Errors: MFA_NOT_PENDING (nothing begun, or 10
    * minutes ago), MFA_CODE_INVALID, ACCOUNT_LOCKED, MFA_ALREADY_ENABLED, STEP_UP_REQUIRED, RATE_LIMITED.
    *
    * @generated from rpc latchkey.v1.UserService.ConfirmTotp

@@ -20,7 +20,7 @@ const User = z.object({
 
 const TIME = 'must be a time as Postgres writes it, like 2024-05-06T07:08:09+00:00';
 
-/** Reads a user of Supabase. What decides whether somebody may log in must be readable, or the user is refused. */
+/** Reads a user of Supabase. What decides whether the account may log in must be readable, or the user is refused. */
 export const fromSupabase = readerOf('id', User, (user) => {
   if ((user.deleted_at ?? '') !== '') return { field: 'deleted_at', description: 'was deleted there' };
   const [bannedUntil, confirmed] = [user.banned_until, user.email_confirmed_at].map(postgresTimeOf);

@@ -1,4 +1,4 @@
-// Imports the lines of an export, batch by batch, and tells after each what the database keeps.
+// Imports the lines of an export, batch by batch, and reports after each what the database keeps.
 
 import { COMMAND_LINE } from '../../domain/access/authority.ts';
 import type { DryRun } from '../../domain/user-import/dry-run.ts';
@@ -20,7 +20,7 @@ export type TakenBatch = {
   readonly ids: readonly IdPair[];
 };
 
-/** The id that somebody had in the other system, and the one here. */
+/** The id of an account in the other system, and the one here. */
 export type IdPair = { readonly externalId: string; readonly userId: string };
 
 export type ImportLinesInput = {

@@ -6,12 +6,12 @@ import type { FieldViolation } from '../../domain/errors.ts';
 import { postgresTime, rfc3339Time } from '../../domain/written-time.ts';
 import type { ImportedUser } from '../../domain/user-import/imported-user.ts';
 
-/** Reads what one line of an export says; or tells why it is none, and whose it is where that can be read. Pure. */
+/** Reads what one line of an export says; or answers why it is none, and whose it is where that can be read. Pure. */
 export type ReadUser = (json: unknown) => { readonly user: ImportedUser } | UnreadUser;
 
 export type UnreadUser = { readonly violations: readonly FieldViolation[]; readonly externalId: string };
 
-/** Somebody of whom nothing is known. */
+/** An account of which nothing is known. */
 export const NOBODY: ImportedUser = {
   externalId: '',
   email: '',
@@ -26,7 +26,7 @@ export const NOBODY: ImportedUser = {
 };
 
 /**
- * A reader by the system's schema, and what its fields are here; `idField` is the one that tells people apart. `map` may refuse an account by what
+ * A reader by the system's schema, and what its fields are here; `idField` is the one that identifies an account. `map` may refuse an account by what
  * is wrong with it.
  */
 export function readerOf<Shape>(

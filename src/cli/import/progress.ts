@@ -60,11 +60,11 @@ function bar(total: number, start: number, speed: Speed): Progress {
 }
 
 function lines(speed: Speed): Progress {
-  let told = performance.now();
+  let lastLine = performance.now();
   return {
     update(state) {
-      if (performance.now() - told < LINE_INTERVAL_MS) return;
-      told = performance.now();
+      if (performance.now() - lastLine < LINE_INTERVAL_MS) return;
+      lastLine = performance.now();
       const { rate, left } = speed(state);
       console.error(`${state.users} users, ${rate}/s${left === '' ? '' : `, ${left} left`}`);
     },

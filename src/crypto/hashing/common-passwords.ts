@@ -1,4 +1,4 @@
-// The list of common passwords that nobody may choose.
+// The list of common passwords that may not be chosen.
 
 import { dictionary } from '@zxcvbn-ts/language-common';
 import type { CommonPasswords } from '../../domain/password/guessable-password.ts';

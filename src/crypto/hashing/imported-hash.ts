@@ -1,4 +1,4 @@
-// Tells what another system's text in the place of a password hash is: a hash, no password, or nothing that can be taken, and why.
+// Classifies another system's text in the place of a password hash: a hash, no password, or nothing that can be taken, and why.
 
 import type { ImportedHash } from '../../domain/user-import/imported-hash.ts';
 import { inKnownForm } from '../legacy-hashes/hash-forms.ts';
@@ -10,7 +10,7 @@ const UNUSABLE = /^!|^\*(?:[01]|LK\*|NP\*)?$/;
 
 const WITHOUT_IT = 'import the account without it, and its owner resets the password';
 
-/** Texts that are told apart by how they begin or look, with what is said of them. */
+/** Texts that are recognized by how they begin or look, with the reason that is given. */
 const REFUSALS: ReadonlyArray<readonly [RegExp, string]> = [
   [/^\{noop\}/i, `is a password in plain text and no hash: ${WITHOUT_IT}`],
   [

@@ -35,7 +35,7 @@ function takeIdle(): Worker | undefined {
   return worker;
 }
 
-// One that ends while it is idle is not handed out again; whatever it ended of, the next has a thread of its own.
+// One that ends while it is idle is not used again; whatever it ended of, the next has a thread of its own.
 function startWorker(): Worker {
   const worker = new Worker(PROGRAM);
   const discard = () => idle.delete(worker);

@@ -4,12 +4,12 @@ import { createHmac, createSecretKey } from 'node:crypto';
 import type { HashShape, HashShapes } from '../../domain/password/hash-census.ts';
 import { hashShape } from './hash-shape.ts';
 
-/** More are not told apart by anybody, and each costs a hash of every login. */
+/** More could not be distinguished by timing, and each costs a hash of every login. */
 const MAX_SHAPES = 32;
 const FRACTION_LENGTH = 6;
 
 /**
- * Chooses for each identifier a hash of one of the shapes that the accounts have, in the same proportions: as far as a stopwatch tells, an unknown
+ * Chooses for each identifier a hash of one of the shapes that the accounts have, in the same proportions: as far as timing shows, an unknown
  * identifier is one more account. An identifier has the same shape at every attempt, on every node and after every start, and another only as the
  * accounts' shapes change (weighted rendezvous hashing). The outcome of a check against a stand-in never counts.
  */

@@ -1,4 +1,4 @@
-// The signing keys in memory: which signs now, which verify, what the JWKS shows.
+// Caches the signing keys: which signs now, which verify, what the JWKS shows.
 
 import type { Clock } from '../../domain/clock.ts';
 import { DomainError } from '../../domain/errors.ts';
@@ -7,7 +7,7 @@ import type { Sealer } from './keyring.ts';
 import type { OpenSigningKey } from './signing-keys.ts';
 import { openSigningKey } from './signing-keys.ts';
 
-/** After a look for a `kid` that nobody knows, the next such look waits so long: forged ones cause no fetch storm. */
+/** After a look for an unknown `kid`, the next such look waits so long: forged ones cause no fetch storm. */
 export const UNKNOWN_KID_RELOAD_MS = 30_000;
 
 export type KeysetDeps = {
@@ -29,7 +29,7 @@ export class Keyset {
     this.#deps = deps;
   }
 
-  /** Raised whenever a key leaves: whoever remembers what one has verified looks whether that key stays. */
+  /** Raised whenever a key leaves: caches of verified tokens then check whether their key stays. */
   get version(): number {
     return this.#version;
   }
@@ -92,8 +92,8 @@ export class Keyset {
   }
 
   /**
-   * The key with this `kid`; looks into the database for an unknown one, and after a look in vain not again for UNKNOWN_KID_RELOAD_MS. Whoever
-   * asks meanwhile shares the outcome of that look. Errors: those of `reload`.
+   * The key with this `kid`; looks into the database for an unknown one, and after a look in vain not again for UNKNOWN_KID_RELOAD_MS. Concurrent
+   * calls share the outcome of that look. Errors: those of `reload`.
    */
   async find(kid: string): Promise<OpenSigningKey | undefined> {
     const known = this.#keys.get(kid);

@@ -1,4 +1,4 @@
-// Tells at start whether the master keys are those that this database is sealed with, or is to be sealed with next.
+// Checks at start whether the master keys are those that this database is sealed with, or is to be sealed with next.
 
 import type { InstanceStore } from '../../domain/instance/instance-store.ts';
 import { MASTER_KEY_CHECK, MASTER_KEY_NEXT } from '../../domain/instance/instance-store.ts';

@@ -19,7 +19,7 @@ export class UnsealError extends Error {
 /** Derives keys by HKDF-SHA-256 (RFC 5869) and seals data by AES-256-GCM (NIST SP 800-38D). */
 export class MasterKey {
   readonly #secret: Uint8Array;
-  /** Tells which master key sealed something, without telling the key. */
+  /** Identifies the master key that sealed something, without revealing the key. */
   readonly id: Buffer;
 
   constructor(secret: Uint8Array) {
@@ -44,7 +44,7 @@ export class MasterKey {
     return new Uint8Array(Buffer.concat([header, body, cipher.getAuthTag()]));
   }
 
-  /** Whether a sealed value says that this key sealed it; `unseal` tells whether that is true. */
+  /** Whether a sealed value says that this key sealed it; `unseal` verifies it. */
   isNamedBy(sealed: Uint8Array): boolean {
     return this.id.equals(sealed.subarray(1, 1 + KEY_ID_LENGTH));
   }

@@ -30,7 +30,7 @@ const READERS = [
 
 /**
  * The check of a hash by bcrypt, scrypt, PBKDF2, SHA-crypt or phpass in any of the forms that are taken; undefined for any other text, and for one that
- * would cost more than we spend. It takes the password as it is handed in: which spellings of it are tried is the caller's.
+ * would cost more than we spend. It takes the password as the caller gives it: which spellings of it are tried is the caller's.
  */
 export function readLegacyHash(text: string): VerifyPassword | undefined {
   if (text.length > MAX_HASH_LENGTH) return undefined;

@@ -42,7 +42,7 @@ function isBearable({ N, r, p }: Cost): boolean {
 }
 
 function verifier({ N, r, p }: Cost, salt: Buffer, key: Buffer): VerifyPassword {
-  // Node allows 32 MiB unless told, which the usual N = 32768 exceeds.
+  // Node allows 32 MiB by default, which the usual N = 32768 exceeds.
   const options = { N, r, p, maxmem: 128 * r * (N + p + 2) };
   return (password) =>
     new Promise((resolve, reject) => {

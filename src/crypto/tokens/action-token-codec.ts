@@ -17,7 +17,7 @@ const SECRET_LENGTH = 32;
 // 48 bytes are 64 characters of base64url with no spare bits: one token has one spelling.
 const BODY = /^[A-Za-z0-9_-]{64}$/;
 
-/** The codec; the purpose is a part of the digest, so that no token is good for another. */
+/** The codec; the purpose is a part of the digest, so that no token is valid for another. */
 export const actionTokenCodec: ActionTokenCodec = {
   create(purpose, id) {
     const secret = randomBytes(SECRET_LENGTH);

@@ -8,12 +8,12 @@ import { uuidFromBytes, uuidToBytes } from '../uuid-bytes.ts';
 const ID_LENGTH = 16;
 const SECRET_LENGTH = 32;
 const BODY_LENGTH = ID_LENGTH + SECRET_LENGTH;
-/** 72 bits: nobody finds a text that passes by trying. */
+/** 72 bits: no text that passes is found by trying. */
 const CHECKSUM_LENGTH = 9;
 // Three bytes are four characters of base64url with no spare bits: one key has one spelling.
 const CHARACTERS = ((BODY_LENGTH + CHECKSUM_LENGTH) * 4) / 3;
 const OLD_CHARACTERS = (BODY_LENGTH * 4) / 3;
-// docs/api.md tells secret scanners the same.
+// docs/api.md documents the same for secret scanners.
 const KEY = new RegExp(
   `^${API_KEY_PREFIX}(?:[A-Za-z0-9_-]{${OLD_CHARACTERS}}|[A-Za-z0-9_-]{${CHARACTERS}})$`,
 );
@@ -23,7 +23,7 @@ const digestOf = (secret: Uint8Array): Uint8Array =>
 
 /**
  * Keys of 256 random bits need no slow hash: SHA-256 of the secret is what is stored. The checksum is a truncated HMAC-SHA-256 under
- * `checksumKey`, so that a made-up key is told from one that was issued here without a look into the database; keys from before it have none.
+ * `checksumKey`, so that a made-up key is recognized without a look into the database; keys from before it have none.
  */
 export function apiKeyCodec(checksumKey: Uint8Array): ApiKeyCodec {
   const secretKey = createSecretKey(checksumKey);

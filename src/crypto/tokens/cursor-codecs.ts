@@ -23,7 +23,7 @@ export function auditCursorCodec(sealer: Sealer): AuditCursorCodec {
   return cursorCodec(sealer, 'audit-cursor', AuditCursor);
 }
 
-/** The same cursor asked for again costs nothing: every watcher is told it. */
+/** The same cursor asked for again costs nothing: every watcher gets the same one. */
 function cursorCodec<Cursor>(
   sealer: Sealer,
   purpose: string,

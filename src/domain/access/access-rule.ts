@@ -31,7 +31,7 @@ export function requireAccess(rule: GuardedAccess, principal: Principal, now: nu
   if (rule.loginRequired && !isExempt && principal.authTime === undefined)
     throw notAllowed(
       { credentials: ['access_token', 'session_cookie'] },
-      'Only somebody who has logged in can make this call.',
+      'Only a person who has logged in can make this call.',
     );
   requireScopes(principal, rule.scopes);
   if (rule.maxAuthAgeMs === undefined || isExempt) return;

@@ -73,7 +73,7 @@ const REFUSALS: Readonly<Record<InactiveReason, readonly [ErrorReason, string]>>
   revoked: ['TOKEN_REVOKED', 'The credential has been revoked.'],
 };
 
-/** What a refusal says of a cookie whose session goes on by another one: the browser may hold that already, and must not be told to drop it. */
+/** What a refusal says of a cookie whose session goes on by another one: the browser may have that one already, and must not delete it. */
 export const RENEWED: ErrorDetail = { metadata: { cookie: 'renewed' } };
 
 function refusal(reason: InactiveReason, detail: ErrorDetail = {}): DomainError {

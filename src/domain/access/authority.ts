@@ -1,4 +1,4 @@
-// Who may act upon whom: nobody touches, or hands out, what they do not hold themselves.
+// Who may act upon whom: no caller changes or grants what exceeds its own scopes.
 
 import { DomainError } from '../errors.ts';
 import type { Principal } from './principal.ts';
@@ -6,7 +6,7 @@ import { keyBehind } from './principal.ts';
 import type { RoleDirectory } from './role.ts';
 import { BUILT_IN_ROLES } from './role.ts';
 
-/** The role that holds everything. The command line alone grants it, and some active account has it at any time. */
+/** The role that has every scope. The command line alone grants it, and some active account has it at any time. */
 export const SUPREME_ROLE = 'super_admin';
 
 /** Who acts. */
@@ -17,16 +17,16 @@ export type Actor = {
   readonly role: string;
   /** What it may do by the credential that it shows. */
   readonly scopes: readonly string[];
-  /** The epoch that a person's credential was made, or last read, under; undefined for whoever is no person. */
+  /** The epoch that a person's credential was made, or last read, under; undefined for a caller that is no person. */
   readonly version?: number;
-  /** The API key behind the credential; undefined for whoever has logged in, and for the command line. */
+  /** The API key behind the credential; undefined for a person who has logged in, and for the command line. */
   readonly keyId?: string;
 };
 
-/** Whoever can start a command beside the database holds everything there is already. */
+/** An operator with access to the database has every scope already. */
 export const COMMAND_LINE: Actor = { id: undefined, role: SUPREME_ROLE, scopes: [] };
 
-/** What everybody may do with their own account: no power over anybody else's. */
+/** What every user may do with their own account: no power over other accounts. */
 const OWN_SCOPES: ReadonlySet<string> = new Set(['account:read', 'account:write']);
 
 /** All that the built-in roles grant, which the highest inherits. */
@@ -49,7 +49,7 @@ export function actorOf(principal: Principal): Actor {
   };
 }
 
-/** The actor with what their role still grants of their scopes: it may have been changed since the call was let in. */
+/** The actor with what their role still grants of their scopes: it may have been changed since the call was admitted. */
 export function stillHolding({ roleDirectory }: AuthorityDeps, actor: Actor): Actor {
   if (actor.id === undefined || actor.role === '') return actor;
   const granted = roleDirectory.grantedBy(actor.role);
@@ -68,7 +68,7 @@ function holdsEverything({ id, role, scopes }: Actor): boolean {
   return id === undefined || SUPREME_SCOPES.every((scope) => scopes.includes(scope));
 }
 
-/** Refuses to hand out what the actor does not hold. Errors: INSUFFICIENT_SCOPE (names what it lacks). */
+/** Refuses to grant scopes that the actor lacks. Errors: INSUFFICIENT_SCOPE (names what it lacks). */
 export function requireHolds(actor: Actor, scopes: Iterable<string>): void {
   const missing = scopesLacking(actor, scopes);
   if (missing.length === 0) return;
@@ -79,7 +79,7 @@ export function requireHolds(actor: Actor, scopes: Iterable<string>): void {
 }
 
 /**
- * Refuses an actor who may not act upon an account with this role. Errors: ROLE_PROTECTED (a super_admin, by somebody else), INSUFFICIENT_SCOPE
+ * Refuses an actor who may not act upon an account with this role. Errors: ROLE_PROTECTED (a super_admin, by any other role), INSUFFICIENT_SCOPE
  * (the role grants what the actor lacks).
  */
 export function requireAuthorityOver(deps: AuthorityDeps, actor: Actor, role: string): void {
@@ -90,7 +90,7 @@ export function requireAuthorityOver(deps: AuthorityDeps, actor: Actor, role: st
 }
 
 /**
- * Refuses to give this role to anybody. Errors: ROLE_PROTECTED (super_admin, whoever asks), INSUFFICIENT_SCOPE (it grants what the actor lacks).
+ * Refuses to grant this role to any account. Errors: ROLE_PROTECTED (super_admin, for every caller), INSUFFICIENT_SCOPE (it grants what the actor lacks).
  * Whether there is such a role is for the caller to find out.
  */
 export function requireMayGrant(deps: AuthorityDeps, actor: Actor, role: string): void {

@@ -1,11 +1,11 @@
-// DeleteRole: takes a role away that nobody needs.
+// DeleteRole: deletes a role that no account has.
 
 import type { AuditLog } from '../audit/audit-event.ts';
 import type { AuditedDeps } from '../audit/audited.ts';
 import { audited } from '../audit/audited.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
-import { holdActor } from '../managed-user/act-upon.ts';
+import { lockActor } from '../managed-user/act-upon.ts';
 import type { ManagedUserStore } from '../managed-user/managed-user-store.ts';
 import { requireHolds, stillHolding } from './authority.ts';
 import type { RefreshRolesDeps } from './refresh-roles.ts';
@@ -18,8 +18,8 @@ import { effectiveScopes, RoleDirectory } from './role.ts';
 import type { Role } from './role.ts';
 
 type DeleteStores = {
-  readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
-  readonly roleEditor: Pick<RoleEditor, 'holdAll' | 'holdUsersOf' | 'delete'>;
+  readonly managedUsers: Pick<ManagedUserStore, 'lock'>;
+  readonly roleEditor: Pick<RoleEditor, 'lockAll' | 'lockUsersOf' | 'delete'>;
   readonly audit: AuditLog;
 };
 
@@ -35,8 +35,8 @@ export async function deleteRole(deps: DeleteRoleDeps, input: DeleteRoleInput): 
   const { actor, name } = input;
   const act = roleAct('role.delete', input, name);
   await audited(deps, act, async ({ managedUsers, roleEditor, audit }) => {
-    await holdActor({ managedUsers }, actor);
-    const roles = await roleEditor.holdAll();
+    await lockActor({ managedUsers }, actor);
+    const roles = await roleEditor.lockAll();
     const role = roles.find((candidate) => candidate.name === name);
     if (role === undefined) throw roleNotFound(name);
     requireMayTouch(actor, name);
@@ -46,7 +46,7 @@ export async function deleteRole(deps: DeleteRoleDeps, input: DeleteRoleInput): 
       effectiveScopes(role, roles),
     );
     requireNoHeir(name, roles);
-    requireNoUser(name, await roleEditor.holdUsersOf(name));
+    requireNoUser(name, await roleEditor.lockUsersOf(name));
     await roleEditor.delete(name);
     const details = { scopes: role.scopes.join(' '), inherits: role.inherits ?? '' };
     await audit.append(auditEvent(deps, { ...act, outcome: 'success', details }));

@@ -24,11 +24,11 @@ export type Principal = {
   readonly keyVersion?: number;
   /** Undefined when the credential does not expire. */
   readonly expiresAt: number | undefined;
-  /** Whether the credential is good from some addresses alone: then a verdict on it is no verdict on the next call. */
+  /** Whether the credential is valid from some addresses only: then a verdict on it is no verdict on the next call. */
   readonly isNetworkBound: boolean;
 };
 
-/** The id of the API key behind the credential: the key itself, or the one that a token was exchanged for; undefined for whoever has logged in. */
+/** The id of the API key behind the credential: the key itself, or the one that a token was exchanged for; undefined for a person who has logged in. */
 export function keyBehind({ credential, credentialId, sessionId, authTime }: Principal): string | undefined {
   if (credential === 'api_key') return credentialId;
   return authTime === undefined ? sessionId : undefined;

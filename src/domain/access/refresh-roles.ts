@@ -1,11 +1,11 @@
-// After a change of roles: makes it felt here at once. Other nodes read the roles by themselves.
+// After a change of roles: applies it on this node at once. Other nodes read the roles by themselves.
 
 import type { RoleDirectory, RoleStore } from './role.ts';
 
 export type RefreshRolesDeps = {
   readonly roles: RoleStore;
   readonly roleDirectory: Pick<RoleDirectory, 'beginRead' | 'replace'>;
-  /** Told when the roles could not be read: this node then learns of them with its next poll. */
+  /** Called when the roles could not be read: this node then reads them with its next poll. */
   readonly onRolesUnread: (error: unknown) => void;
 };
 

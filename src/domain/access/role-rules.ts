@@ -17,7 +17,7 @@ export function roleNotFound(name: string): DomainError {
 export function requireMayTouch(actor: Actor, name: string): void {
   if (name === SUPREME_ROLE) throw roleProtected(`${SUPREME_ROLE} is as it is.`);
   if (actor.role === name && actor.role !== SUPREME_ROLE)
-    throw roleProtected('You have this role yourself: nobody changes their own.');
+    throw roleProtected('You have this role yourself; nobody can change their own role.');
 }
 
 /** Refuses a parent that cannot be one. Errors: ROLE_PROTECTED (super_admin), ROLE_NOT_FOUND, VALIDATION_FAILED (each would inherit the other). */
@@ -44,7 +44,7 @@ export function requireKeepsBuiltIn(changed: Role): void {
 }
 
 /**
- * Refuses a change by somebody who lacks what the role grants, before or after, or what a role grants that would lose a scope by it. Errors:
+ * Refuses a change by a caller who lacks what the role grants, before or after, or what a role grants that would lose a scope by it. Errors:
  * INSUFFICIENT_SCOPE.
  */
 export function requireAuthorityOverChange(

@@ -13,13 +13,13 @@ export type RoleEditor = {
   /** Every role, in no order. */
   list(): Promise<readonly StoredRole[]>;
   /** As `list`; other transactions that ask so wait until this one has ended. */
-  holdAll(): Promise<readonly StoredRole[]>;
-  /** How many accounts have each role, deleted ones aside; a role that nobody has may be missing. */
+  lockAll(): Promise<readonly StoredRole[]>;
+  /** How many accounts have each role, deleted ones aside; a role without accounts may be missing. */
   countUsers(): Promise<ReadonlyMap<string, number>>;
-  /** How many accounts have the role; until the transaction ends nobody gets it. */
-  holdUsersOf(name: string): Promise<number>;
+  /** How many accounts have the role; until the transaction ends no account gets it. */
+  lockUsersOf(name: string): Promise<number>;
   /** Writes a role that is not built in anew, and another one's scopes and parent. */
   upsert(role: Role): Promise<void>;
-  /** Deletes a role that no account has (see `holdUsersOf`) and no role inherits. */
+  /** Deletes a role that no account has (see `lockUsersOf`) and no role inherits. */
   delete(name: string): Promise<void>;
 };

@@ -35,7 +35,7 @@ export const BUILT_IN_ROLES: readonly Role[] = [
 /** Port: where roles are kept. */
 export type RoleStore = { list(): Promise<readonly Role[]> };
 
-/** What each role grants now, in memory, so that a call asks no database. */
+/** What each role grants now, cached, so that a call needs no database query. */
 export class RoleDirectory {
   #grants: ReadonlyMap<string, ReadonlySet<string>> = new Map();
   #version = 0;

@@ -9,7 +9,7 @@ import type { FieldViolation } from '../errors.ts';
  */
 export const MAX_ACCESS_TOKEN_BYTES = 7_168;
 
-/** Port: how many bytes an access token with these scopes takes at most, whoever it is for and whichever algorithm signs it. */
+/** Port: how many bytes an access token with these scopes takes at most, for any user and any signing algorithm. */
 export type AccessTokenSizer = (role: string, scopes: readonly string[]) => number;
 
 /** What is wrong with scopes that make a token too large; undefined when it fits. `owner` is whose token it would be, in words. */

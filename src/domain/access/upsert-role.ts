@@ -5,7 +5,7 @@ import type { AuditedDeps } from '../audit/audited.ts';
 import { audited } from '../audit/audited.ts';
 import { auditEvent } from '../audit/record.ts';
 import { validationFailed } from '../errors.ts';
-import { holdActor } from '../managed-user/act-upon.ts';
+import { lockActor } from '../managed-user/act-upon.ts';
 import type { ManagedUserStore } from '../managed-user/managed-user-store.ts';
 import { stillHolding } from './authority.ts';
 import type { RoleReport } from './list-roles.ts';
@@ -28,8 +28,8 @@ import type { AccessTokenSizer } from './token-size.ts';
 import { oversize } from './token-size.ts';
 
 type UpsertStores = {
-  readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
-  readonly roleEditor: Pick<RoleEditor, 'holdAll' | 'upsert' | 'countUsers'>;
+  readonly managedUsers: Pick<ManagedUserStore, 'lock'>;
+  readonly roleEditor: Pick<RoleEditor, 'lockAll' | 'upsert' | 'countUsers'>;
   readonly audit: AuditLog;
 };
 
@@ -49,8 +49,8 @@ export async function upsertRole(deps: UpsertRoleDeps, input: UpsertRoleInput): 
   const { actor, role } = input;
   const act = roleAct('role.upsert', input, role.name);
   const report = await audited(deps, act, async ({ managedUsers, roleEditor, audit }) => {
-    await holdActor({ managedUsers }, actor);
-    const before = await roleEditor.holdAll();
+    await lockActor({ managedUsers }, actor);
+    const before = await roleEditor.lockAll();
     const old = before.find(({ name }) => name === role.name);
     const changed: StoredRole = { ...role, builtIn: old?.builtIn ?? false };
     const after = [...before.filter((other) => other !== old), changed];
@@ -59,7 +59,7 @@ export async function upsertRole(deps: UpsertRoleDeps, input: UpsertRoleInput): 
     requireKeepsBuiltIn(role);
     const editor = stillHolding({ roleDirectory: RoleDirectory.of(before) }, actor);
     requireAuthorityOverChange(editor, role.name, before, after);
-    requireRoom(after);
+    requireFewerThanLimit(after);
     requireTokensFit(deps.accessTokenSizer, before, after);
     await roleEditor.upsert(role);
     const details = detailsOf(old, role);
@@ -89,7 +89,7 @@ function requireTokensFit(sizeOf: AccessTokenSizer, before: readonly Role[], aft
   if (violations.length > 0) throw validationFailed(violations);
 }
 
-function requireRoom(roles: readonly Role[]): void {
+function requireFewerThanLimit(roles: readonly Role[]): void {
   if (roles.length <= MAX_ROLES) return;
   const description = `would be the ${roles.length}th role; there can be ${MAX_ROLES}`;
   throw validationFailed([{ field: 'role.name', description }]);

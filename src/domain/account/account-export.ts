@@ -1,6 +1,6 @@
 // The document that people take their data away in (GDPR, articles 15 and 20): plain JSON, times as RFC 3339 texts.
 
-import { withoutStrangersOrigin } from '../audit/security-events.ts';
+import { withoutForeignOrigin } from '../audit/security-events.ts';
 import type { Session } from '../session/session.ts';
 import type { AccountArchive, ArchivedApiKey, ArchivedEvent, ArchivedFactors } from './account-archive.ts';
 import type { User } from './user.ts';
@@ -17,7 +17,7 @@ export type ExportSource = {
 
 /** How many of each the document holds at most, the newest. */
 export const EXPORT_LIMITS = { sessions: 500, apiKeys: 200, securityEvents: 10_000 } as const;
-// A gRPC client takes 4 MiB of answer unless told otherwise: events fill what the rest leaves of it.
+// A gRPC client accepts responses of 4 MiB by default: events fill what the rest leaves of it.
 const MAX_EVENT_BYTES = 2_500_000;
 
 /** A list of the document, and whether it holds all there is. */
@@ -96,10 +96,10 @@ function exportApiKey(key: ArchivedApiKey): object {
   return { ...rest, ...times };
 }
 
-// As ListSecurityEvents tells them, and with the details, of which those of somebody else's act are no more the owner's than from where it came.
+// As ListSecurityEvents lists them, with details; those of another actor's act are left out, like its origin.
 function exportEvent(event: ArchivedEvent, ownerId: string): object {
   const isOwn = event.actorId === undefined || event.actorId === ownerId;
-  const { origin, accountId: _own, time, details, ...rest } = withoutStrangersOrigin(event, ownerId);
+  const { origin, accountId: _own, time, details, ...rest } = withoutForeignOrigin(event, ownerId);
   return { ...rest, ...(isOwn && details !== undefined ? { details } : {}), time: text(time), ...origin };
 }
 

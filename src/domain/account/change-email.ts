@@ -19,7 +19,7 @@ import type { UserStore } from './user-store.ts';
 import type { User } from './user.ts';
 
 type StartStores = SettleStores & {
-  readonly emails: Pick<EmailStore, 'holdById'>;
+  readonly emails: Pick<EmailStore, 'lockById'>;
   readonly audit: AuditLog;
   readonly outbox: Outbox;
 };
@@ -37,8 +37,8 @@ export type StartEmailChangeInput = ProvenInput & {
 };
 
 /**
- * Asks for an email to the new address, for whoever proves to be the person: a session alone would be enough to take the account over, since a new
- * address resets the password. A taken address is answered like a free one: `prepareMail` tells its owner instead. Errors: VALIDATION_FAILED when
+ * Asks for an email to the new address, for a caller who proves to be the person: a session alone would be enough to take the account over, since a new
+ * address resets the password. A taken address is answered like a free one: `prepareMail` notifies its owner instead. Errors: VALIDATION_FAILED when
  * the account has this address already, RATE_LIMITED (so many to one mailbox), USER_NOT_FOUND, those of `actAsPerson`.
  */
 export async function startEmailChange(
@@ -54,19 +54,19 @@ export async function startEmailChange(
   }
   await deps.rateLimiter.consume('mail', 'account', newEmail.key);
   await actAsPerson(deps, attempt, input, async ({ emails, audit, outbox }: StartStores, settle) => {
-    await emails.holdById(userId);
+    await emails.lockById(userId);
     await settle(deps.clock.now());
     const account = { accountId: userId, actorId: userId, targetId: userId };
     await audit.append(
       auditEvent(deps, { kind: 'account.email_change_request', outcome: 'success', origin, ...account }),
     );
-    const letter = { template: 'email_change', userId, version, origin } as const;
-    await outbox.enqueue({ id: deps.newId(), to: newEmail.text, letter, createTime: deps.clock.now() });
+    const content = { template: 'email_change', userId, version, origin } as const;
+    await outbox.enqueue({ id: deps.newId(), to: newEmail.text, content, createTime: deps.clock.now() });
   });
 }
 
 type ConfirmStores = {
-  readonly emails: Pick<EmailStore, 'holdById' | 'replace'>;
+  readonly emails: Pick<EmailStore, 'lockById' | 'replace'>;
   readonly actionTokens: Pick<ActionTokenStore, 'use' | 'deleteAll'>;
   readonly audit: AuditLog;
   readonly outbox: Outbox;
@@ -81,8 +81,8 @@ export type ConfirmEmailChangeInput = {
 };
 
 /**
- * Gives the account its new address, and ends the links that went to the old one, which is told. Only the account that asked may confirm:
- * whoever reads a mistyped address's mail must not take the account over. A second use of the token changes nothing and succeeds while the
+ * Gives the account its new address, ends the links that went to the old one, and notifies the old one. Only the account that asked may confirm:
+ * the reader of a mistyped address's mail must not take the account over. A second use of the token changes nothing and succeeds while the
  * account has this address. Errors: TOKEN_INVALID, TOKEN_EXPIRED, EMAIL_TAKEN when another
  * account got the address meanwhile, STORAGE_UNAVAILABLE.
  */
@@ -95,7 +95,7 @@ export async function confirmEmailChange(
   const email = { text: payloadText(token, 'email') ?? '', key: payloadText(token, 'emailKey') ?? '' };
   const changed = await deps.transact(async (stores) => {
     const now = deps.clock.now();
-    const user = await stores.emails.holdById(userId);
+    const user = await stores.emails.lockById(userId);
     if (user?.status !== 'active') throw tokenInvalid();
     if ((await stores.actionTokens.use('email_change', token, now)) === undefined)
       return changedBefore(user, email.key);
@@ -106,13 +106,13 @@ export async function confirmEmailChange(
       auditEvent(deps, { kind: context.kind, outcome: 'success', origin, ...account }),
     );
     const { fullName, email: oldEmail } = user;
-    const letter = {
+    const content = {
       template: 'email_changed',
       fullName,
       newEmail: email.text,
       ipAddress: origin.ipAddress,
     } as const;
-    await stores.outbox.enqueue({ id: deps.newId(), to: oldEmail, letter, createTime: now });
+    await stores.outbox.enqueue({ id: deps.newId(), to: oldEmail, content, createTime: now });
     return { ...user, email: email.text, emailVerified: true, updateTime: now };
   });
   return changed ?? refuseToken(deps, token, context, emailTaken());

@@ -31,7 +31,7 @@ export type EraseStores = EndKeysStores & {
 type DeleteStores = SettleStores &
   EraseStores & {
     readonly users: Pick<UserStore, 'findById' | 'raiseEpochs'>;
-    readonly emails: Pick<EmailStore, 'holdById'>;
+    readonly emails: Pick<EmailStore, 'lockById'>;
     readonly accountDeletions: AccountDeletionStore;
   };
 
@@ -45,7 +45,7 @@ export type DeleteAccountDeps = EraseDeps &
   };
 
 /**
- * Deletes the account of the caller, who proves to be the person: every credential of it is dead when this resolves, its address and user name are free, its owner is told.
+ * Deletes the account of the caller, who proves to be the person: every credential of it is dead when this resolves, its address and user name are free, and an email notifies its owner.
  * What was audited stays. Errors: ROLE_PROTECTED (the last active super_admin), USER_NOT_FOUND, CONFLICT, those of `actAsPerson`.
  */
 export async function deleteAccount(deps: DeleteAccountDeps, input: ProvenInput): Promise<void> {
@@ -53,11 +53,11 @@ export async function deleteAccount(deps: DeleteAccountDeps, input: ProvenInput)
   const attempt = await personAttempt(deps, input, 'account.delete');
   const ending = await actAsPerson(deps, attempt, input, async (stores: DeleteStores, settle) => {
     const { role } = await getUser(stores, userId);
-    // The proof takes a while; whoever was demoted meanwhile asks again.
+    // The proof takes a while: a caller who was demoted meanwhile has to call again.
     if (role !== attempt.user.role) throw changedMeanwhile();
     if (role === SUPREME_ROLE && (await stores.accountDeletions.countOthersWithRole(userId, role)) === 0)
       return refuse(deps, stores, input);
-    const user = await stores.emails.holdById(userId);
+    const user = await stores.emails.lockById(userId);
     if (user?.status !== 'active' || user.role !== role) throw changedMeanwhile();
     await settle(deps.clock.now());
     return eraseAccount(deps, stores, { user, actorId: userId, origin });
@@ -77,7 +77,7 @@ async function refuse(
 ): Promise<DomainError> {
   const error = new DomainError(
     'ROLE_PROTECTED',
-    `You are the last active ${SUPREME_ROLE}. Give the role to somebody else first.`,
+    `You are the last active ${SUPREME_ROLE}. Give the role to another account first.`,
   );
   const who = { accountId: userId, actorId: userId, targetId: userId };
   await stores.audit.append(
@@ -87,13 +87,13 @@ async function refuse(
 }
 
 export type EraseInput = {
-  /** Active or suspended; the caller holds the row. */
+  /** Active or suspended; the caller has locked the row. */
   readonly user: User;
   readonly actorId: string | undefined;
   readonly origin: CallOrigin;
 };
 
-/** Deletes the account with every credential of it, and tells its owner; the caller announces the answer after the commit. */
+/** Deletes the account with every credential of it, and notifies its owner; the caller publishes the answer after the commit. */
 export async function eraseAccount(
   deps: EraseDeps,
   stores: EraseStores,
@@ -104,7 +104,7 @@ export async function eraseAccount(
   await stores.accountDeletions.erase(id, now);
   const who = { accountId: id, targetId: id, ...(actorId === undefined ? {} : { actorId }) };
   await stores.audit.append(auditEvent(deps, { kind: 'account.delete', outcome: 'success', ...who, origin }));
-  const letter = { template: 'account_deleted', fullName } as const;
-  await stores.outbox.enqueue({ id: deps.newId(), to: email, letter, createTime: now });
+  const content = { template: 'account_deleted', fullName } as const;
+  await stores.outbox.enqueue({ id: deps.newId(), to: email, content, createTime: now });
   return ended;
 }

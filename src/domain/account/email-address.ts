@@ -33,7 +33,7 @@ export function emailAddress(
   if (parts === undefined || `${parts.local}@${parts.domain}` !== text)
     return refuse('must be an e-mail address like name@example.com');
   if ([...parts.local].length > 64) return refuse('must have at most 64 characters before the @');
-  // A mail program would show it decoded (RFC 2047): a text of its owner's choice in the header of somebody's email.
+  // A mail program would show it decoded (RFC 2047): a text of its owner's choice in the header of another person's email.
   if (ENCODED_WORD.test(parts.local)) return refuse('must not look like an encoded word (=?…?=)');
   if (!isDomainName(parts.domain)) return refuse('must end in a domain name like example.com');
   if (!parts.domain.split('.').every(isOfOneScript))
@@ -50,7 +50,7 @@ export function emailKey(text: string): string {
   return host === undefined ? folded : `${folded.slice(0, at)}@${host}`;
 }
 
-// Addresses as nearly everybody has them: what follows would take each, and its key would be the address in lower case. A label that begins like
+// Addresses of the common form: what follows would take each, and its key would be the address in lower case. A label that begins like
 // a punycoded one, or a last one that is not all letters, is for the parsers.
 const PLAIN_ADDRESS =
   /^(?=.{1,64}@)[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:(?![Xx][Nn]--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$/;

@@ -5,14 +5,14 @@ import type { User } from './user.ts';
 
 /** Called in a transaction. Keys are `emailKey`. Deleted accounts are not found. */
 export type EmailStore = {
-  /** Holds the account until the transaction ends, so that what is done to it and its tokens is done one after the other. */
-  holdById(id: string): Promise<User | undefined>;
-  /** As `holdById`, the account whose address has this key. */
-  holdByKey(key: string): Promise<User | undefined>;
+  /** Locks the account for update, so that what is done to it and its tokens is done one after the other. */
+  lockById(id: string): Promise<User | undefined>;
+  /** As `lockById`, the account whose address has this key. */
+  lockByKey(key: string): Promise<User | undefined>;
   /** The account whose address has this key, as it is now. */
   findByKey(key: string): Promise<User | undefined>;
   /**
-   * Notes that the address with this key is proved, for the first time or again, and holds the account until the transaction ends; undefined
+   * Notes that the address with this key is proved, for the first time or again, and locks the account for update; undefined
    * when it is not the account's, or the account is not active.
    */
   markVerified(userId: string, key: string, now: number): Promise<'first' | 'again' | undefined>;

@@ -1,11 +1,11 @@
-// The first proof of an address: whatever was made on the account before it, by whoever did not prove it, ends.
+// The first proof of an address: every credential made on the account before it, without proof of the address, ends.
 
 import { BEGUN_PURPOSES, ENTRY_PURPOSES } from '../action-token/action-token.ts';
 import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
-import { forgetFailures } from '../lockout/lockout.ts';
+import { deleteFailures } from '../lockout/lockout.ts';
 import type { TotpStore } from '../mfa/totp-store.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { EndCredentialsDeps, EndKeysStores } from '../session/end-credentials.ts';
@@ -19,8 +19,8 @@ export type FirstProofStores = EndKeysStores & {
   readonly users: Pick<UserStore, 'raiseEpochs' | 'setMfaEnabled'>;
   readonly credentials: Pick<CredentialStore, 'removePassword'>;
   readonly totpFactors: Pick<TotpStore, 'remove'>;
-  readonly knownDevices: Pick<KnownDevices, 'forgetAll'>;
-  readonly lockouts: Pick<LockoutStore, 'forget'>;
+  readonly knownDevices: Pick<KnownDevices, 'deleteAll'>;
+  readonly lockouts: Pick<LockoutStore, 'deleteAll'>;
   readonly audit: AuditLog;
 };
 
@@ -28,16 +28,16 @@ export type FirstProofDeps = Stamp & EndCredentialsDeps;
 
 export type FirstProof = {
   readonly user: User;
-  /** Whether the password was set by whoever proves the address, just now; any other ends. */
+  /** Whether the password was set by the person who proves the address, just now; any other ends. */
   readonly setsPassword: boolean;
   readonly origin: CallOrigin;
 };
 
 /**
  * Ends the password, every session, token, API key, second factor, backup code, challenge, change of address and known device of the account,
- * and what failed logins have locked, in a transaction of the caller's that holds its row and marks its address as proved for the first time.
- * For every way to prove an address. A stranger who registered somebody else's address has nothing left, and its owner is not asked for the
- * stranger's code (CWE-287; Sudhodanan and Paverd, "Pre-hijacked accounts", USENIX Security 2022). Answers what the caller must announce after
+ * and what failed logins have locked, in a transaction of the caller's that locks its row and marks its address as proved for the first time.
+ * For every way to prove an address. Who registered another person's address keeps no access, and its owner is not asked for that
+ * person's code (CWE-287; Sudhodanan and Paverd, "Pre-hijacked accounts", USENIX Security 2022). Answers what the caller must publish after
  * the commit. Errors: STORAGE_UNAVAILABLE.
  */
 export async function endUnproved(
@@ -50,9 +50,9 @@ export async function endUnproved(
   const hadPassword = !setsPassword && (await stores.credentials.removePassword(userId, now));
   const hadFactor = (await stores.users.setMfaEnabled(userId, false, now)) !== undefined;
   await stores.totpFactors.remove(userId);
-  await stores.knownDevices.forgetAll(userId);
-  await forgetFailures(stores.lockouts, user);
-  // Whoever proves the address got the links that set a password, and nobody else.
+  await stores.knownDevices.deleteAll(userId);
+  await deleteFailures(stores.lockouts, user);
+  // Only the reader of the mailbox, who proves the address, got the links that set a password.
   const purposes = setsPassword ? ENTRY_PURPOSES : BEGUN_PURPOSES;
   const revoked = await endCredentialsAndKeys(deps, stores, { userId, purposes, now });
   const keys = revoked.filter(({ form }) => form === 'session').length;

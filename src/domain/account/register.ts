@@ -5,7 +5,7 @@ import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
 import type { RateLimiter } from '../limits/rate-limiter.ts';
-import type { Letter, Outbox } from '../mail/outbox.ts';
+import type { EmailContent, Outbox } from '../mail/outbox.ts';
 import type { Transact } from '../transactions.ts';
 import type { AcceptablePasswordDeps } from '../password/acceptable-password.ts';
 import { requireAcceptablePassword } from '../password/acceptable-password.ts';
@@ -17,8 +17,8 @@ import type { User } from './user.ts';
 import type { Username } from './username.ts';
 
 /**
- * What a taken address is answered. `private`: like a fresh one, and its owner is told by mail. `open`: EMAIL_TAKEN. `closed`: nobody
- * registers.
+ * What a taken address is answered. `private`: like a fresh one, and its owner is notified by email. `open`: EMAIL_TAKEN. `closed`:
+ * REGISTRATION_CLOSED.
  */
 export type RegistrationMode = 'private' | 'open' | 'closed';
 
@@ -66,7 +66,7 @@ export async function register(deps: RegisterDeps, input: RegisterInput): Promis
   const owner = { email: email.text, username: username?.text, fullName };
   await requireAcceptablePassword(deps, 'password', input.password, owner);
   return deps.passwordHasher.admit(async () => {
-    // Looked up before the mailbox is charged: trying out names must not use up its emails. That a name is taken is told to everybody.
+    // Looked up before the mailbox is charged: trying out names must not use up its emails. That a name is taken is no secret.
     if (username !== undefined && (await deps.users.findByIdentifier(username.key)) !== undefined)
       throw usernameTaken();
     await deps.rateLimiter.consume('mail', 'account', email.key);
@@ -126,9 +126,14 @@ async function store(deps: RegisterDeps, stores: RegisterStores, user: NewUser, 
           origin,
         }),
   );
-  const letter: Letter = isNew
+  const content: EmailContent = isNew
     ? { template: 'verify_email', origin }
     : { template: 'register_taken', ipAddress: origin.ipAddress };
-  await stores.outbox.enqueue({ id: deps.newId(), to: user.email.text, letter, createTime: user.createTime });
+  await stores.outbox.enqueue({
+    id: deps.newId(),
+    to: user.email.text,
+    content,
+    createTime: user.createTime,
+  });
   return outcome;
 }

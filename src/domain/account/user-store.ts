@@ -47,7 +47,7 @@ export type LoginMark = {
 
 /** Accounts. Keys are `emailKey` and `usernameKey`. Deleted accounts are not found. */
 export type UserStore = {
-  /** Adds the account, or tells which unique key is taken; then nothing is written and the transaction goes on. */
+  /** Adds the account, or answers which unique key is taken; then nothing is written and the transaction goes on. */
   insert(user: NewUser): Promise<'inserted' | 'email_taken' | 'username_taken'>;
   findById(id: string): Promise<User | undefined>;
   findWithPassword(id: string): Promise<UserWithPassword | undefined>;
@@ -55,13 +55,13 @@ export type UserStore = {
   findByIdentifier(key: string): Promise<UserWithPassword | undefined>;
   /**
    * Answers the account as it is now; undefined when meanwhile it was suspended or deleted or its password changed. Notes the time of the
-   * login, unless a second factor is still asked. Holds the row until the transaction ends.
+   * login, unless a second factor is still asked. Locks the row for update.
    */
   markLogin(mark: LoginMark): Promise<User | undefined>;
-  /** Notes a login whose second factor was right. Undefined when the account is not active any more. Holds the row as `markLogin` does. */
+  /** Notes a login whose second factor was right. Undefined when the account is not active any more. Locks the row as `markLogin` does. */
   markSecondFactor(userId: string, now: number): Promise<User | undefined>;
   /**
-   * Turns the second factor on or off. Undefined when it is so already, or the account is not active. Holds the row as `markLogin` does.
+   * Turns the second factor on or off. Undefined when it is so already, or the account is not active. Locks the row as `markLogin` does.
    */
   setMfaEnabled(userId: string, enabled: boolean, now: number): Promise<User | undefined>;
   /**

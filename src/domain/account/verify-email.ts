@@ -22,7 +22,7 @@ import type { UserStore } from './user-store.ts';
 import type { User, UserWithPassword } from './user.ts';
 
 type VerifyStores = FirstProofStores & {
-  readonly emails: Pick<EmailStore, 'holdById' | 'markVerified'>;
+  readonly emails: Pick<EmailStore, 'lockById' | 'markVerified'>;
   readonly actionTokens: Pick<ActionTokenStore, 'use' | 'deleteAll'>;
   readonly audit: AuditLog;
   readonly outbox: Outbox;
@@ -39,7 +39,7 @@ export type VerifyEmailDeps = PresentTokenDeps &
 
 export type VerifyEmailInput = {
   readonly token: string;
-  /** The account's, as a sign that whoever holds the mail made the account; undefined when it is not shown. */
+  /** The account's, as a sign that the reader of the mailbox made the account; undefined when it is not shown. */
   readonly password: string | undefined;
   /** The account that the call is logged in to; undefined when it is to none. */
   readonly callerId: string | undefined;
@@ -54,9 +54,9 @@ export type EmailProof = {
 };
 
 /**
- * Notes that the address is proved, while it is still the account's. Whoever holds the mail may call: no session is needed, none is opened. The
+ * Notes that the address is proved, while it is still the account's. Every reader of the mailbox may call: no session is needed, none is opened. The
  * first proof ends whatever was made on the account before (`endUnproved`), unless the caller shows the account's password or is logged in to
- * it: then it was made by whoever proves the address. A second use of the token changes nothing and succeeds. Errors: TOKEN_INVALID (also for
+ * it: then it was made by the person who proves the address. A second use of the token changes nothing and succeeds. Errors: TOKEN_INVALID (also for
  * an account that is not active or has another address now), TOKEN_EXPIRED, INVALID_CREDENTIALS and ACCOUNT_LOCKED (of the password; nothing is
  * used up), RATE_LIMITED, OVERLOADED, STORAGE_UNAVAILABLE.
  */
@@ -92,7 +92,7 @@ async function provedBefore(
   return { mustSetPassword: user.passwordHash === undefined };
 }
 
-// Whether what stands on the account was made by whoever proves its address.
+// Whether what stands on the account was made by the person who proves its address.
 async function isMaker(
   deps: VerifyEmailDeps,
   { password, callerId, origin, signal }: VerifyEmailInput,
@@ -116,7 +116,7 @@ async function prove(
 ): Promise<readonly Revocation[] | 'refused' | 'used'> {
   const now = deps.clock.now();
   const { userId } = token;
-  const user = await stores.emails.holdById(userId);
+  const user = await stores.emails.lockById(userId);
   if (user === undefined || !isFor(token, user)) return 'refused';
   if ((await stores.actionTokens.use('email_verification', token, now)) === undefined) return 'used';
   const proof = await stores.emails.markVerified(userId, emailKey(user.email), now);
@@ -125,7 +125,7 @@ async function prove(
   await stores.audit.append(auditEvent(deps, { kind, outcome: 'success', origin, ...account }));
   if (proof !== 'first' || isKept) return [];
   const revoked = await endUnproved(deps, stores, { user, setsPassword: false, origin });
-  const letter = { template: 'address_proved', userId } as const;
-  await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
+  const content = { template: 'address_proved', userId } as const;
+  await stores.outbox.enqueue({ id: deps.newId(), to: user.email, content, createTime: now });
   return revoked;
 }

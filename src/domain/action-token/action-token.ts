@@ -1,6 +1,6 @@
-// Single-use tokens: what a mail or a login hands out for one act and one act alone.
+// Single-use tokens: issued by an email or a login, each for one purpose.
 
-/** What a token is good for; good for that and nothing else. */
+/** What a token is valid for; it is valid for nothing else. */
 export type ActionPurpose =
   | 'password_reset'
   | 'invitation'
@@ -8,7 +8,7 @@ export type ActionPurpose =
   | 'email_change'
   | 'mfa_challenge';
 
-/** What sets a password. One that is used ends both; a newer one ends those of its own kind: strangers may ask for resets, not for invitations. */
+/** What sets a password. One that is used ends both; a newer one ends those of its own kind: unauthenticated callers may ask for resets, not for invitations. */
 export const PASSWORD_PURPOSES: readonly ActionPurpose[] = ['password_reset', 'invitation'];
 /** What a session or a login may have begun. */
 export const BEGUN_PURPOSES: readonly ActionPurpose[] = ['email_change', 'mfa_challenge'];
@@ -37,7 +37,7 @@ export type ActionToken = {
   readonly payload: Readonly<Record<string, unknown>>;
   readonly createTime: number;
   readonly expireTime: number;
-  /** When it was used, if its second use is to be told from a forged token; undefined before, and for purposes that keep no used token. */
+  /** When it was used, if its second use is to be distinguished from a forged token; undefined before, and for purposes that keep no used token. */
   readonly useTime?: number | undefined;
 };
 
@@ -46,7 +46,7 @@ export type PresentedActionToken = { readonly id: string; readonly digest: Uint8
 
 /** Port: how tokens are written and read. Each purpose has a prefix of its own. */
 export type ActionTokenCodec = {
-  /** A new token for `id`: the text, handed out once, and the digest to keep. */
+  /** A new token for `id`: the text, issued once, and the digest to keep. */
   create(purpose: ActionPurpose, id: string): { readonly text: string; readonly digest: Uint8Array };
   /** Undefined for anything but a well-formed token of this purpose. */
   read(purpose: ActionPurpose, text: string): PresentedActionToken | undefined;
@@ -59,7 +59,7 @@ export type ActionTokenStore = {
   find(purpose: ActionPurpose, presented: PresentedActionToken): Promise<ActionToken | undefined>;
   /** As `find`, and takes it away: of any number of calls at once, one gets it. */
   consume(purpose: ActionPurpose, presented: PresentedActionToken): Promise<ActionToken | undefined>;
-  /** As `consume`, and keeps it as used, for `find` to tell: of any number of calls at once, one gets it. */
+  /** As `consume`, and keeps it as used, for `find` to report: of any number of calls at once, one gets it. */
   use(purpose: ActionPurpose, presented: PresentedActionToken, now: number): Promise<ActionToken | undefined>;
   /** Ends all tokens of these purposes that the user has, used ones too. */
   deleteAll(userId: string, purposes: readonly ActionPurpose[]): Promise<void>;

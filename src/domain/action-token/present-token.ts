@@ -1,4 +1,4 @@
-// What happens when somebody presents a single-use token, before it is used.
+// Checks a single-use token that a caller presents, before it is used.
 
 import type { AuditKind, AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
@@ -17,7 +17,7 @@ export type PresentedFor = {
   readonly purpose: ActionPurpose;
   readonly kind: AuditKind;
   readonly origin: CallOrigin;
-  /** The one account whose token it may be; anybody's when undefined. */
+  /** The one account whose token it may be; any account's when undefined. */
   readonly userId?: string;
 };
 

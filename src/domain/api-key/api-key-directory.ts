@@ -46,7 +46,7 @@ export class ApiKeyDirectory {
         (revokeTime !== undefined || !revocationIndex.isSessionRevoked(id)),
     });
     // The index deletes a revocation once no token can match it; a key may stay cached for longer.
-    revocationIndex.subscribe((news) => news.forEach((revocation) => this.#apply(revocation)));
+    revocationIndex.subscribe((revocations) => revocations.forEach((revocation) => this.#apply(revocation)));
   }
 
   /**

@@ -24,7 +24,7 @@ export class ApiKeyUsage {
 
   /**
    * Writes down what was counted; uses noted meanwhile wait for the next time. Errors: STORAGE_UNAVAILABLE; what was counted is then kept. A
-   * write that failed only in its answer is counted twice: the figure tells how busy a key is, and nothing is decided by it.
+   * write that failed only in its answer is counted twice: the count shows how busy a key is, and nothing is decided by it.
    */
   async flush(): Promise<void> {
     if (this.#counts.size === 0) return;

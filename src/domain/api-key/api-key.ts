@@ -69,10 +69,10 @@ export type ApiKeyStore = {
   insert(key: NewApiKey): Promise<void>;
   /** The key with its owner as both are now; undefined when there is no such key. */
   find(id: string): Promise<ApiKeyRecord | undefined>;
-  /** The live key, of an owner who is active, locked for share until the transaction ends: whoever ends the key or its service account waits. */
+  /** The live key, of an owner who is active, locked for share until the transaction ends: a transaction that ends the key or its service account waits. */
   share(id: string, now: number): Promise<ApiKey | undefined>;
   setExpiry(id: string, expireTime: number): Promise<void>;
-  /** Stores name, scopes, networks and expiry of the key, and resolves to its version, which rises by that. The caller holds its row. */
+  /** Stores name, scopes, networks and expiry of the key, and resolves to its version, which rises by that. The caller has locked its row. */
   change(key: ApiKey): Promise<number>;
   /**
    * Ends the live keys that were made by `ids`, by those, and so on, and writes and answers their revocations, which are kept until `expireTime`.
@@ -88,18 +88,18 @@ export type ApiKeyStore = {
 /** Port: the keys of people, as their owners deal with them. What is another's, or a service's, is not there. */
 export type OwnApiKeyStore = {
   /**
-   * The role and the epoch of the active user, whose row it holds until the transaction ends: whoever makes keys for the same user waits, and so
+   * The role and the epoch of the active user, locked for update: transactions that make keys for the same user wait, and so
    * does who ends them all.
    */
-  holdOwner(ownerId: string): Promise<Pick<User, 'role' | 'tokenVersion'> | undefined>;
+  lockOwner(ownerId: string): Promise<Pick<User, 'role' | 'tokenVersion'> | undefined>;
   /** How many of the user's keys are neither revoked nor expired. */
   countLive(ownerId: string, now: number): Promise<number>;
-  /** The user's live key; holds its row until the transaction ends. */
-  holdLive(id: string, ownerId: string, now: number): Promise<ApiKey | undefined>;
+  /** The user's live key, locked for update. */
+  lockLive(id: string, ownerId: string, now: number): Promise<ApiKey | undefined>;
   /** Whether this call revoked it; as `ApiKeyStore.revoke`, but for the user's own keys. */
   revokeOwn(id: string, ownerId: string, now: number): Promise<boolean>;
   /**
-   * Ends every key of the user, whose row the caller holds, and writes and answers their revocations, which are kept until `expireTime`. In one
+   * Ends every key of the user, whose row the caller has locked, and writes and answers their revocations, which are kept until `expireTime`. In one
    * statement.
    */
   endAll(ownerId: string, now: number, expireTime: number): Promise<readonly Revocation[]>;
@@ -107,7 +107,7 @@ export type OwnApiKeyStore = {
   list(query: PageQuery): Promise<readonly ApiKey[]>;
 };
 
-/** What a key tells of itself. One without a checksum is from before there was one, or made up. */
+/** What the text of a key says. One without a checksum is from before there was one, or made up. */
 export type PresentedApiKey = {
   readonly id: string;
   readonly digest: Uint8Array;
@@ -122,6 +122,6 @@ export type ApiKeyCodec = {
   read(text: string): PresentedApiKey | undefined;
   /** Compares in constant time. */
   sameDigest(left: Uint8Array, right: Uint8Array): boolean;
-  /** A short stand-in for the presented text, to remember verdicts by; the text itself is not kept. */
+  /** A short stand-in for the presented text, to cache verdicts by; the text itself is not kept. */
   fingerprint(text: string): string;
 };

@@ -7,7 +7,7 @@ import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
 import type { Transact } from '../transactions.ts';
 import type { KeyOwner, KeyStores } from './key-rules.ts';
-import { holdOwner, requireRoom, scopesNotGranted } from './key-rules.ts';
+import { lockOwner, requireKeyQuota, scopesNotGranted } from './key-rules.ts';
 import type { CreatedApiKey, MakeApiKeyDeps } from './make-api-key.ts';
 import { makeApiKey } from './make-api-key.ts';
 
@@ -30,11 +30,11 @@ export type CreateApiKeyInput = KeyOwner & {
  */
 export async function createApiKey(deps: CreateApiKeyDeps, input: CreateApiKeyInput): Promise<CreatedApiKey> {
   const outcome = await deps.transact(async (stores) => {
-    const granted = deps.roleDirectory.grantedBy(await holdOwner(stores, input));
+    const granted = deps.roleDirectory.grantedBy(await lockOwner(stores, input));
     const missing = input.scopes.filter((scope) => !granted.has(scope));
     if (missing.length > 0) return refuse(deps, stores, input, scopesNotGranted(missing));
     const now = deps.clock.now();
-    await requireRoom(stores, input.ownerId, now);
+    await requireKeyQuota(stores, input.ownerId, now);
     const { ownerId, displayName, scopes, allowedCidrs, expireTime, origin } = input;
     return makeApiKey(
       deps,

@@ -14,7 +14,7 @@ type EndOldKeyStores = {
 };
 
 /**
- * Ends the key at `endTime`, unless it expires sooner; what is to be announced after the commit. The caller holds the key. Nodes cache a key with its
+ * Ends the key at `endTime`, unless it expires sooner; what is to be published after the commit. The caller has locked the key. Nodes cache a key with its
  * expiry for a while, and tokens were exchanged for it that may live longer than the overlap: a revocation that takes effect at the new expiry reaches
  * both like any other.
  */

@@ -13,7 +13,7 @@ const MAX_LIFE_MS = 3_650 * 86_400_000;
 /** The stores in which a new key of a person comes to be. */
 export type KeyStores = {
   readonly apiKeys: Pick<ApiKeyStore, 'insert' | 'revoke' | 'setExpiry'>;
-  readonly ownApiKeys: Pick<OwnApiKeyStore, 'holdOwner' | 'countLive' | 'holdLive'>;
+  readonly ownApiKeys: Pick<OwnApiKeyStore, 'lockOwner' | 'countLive' | 'lockLive'>;
   readonly audit: AuditLog;
 };
 
@@ -37,23 +37,23 @@ export type KeyOwner = {
 };
 
 /**
- * The role of the owner, whose row is held from here on: of creates and rotations at once, each sees the keys of those before. Errors:
+ * The role of the owner, whose row is locked from here on: of concurrent creates and rotations, each sees the keys of those before. Errors:
  * USER_NOT_FOUND, also for a service; TOKEN_REVOKED when every credential of the owner was ended meanwhile, so that none of them leaves a key
  * behind.
  */
-export async function holdOwner(
+export async function lockOwner(
   stores: Pick<KeyStores, 'ownApiKeys'>,
   { ownerId, ownerVersion }: KeyOwner,
 ): Promise<string> {
-  const owner = await stores.ownApiKeys.holdOwner(ownerId);
+  const owner = await stores.ownApiKeys.lockOwner(ownerId);
   if (owner === undefined) throw new DomainError('USER_NOT_FOUND', 'The account does not exist any more.');
   if (owner.tokenVersion !== ownerVersion)
     throw new DomainError('TOKEN_REVOKED', 'Your credential was ended meanwhile. Log in again.');
   return owner.role;
 }
 
-/** Errors: API_KEY_LIMIT. The owner's row must be held. */
-export async function requireRoom(
+/** Errors: API_KEY_LIMIT. The owner's row must be locked. */
+export async function requireKeyQuota(
   stores: Pick<KeyStores, 'ownApiKeys'>,
   ownerId: string,
   now: number,

@@ -6,14 +6,14 @@ import { addressKey } from '../limits/address-key.ts';
 import { RateLimitedError } from '../limits/rate-limited.ts';
 import type { RateLimiter } from '../limits/rate-limiter.ts';
 
-/** For how long a key that is not there is not looked up again. Nobody can show a key before it is made. */
+/** For how long a key that is not there is not looked up again. No client can show a key before it is made. */
 const MISS_MS = 60_000;
 const MAX_MISSES = 20_000;
-/** Look-ups at once of keys that a stranger may have made up: most connections to the database stay free. */
+/** Look-ups at once of keys that an unauthenticated caller may have made up: most connections to the database stay free. */
 const SLOTS = 4;
 const MAX_WAITING = 1_000;
 
-/** Bounds look-ups of keys without a checksum, which anybody can make up. */
+/** Bounds look-ups of keys without a checksum, which any caller can make up. */
 export class MissedKeys {
   readonly #clock: Clock;
   readonly #rateLimiter: RateLimiter;
@@ -61,7 +61,7 @@ export class MissedKeys {
     }
   }
 
-  // The key is not there: its caller is told so.
+  // The key is not there: that is its caller's answer.
   async #charge(key: string): Promise<void> {
     try {
       await this.#rateLimiter.consume('api_key', 'address', key);

@@ -26,7 +26,7 @@ type NarrowStores = {
 };
 
 /**
- * Stores the change of a key that the caller holds; the key as it is then, and what is to be announced after the commit, by which every node reads
+ * Stores the change of a key that the caller has locked; the key as it is then, and what is to be published after the commit, by which every node reads
  * the key anew. Errors: VALIDATION_FAILED (names each field that would be wider).
  */
 export async function narrowKey(
@@ -35,17 +35,17 @@ export async function narrowKey(
   old: ApiKey,
   change: KeyChange,
   now: number,
-): Promise<{ readonly apiKey: ApiKey; readonly news: readonly Revocation[] }> {
+): Promise<{ readonly apiKey: ApiKey; readonly revocations: readonly Revocation[] }> {
   const { expiry, ...fields } = change;
   const apiKey = { ...old, ...fields, ...expiry };
   requireNarrower(apiKey, old);
   const minVersion = await stores.apiKeys.change(apiKey);
-  const news = revocation(
+  const reread = revocation(
     { form: 'subject', id: old.id, minVersion },
     now,
     deps.tokenPolicy.accessTokenTtlMs,
   );
-  return { apiKey, news: [await stores.revocations.insert(news)] };
+  return { apiKey, revocations: [await stores.revocations.insert(reread)] };
 }
 
 function requireNarrower(next: KeyBounds, old: KeyBounds): void {

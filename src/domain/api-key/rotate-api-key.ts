@@ -10,7 +10,7 @@ import type { Transact } from '../transactions.ts';
 import type { CreateApiKeyDeps } from './create-api-key.ts';
 import { endOldKey } from './end-old-key.ts';
 import type { KeyOwner, KeyStores } from './key-rules.ts';
-import { apiKeyNotFound, holdOwner, requireRoom, scopesNotGranted } from './key-rules.ts';
+import { apiKeyNotFound, lockOwner, requireKeyQuota, scopesNotGranted } from './key-rules.ts';
 import type { CreatedApiKey } from './make-api-key.ts';
 import { makeApiKey } from './make-api-key.ts';
 
@@ -42,14 +42,14 @@ export const DEFAULT_OVERLAP_MS = 86_400_000;
  */
 export async function rotateApiKey(deps: RotateApiKeyDeps, input: RotateApiKeyInput): Promise<CreatedApiKey> {
   const { created, ended } = await deps.transact(async (stores) => {
-    const granted = deps.roleDirectory.grantedBy(await holdOwner(stores, input));
+    const granted = deps.roleDirectory.grantedBy(await lockOwner(stores, input));
     const now = deps.clock.now();
-    const old = await stores.ownApiKeys.holdLive(input.apiKeyId, input.ownerId, now);
+    const old = await stores.ownApiKeys.lockLive(input.apiKeyId, input.ownerId, now);
     if (old === undefined) throw apiKeyNotFound();
     const scopes = intersectScopes(old.scopes, granted);
     if (scopes.length === 0) throw scopesNotGranted(old.scopes);
     const ended = await endOldKey(deps, stores, old, { now, endTime: now + input.overlapMs });
-    await requireRoom(stores, input.ownerId, now);
+    await requireKeyQuota(stores, input.ownerId, now);
     const { ownerId, displayName, allowedCidrs, expireTime } = old;
     const created = await makeApiKey(
       deps,

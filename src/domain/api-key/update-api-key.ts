@@ -15,7 +15,7 @@ import { narrowKey } from './narrow-key.ts';
 
 type UpdateStores = {
   readonly apiKeys: Pick<ApiKeyStore, 'change'>;
-  readonly ownApiKeys: Pick<OwnApiKeyStore, 'holdLive'>;
+  readonly ownApiKeys: Pick<OwnApiKeyStore, 'lockLive'>;
   readonly revocations: Pick<RevocationStore, 'insert'>;
   readonly audit: AuditLog;
 };
@@ -40,8 +40,8 @@ export type UpdateApiKeyInput = {
 export async function updateApiKey(deps: UpdateApiKeyDeps, input: UpdateApiKeyInput): Promise<ApiKey> {
   const { ownerId, apiKeyId, change, origin } = input;
   const now = deps.clock.now();
-  const { apiKey, news } = await deps.transact(async (stores) => {
-    const old = await stores.ownApiKeys.holdLive(apiKeyId, ownerId, now);
+  const { apiKey, revocations } = await deps.transact(async (stores) => {
+    const old = await stores.ownApiKeys.lockLive(apiKeyId, ownerId, now);
     if (old === undefined) throw apiKeyNotFound();
     const narrowed = await narrowKey(deps, stores, old, change, now);
     await stores.audit.append(
@@ -57,7 +57,7 @@ export async function updateApiKey(deps: UpdateApiKeyDeps, input: UpdateApiKeyIn
     );
     return narrowed;
   });
-  await announce(deps, news);
+  await announce(deps, revocations);
   return apiKey;
 }
 

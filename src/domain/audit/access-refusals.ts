@@ -1,4 +1,4 @@
-// Writes down who was known and yet not let in. Nobody waits for it, and a caller who tries again and again cannot flood the log.
+// Audits calls that an access rule denied to a known caller. No call waits for it, and a caller who tries again and again cannot flood the log.
 
 import type { Principal } from '../access/principal.ts';
 import type { Clock, NewId } from '../clock.ts';
@@ -11,8 +11,8 @@ import { auditEvent } from './record.ts';
 export const QUIET_MS = 60_000;
 /** How many events are on their way to the log at most; what is refused meanwhile is not written down. */
 export const MAX_UNDER_WAY = 32;
-/** How many refusals are remembered; the oldest are forgotten first. */
-export const MAX_REMEMBERED = 10_000;
+/** How many refusals are kept; the oldest are evicted first. */
+export const MAX_NOTED = 10_000;
 
 const ACCESS_REASONS: ReadonlySet<ErrorReason> = new Set([
   'INSUFFICIENT_SCOPE',
@@ -20,7 +20,7 @@ const ACCESS_REASONS: ReadonlySet<ErrorReason> = new Set([
   'STEP_UP_REQUIRED',
 ]);
 
-/** A caller whose credential is good, at the call that was refused. */
+/** A caller whose credential is valid, at the call that was refused. */
 export type RefusedCall = {
   readonly principal: Principal;
   /** The RPC or the path. */
@@ -33,7 +33,7 @@ export type AccessRefusalsDeps = {
   readonly audit: AuditLog;
   readonly clock: Clock;
   readonly newId: NewId;
-  /** Told of a refusal that could not be written down, and why. */
+  /** Called when a refusal could not be written down, with the error. */
   readonly onFailure: (error: unknown) => void;
 };
 
@@ -57,7 +57,7 @@ export class AccessRefusals {
       this.#deps.onFailure(new Error(`${MAX_UNDER_WAY} refusals are being written down already`));
       return;
     }
-    this.#remember(key);
+    this.#cache(key);
     const written = this.#append(key, thrown, refused).finally(() => this.#underWay.delete(written));
     this.#underWay.add(written);
   }
@@ -92,11 +92,11 @@ export class AccessRefusals {
     return age >= 0 && age < QUIET_MS;
   }
 
-  #remember(key: string): void {
+  #cache(key: string): void {
     // Behind all others, for it is the newest.
     this.#noted.delete(key);
     const [oldest] = this.#noted.keys();
-    if (oldest !== undefined && this.#noted.size >= MAX_REMEMBERED) this.#noted.delete(oldest);
+    if (oldest !== undefined && this.#noted.size >= MAX_NOTED) this.#noted.delete(oldest);
     this.#noted.set(key, this.#deps.clock.now());
   }
 }

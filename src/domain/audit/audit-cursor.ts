@@ -1,4 +1,4 @@
-// Where somebody who watches the audit log resumes, in a form that clients can neither read nor forge.
+// Where a watcher of the audit log resumes, in a form that clients can neither read nor forge.
 
 /** Port: cursors as texts. Every node reads what any node wrote. */
 export type AuditCursorCodec = {

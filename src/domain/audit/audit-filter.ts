@@ -1,4 +1,4 @@
-// Which events somebody asks for.
+// Which audit events a caller asks for.
 
 import type { StoredAuditEvent } from './stored-event.ts';
 

@@ -1,4 +1,4 @@
-// Follows the sealed events for all who watch on this node: one reader of the database however many they are, and none when nobody watches.
+// Follows the sealed events for all watchers on this node: one reader of the database however many they are, and none without watchers.
 
 import type { AuditTrail, SealedEvent } from './audit-trail.ts';
 import { RecentEvents } from './recent-events.ts';
@@ -13,12 +13,12 @@ export type AuditTailDeps = { readonly auditTrail: AuditTrail };
 /** Events in order, and the number up to which there are no others. */
 export type TailPage = { readonly events: readonly SealedEvent[]; readonly reached: number };
 
-/** Somebody who watches. */
+/** A watcher's subscription. */
 export type Follower = {
   /** Events behind the number `after`, at most TAIL_PAGE; none when all have been read. Errors: STORAGE_UNAVAILABLE. */
   read(after: number): Promise<TailPage>;
   /** Resolves when there may be something behind the number `after`, or at `wake`. */
-  news(after: number): Promise<void>;
+  changed(after: number): Promise<void>;
   /** Ends the wait under way. */
   wake(): void;
   leave(): void;
@@ -56,7 +56,7 @@ export class AuditTail {
     let wake: () => void = () => undefined;
     const follower: Follower = {
       read: (after) => this.#read(after),
-      news: async (after) => {
+      changed: async (after) => {
         if (this.#fault !== undefined || after < this.#recent.newest) return;
         await new Promise<void>((resolve) => {
           wake = resolve;
@@ -77,7 +77,7 @@ export class AuditTail {
     this.#timer = setInterval(() => void this.#poll(), TAIL_INTERVAL_MS);
   }
 
-  // What the database fails to answer is told to everybody who follows: silence would say that nothing happens.
+  // A database error reaches every follower: silence would say that nothing happens.
   async #poll(): Promise<void> {
     if (this.#isPolling) return;
     this.#isPolling = true;

@@ -9,6 +9,6 @@ export type SealedEvent = { readonly number: number; readonly event: StoredAudit
 export type AuditTrail = {
   /** The number of the last sealed event, 0 before the first. */
   head(): Promise<number>;
-  /** At most `limit` of those behind the number `after`, in order; those that retention took away are left out. */
+  /** At most `limit` of those behind the number `after`, in order; those that retention deleted are left out. */
   read(after: number, limit: number): Promise<readonly SealedEvent[]>;
 };

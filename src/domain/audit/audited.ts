@@ -15,7 +15,7 @@ export type AuditedAct = Pick<
 
 export type AuditedDeps<Stores> = Stamp & { readonly audit: AuditLog; readonly transact: Transact<Stores> };
 
-// Neither tells what somebody was not allowed to do.
+// Neither says what a caller was not allowed to do.
 const NO_REFUSALS: ReadonlySet<ErrorReason> = new Set([
   'VALIDATION_FAILED',
   'CONFLICT',

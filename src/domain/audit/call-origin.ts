@@ -8,7 +8,7 @@ export function plainRequestId(given: string | undefined): string | undefined {
   return given !== undefined && REQUEST_ID.test(given) ? given : undefined;
 }
 
-/** The user agent without control and invisible characters, at most 300 long; empty when none is told. */
+/** The user agent without control and invisible characters, at most 300 long; empty when there is none. */
 export function plainUserAgent(given: string | undefined): string {
   const text = given ?? '';
   const printable = /^[\x20-\x7E]*$/.test(text) ? text : text.replace(/\p{C}/gu, '');

@@ -22,7 +22,7 @@ export type ExportAuditEventsDeps = {
 /** An event with its number; undefined while it is not sealed. */
 export type NumberedEvent = { readonly number: number | undefined; readonly event: StoredAuditEvent };
 
-/** The events that match, oldest first, page by page: no more than one is held. Errors: STORAGE_UNAVAILABLE. */
+/** The events that match, oldest first, page by page: no more than one is in memory. Errors: STORAGE_UNAVAILABLE. */
 export async function* exportAuditEvents(
   deps: ExportAuditEventsDeps,
   filter: AuditFilter,

@@ -1,4 +1,4 @@
-// The audit log as somebody searches it: newest first, a page at a time, with a bounded number of looks for each page.
+// Searches the audit log: newest first, a page at a time, with a bounded number of queries for each page.
 
 import type { Clock } from '../clock.ts';
 import type { PagePosition } from '../paging.ts';

@@ -1,4 +1,4 @@
-// The events that were sealed last, as one node keeps them for all who watch: a bounded number, whoever reads how slowly.
+// The events that were sealed last, as one node caches them for all watchers: a bounded number, however slowly they read.
 
 import type { SealedEvent } from './audit-trail.ts';
 

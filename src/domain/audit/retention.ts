@@ -5,12 +5,12 @@ import type { Transact } from '../transactions.ts';
 
 /** For use within a transaction. */
 export type RetentionStore = {
-  /** Whether nobody else, on any node, holds it; held until the transaction ends. */
-  tryHold(): Promise<boolean>;
+  /** Takes the lock until the transaction ends; false when another transaction, on any node, has it. */
+  tryLock(): Promise<boolean>;
   /** Makes the months up to this time that are not there. */
   extend(until: number): Promise<void>;
   /**
-   * Deletes the months that lie wholly before this time, with their seals, and writes the event that tells of it, with this id. Resolves to
+   * Deletes the months that lie wholly before this time, with their seals, and writes the event that records it, with this id. Resolves to
    * the time before which everything is gone, undefined when there was nothing to delete.
    */
   retire(before: number, eventId: string): Promise<number | undefined>;
@@ -35,10 +35,10 @@ const MONTHS_AHEAD_MS = 365 * 86_400_000;
 export async function keepMonths(deps: KeepMonthsDeps): Promise<number | undefined> {
   const { transact, clock, newId, auditRetention } = deps;
   await transact(async ({ retention }) => {
-    if (await retention.tryHold()) await retention.extend(clock.now() + MONTHS_AHEAD_MS);
+    if (await retention.tryLock()) await retention.extend(clock.now() + MONTHS_AHEAD_MS);
   });
   if (auditRetention === 'off') return undefined;
   return transact(async ({ retention }) =>
-    (await retention.tryHold()) ? retention.retire(clock.now() - auditRetention, newId()) : undefined,
+    (await retention.tryLock()) ? retention.retire(clock.now() - auditRetention, newId()) : undefined,
   );
 }

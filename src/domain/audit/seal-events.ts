@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { Transact } from '../transactions.ts';
 import type { ChainHead, EventRecord, Seal, SealHash } from './seal.ts';
 
-/** An event that was queued and is not there: somebody took it away before it was sealed. */
+/** An event that was queued and is not there: it was deleted before it was sealed. */
 export type LostEvent = { readonly id: string; readonly time: string };
 
 /** What was taken from the queue: the events by time and id, each once. */
@@ -12,11 +12,11 @@ export type Taken = { readonly events: readonly EventRecord[]; readonly lost: re
 
 /** For use within a transaction: one batch each. */
 export type SealingStore = {
-  /** Whether nobody else, on any node, holds it; held until the transaction ends. */
-  tryHold(): Promise<boolean>;
+  /** Takes the lock until the transaction ends; false when another transaction, on any node, has it. */
+  tryLock(): Promise<boolean>;
   /** Takes at most so many rows from the queue. */
   take(limit: number): Promise<Taken>;
-  /** The end of the chain; also when retention took away every batch. */
+  /** The end of the chain; also when retention deleted every batch. */
   head(): Promise<ChainHead>;
   append(seal: Seal): Promise<void>;
   /** Adds the events to the counts by hour. */
@@ -43,7 +43,7 @@ export const BATCH_EVENTS = 1_000;
  */
 export function sealEvents(deps: SealEventsDeps): Promise<SealedBatch | undefined> {
   return deps.transact(async ({ sealing }) => {
-    if (!(await sealing.tryHold())) return undefined;
+    if (!(await sealing.tryLock())) return undefined;
     const { events, lost } = await sealing.take(BATCH_EVENTS);
     if (events.length === 0) return { sealed: 0, lost };
     const { number, hash: previousHash } = await sealing.head();

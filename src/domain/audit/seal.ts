@@ -36,7 +36,7 @@ export type Seal = Batch & { readonly hash: Uint8Array };
 /** The end of the chain. */
 export type ChainHead = { readonly number: number; readonly hash: Uint8Array };
 
-/** Computes digests and hashes, each of DIGEST_LENGTH bytes; whoever has no key makes no hash. */
+/** Computes digests and hashes, each of DIGEST_LENGTH bytes; without the key no hash can be made. */
 export type SealHash = {
   digest(event: EventRecord): Uint8Array;
   hash(batch: Batch): Uint8Array;

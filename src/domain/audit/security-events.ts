@@ -5,7 +5,7 @@ import { pageOf } from '../paging.ts';
 import type { CallOrigin } from './audit-event.ts';
 import type { StoredAuditEvent } from './stored-event.ts';
 
-/** An audit event of the account, as far as its owner is told. */
+/** An audit event of the account, as far as its owner may read it. */
 export type SecurityEvent = Omit<StoredAuditEvent, 'accountId' | 'details'>;
 
 /** Port: reads the audit log by account. */
@@ -23,7 +23,7 @@ export type ListSecurityEventsInput = {
 };
 
 /**
- * A page of what happened to the account, and where the next one begins (undefined on the last). Where somebody else acted, an administrator
+ * A page of what happened to the account, and where the next one begins (undefined on the last). Where another person acted, an administrator
  * say, from where is none of the owner's business. Errors: STORAGE_UNAVAILABLE.
  */
 export async function listSecurityEvents(
@@ -32,11 +32,11 @@ export async function listSecurityEvents(
 ) {
   const found = await deps.securityEvents.list({ ownerId, before, limit: pageSize + 1 });
   const { items, next } = pageOf(found, pageSize, ({ time, id }) => ({ createTime: time, id }));
-  return { events: items.map((event) => withoutStrangersOrigin(event, ownerId)), next };
+  return { events: items.map((event) => withoutForeignOrigin(event, ownerId)), next };
 }
 
-/** The event without from where it was done, where somebody else did it: that is none of the owner's business. */
-export function withoutStrangersOrigin<
+/** The event without its origin where another person acted: the owner may not learn it. */
+export function withoutForeignOrigin<
   Event extends { readonly actorId?: string | undefined; readonly origin: CallOrigin },
 >(event: Event, ownerId: string): Event {
   if (event.actorId === undefined || event.actorId === ownerId) return event;

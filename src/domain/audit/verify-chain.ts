@@ -5,7 +5,7 @@ import type { ChainHead, EventRecord, Seal, SealHash } from './seal.ts';
 import { CHAIN_START, DIGEST_LENGTH, lastNumberOf } from './seal.ts';
 import { rfc3339Time } from '../written-time.ts';
 
-/** A seal as it stands in the database, where its count of events may be told otherwise than by the events. */
+/** A seal as it stands in the database, whose count of events may differ from the events. */
 export type StoredSeal = Seal & { readonly eventCount: number };
 
 /** Where the history that is kept begins. */
@@ -14,8 +14,8 @@ export type Retirement = {
   readonly horizon: string;
   /** The last link of the chain that is gone. */
   readonly last: ChainHead;
-  /** Whether an event of the log tells of it, as whoever retires by the rules leaves one. */
-  readonly isTold: boolean;
+  /** Whether an event of the log records it, as retention by the rules writes one. */
+  readonly isRecorded: boolean;
 };
 
 /** Some of what was found, and how many there are in all. */
@@ -64,7 +64,7 @@ export type VerifyChainDeps = { readonly chain: ChainReader; readonly sealHash: 
 export const MAX_FAULTS = 20;
 
 /**
- * Walks through the whole chain, a few seals at a time. `expected` is a head that an earlier run told, kept where whoever writes the database
+ * Walks through the whole chain, a few seals at a time. `expected` is a head that an earlier run printed, kept where who writes the database
  * does not: it shows that the chain was neither made anew nor cut off since. Errors: STORAGE_UNAVAILABLE.
  */
 export async function verifyChain(
@@ -105,8 +105,8 @@ class Walk {
     this.#expected = expected;
     this.#head = retirement?.last ?? CHAIN_START;
     this.#meetExpected();
-    if (retirement?.isTold === false)
-      this.#add({ what: `everything before ${retirement.horizon} is gone, and no event tells of it` });
+    if (retirement?.isRecorded === false)
+      this.#add({ what: `everything before ${retirement.horizon} is gone, and no event records it` });
   }
 
   check(seal: StoredSeal, events: ReadonlyArray<EventRecord | undefined>): void {
@@ -191,7 +191,7 @@ class Walk {
   }
 }
 
-// What is compared here is no secret to whoever sees the outcome.
+// What is compared here is no secret to those who see the outcome.
 function isSame(left: Uint8Array, right: Uint8Array): boolean {
   return left.length === right.length && left.every((byte, index) => byte === right[index]);
 }

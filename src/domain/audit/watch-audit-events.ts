@@ -1,4 +1,4 @@
-// Tells somebody what happens as it is sealed: every event that matches, once, in the order of the trail, at the pace of who reads.
+// WatchAuditEvents: streams each event that matches once it is sealed, in the order of the trail, at the pace of the reader.
 
 import type { DomainError } from '../errors.ts';
 import { validationFailed } from '../errors.ts';
@@ -7,7 +7,7 @@ import { matches } from './audit-filter.ts';
 import type { AuditTail } from './audit-tail.ts';
 import type { StoredAuditEvent } from './stored-event.ts';
 
-/** How long a watcher hears nothing at most. */
+/** How long a watcher gets nothing at most: then it gets a heartbeat. */
 export const AUDIT_HEARTBEAT_MS = 15_000;
 
 export type WatchAuditEventsDeps = { readonly auditTail: Pick<AuditTail, 'follow'> };
@@ -21,16 +21,16 @@ export type WatchAuditEventsInput = {
 };
 
 /** One answer: the events that matched, and the number of the last that was looked at, where to go on after it. */
-export type AuditNews = { readonly events: readonly StoredAuditEvent[]; readonly after: number };
+export type AuditUpdate = { readonly events: readonly StoredAuditEvent[]; readonly after: number };
 
 /**
- * Tells until `signal` aborts, and at once where the watch begins. What a slow reader has not read is read again from the database: it costs no
+ * Streams until `signal` aborts; the first answer comes at once and says where the watch begins. What a slow reader has not read is read again from the database: it costs no
  * memory, however slow it is. Errors: VALIDATION_FAILED for a number that has not been given yet, STORAGE_UNAVAILABLE.
  */
 export async function* watchAuditEvents(
   deps: WatchAuditEventsDeps,
   { after, filter, signal }: WatchAuditEventsInput,
-): AsyncGenerator<AuditNews, void, undefined> {
+): AsyncGenerator<AuditUpdate, void, undefined> {
   const follower = await deps.auditTail.follow();
   const pulse = new Pulse(() => follower.wake());
   const wake = () => follower.wake();
@@ -46,7 +46,7 @@ export async function* watchAuditEvents(
       if (events.length > 0 || pulse.isDue) {
         pulse.begin();
         yield { events, after: reached };
-      } else if (page.events.length === 0 && !signal.aborted) await follower.news(reached);
+      } else if (page.events.length === 0 && !signal.aborted) await follower.changed(reached);
     }
   } finally {
     pulse.stop();
@@ -55,12 +55,12 @@ export async function* watchAuditEvents(
   }
 }
 
-/** The refusal of a cursor that nobody was given. */
+/** The refusal of a cursor that was never issued. */
 export function unknownCursor(): DomainError {
   return validationFailed([{ field: 'cursor', description: 'must be a cursor that this stream gave' }]);
 }
 
-/** Says when the watcher has heard nothing for too long, and wakes it then. */
+/** Notices when the watcher got nothing for AUDIT_HEARTBEAT_MS, and wakes it then. */
 class Pulse {
   isDue = false;
   readonly #wake: () => void;

@@ -135,7 +135,7 @@ export class OutageCache<Value> {
       if (performance.now() < this.#nextTry) return;
       this.#nextTry = performance.now() + RETRY_MS;
     }
-    // Whoever comes once the entry is no longer fresh is told what is wrong.
+    // Callers that come once the entry is no longer fresh get the error.
     this.#read(key, load).done.catch(() => undefined);
   }
 

@@ -6,8 +6,8 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
 /**
- * How long rows are kept once they have stopped counting, in milliseconds, so that what happened of late can still be looked into, and no
- * clock that is behind misses them. Letters that were given up are kept, and so are audit events.
+ * How long rows are kept once they have expired, in milliseconds, so that what happened of late can still be looked into, and no
+ * clock that is behind misses them. Emails that were given up are kept, and so are audit events.
  */
 export const KEPT_MS = {
   /** Expired, idle or revoked: longer than any access token lives. */
@@ -18,7 +18,7 @@ export const KEPT_MS = {
   lockouts: DAY_MS,
   /** Sent or dropped. */
   mails: 30 * DAY_MS,
-  /** Not seen. A person's latest one is kept: after a long absence a new device must still be news. */
+  /** Not seen. A person's latest one is kept: after a long absence a new device must still be recognized as new. */
   knownDevices: 180 * DAY_MS,
   /** Expired or revoked. */
   apiKeys: 90 * DAY_MS,
@@ -49,7 +49,7 @@ export const CLEANUP_KINDS: readonly CleanupKind[] = [
 /** A bounded piece of work. Times are epoch milliseconds. */
 export type CleanupBatch = {
   readonly kind: CleanupKind;
-  /** What stopped counting at this time or earlier goes. */
+  /** Rows that expired at this time or earlier are deleted. */
   readonly before: number;
   readonly now: number;
   /** Where the batch before left off; undefined for the beginning. */
@@ -60,7 +60,7 @@ export type CleanupBatch = {
 
 export type CleanupProgress = {
   readonly deleted: number;
-  /** Whether another batch would find nothing more, but rows that somebody holds now. */
+  /** Whether another batch would find nothing more, but rows that are locked now. */
   readonly isDone: boolean;
   /** For the next batch; undefined when that begins at the beginning. */
   readonly position: string | undefined;
@@ -68,10 +68,10 @@ export type CleanupProgress = {
 
 /** For use within a transaction, one batch each. */
 export type CleanupStore = {
-  /** How many rows of each kind a cleanup at `now` would delete, all as of one moment. Holds no row, and may take long. */
+  /** How many rows of each kind a cleanup at `now` would delete, all as of one moment. Locks no row, and may take long. */
   countEnded(now: number): Promise<Readonly<Record<CleanupKind, number>>>;
-  /** Whether nobody else, on any node, holds it; held until the transaction ends. */
-  tryHold(): Promise<boolean>;
-  /** Leaves alone, and waits for, no row that somebody holds. */
+  /** Takes the lock until the transaction ends; false when another transaction, on any node, has it. */
+  tryLock(): Promise<boolean>;
+  /** Skips rows that are locked, and waits for none. */
   deleteBatch(batch: CleanupBatch): Promise<CleanupProgress>;
 };

@@ -56,7 +56,7 @@ export type ReadinessFacts = {
 /**
  * `unavailable` when the node cannot validate, has no schema, has a clock that is not to be trusted, or is stopping: it must get no calls.
  * `degraded` when it validates and something else is wrong. The database and Redis are shared: were their faults a reason to leave, all nodes
- * would leave at once, and nobody would validate.
+ * would leave at once, and no node would validate.
  */
 export function readinessOf(facts: ReadinessFacts): Readiness {
   const { isStopping, isFresh, isClockRight, redis } = facts;

@@ -10,11 +10,11 @@ export const SECRET_PREFIX = 'secret/';
 export type InstanceStore = {
   /** Whether an administrator was made already. */
   isBootstrapped(): Promise<boolean>;
-  /** False when another node was first; then nothing is written. Holds others back until the transaction ends. */
+  /** False when another node was first; then nothing is written. Blocks other writers until the transaction ends. */
   markBootstrapped(now: number): Promise<boolean>;
   /** All facts by name. */
   listFacts(): Promise<ReadonlyMap<string, string>>;
-  /** False when there is one by this name already. Holds others back until the transaction ends. */
+  /** False when there is one by this name already. Blocks other writers until the transaction ends. */
   insertFact(name: string, value: string): Promise<boolean>;
   /** Puts `value` in the place of `expected`; false when it is another by now. */
   replaceFact(name: string, expected: string, value: string): Promise<boolean>;

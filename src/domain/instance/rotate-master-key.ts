@@ -18,7 +18,7 @@ export type RotateMasterKeyDeps = Stamp & {
   readonly sealedValues: SealedValueStore;
   readonly resealer: Resealer;
   readonly transact: Transact<RotateStores>;
-  /** Told after each batch how many values have been looked at. */
+  /** Called after each batch with how many values have been looked at. */
   readonly onProgress: (done: number, total: number) => void;
 };
 
@@ -30,8 +30,8 @@ export type ResealCounts = Readonly<
 /** What a run came to. */
 export type MasterKeyRotation = {
   readonly counts: ResealCounts;
-  /** Whether this run made the key the one that the database is known by. */
-  readonly isNews: boolean;
+  /** Whether this run made the key the current one of the database. */
+  readonly hasChangedKey: boolean;
 };
 
 /** Values that no master key opens, or that a node goes on sealing by another: the other key must not be thrown away. */
@@ -65,8 +65,8 @@ export async function rotateMasterKey(
       );
     last = await pass.run();
   }
-  const isNews = await deps.transact((stores) => markCurrent(deps, stores, pass.counts, origin));
-  return { counts: pass.counts, isNews };
+  const hasChangedKey = await deps.transact((stores) => markCurrent(deps, stores, pass.counts, origin));
+  return { counts: pass.counts, hasChangedKey };
 }
 
 type PassResult = { readonly found: number; readonly unopened: readonly string[] };

@@ -25,7 +25,7 @@ export type Resealer = {
   isCurrent(sealed: Uint8Array): boolean;
   /** The same content, sealed by the key that seals; undefined when no key opens it. */
   reseal(kind: SealedKind, value: SealedValue): Uint8Array | undefined;
-  /** As `isCurrent`, for what tells which key the database is sealed by. */
+  /** As `isCurrent`, for what shows which key the database is sealed by. */
   isCurrentMark(mark: string): boolean;
   newMark(): string;
 };

@@ -64,7 +64,7 @@ async function nextKey(deps: MaintainKeysDeps, keys: readonly SigningKey[]): Pro
 }
 
 /**
- * When the next key should begin to sign; undefined while none is needed. The very first signs at once, as nobody has fetched a set yet,
+ * When the next key should begin to sign; undefined while none is needed. The very first signs at once, as no verifier has fetched a set yet,
  * and from a while ago, so that it signs also on a node whose clock is behind.
  */
 function successorTime(deps: MaintainKeysDeps, keys: readonly SigningKey[]): number | undefined {

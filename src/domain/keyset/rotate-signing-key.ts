@@ -6,7 +6,7 @@ import type { AuditedAct, AuditedDeps } from '../audit/audited.ts';
 import { audited } from '../audit/audited.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
-import { holdActor } from '../managed-user/act-upon.ts';
+import { lockActor } from '../managed-user/act-upon.ts';
 import type { ManagedUserStore } from '../managed-user/managed-user-store.ts';
 import type { ListedSigningKey, ListSigningKeysDeps } from './list-signing-keys.ts';
 import { describeSigningKey } from './list-signing-keys.ts';
@@ -14,7 +14,7 @@ import type { NewSigningKey, SigningAlgorithm, SigningKey, SigningKeyStore } fro
 import { PUBLICATION_LEAD_MS, SPREAD_MS } from './signing-key.ts';
 
 type RotateStores = {
-  readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
+  readonly managedUsers: Pick<ManagedUserStore, 'lock'>;
   readonly signingKeys: SigningKeyStore;
   readonly audit: AuditLog;
 };
@@ -25,13 +25,13 @@ export type RotateSigningKeyDeps = AuditedDeps<RotateStores> &
     readonly signingAlgorithm: SigningAlgorithm;
     /** The keys of this node, to be read anew. */
     readonly keyset: { reload(): Promise<void> };
-    /** Told when they could not be: this node learns then as the others do, within a second or so. */
+    /** Called when they could not be: this node then reads them as the others do, within a second or so. */
     readonly onKeysetFailure: (error: unknown) => void;
   };
 
 export type RotateSigningKeyInput = {
   readonly actor: Actor;
-  /** Signs as soon as every node has read it, not as everybody outside has fetched it. */
+  /** Signs as soon as every node has read it, without waiting until every verifier outside has fetched it. */
   readonly immediately: boolean;
   /** The other keys leave; only with `immediately`. */
   readonly retireOthers: boolean;
@@ -55,7 +55,7 @@ export async function rotateSigningKey(
     details: { immediately: String(immediately), retire_others: String(retireOthers) },
   } as const;
   const rotated = await audited(deps, act, async (stores) => {
-    await holdActor(stores, actor);
+    await lockActor(stores, actor);
     await stores.signingKeys.lock();
     const before = await stores.signingKeys.list();
     const kid = await nextKid(deps, stores.signingKeys, before, input);

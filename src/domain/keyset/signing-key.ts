@@ -29,7 +29,7 @@ export type SigningKeyStore = {
   insert(key: SigningKey): Promise<void>;
   setActivateTime(kid: string, activateTime: number): Promise<void>;
   delete(kid: string): Promise<void>;
-  /** Lets one transaction at a time look and insert; held until the transaction ends. */
+  /** Lets one transaction at a time look and insert: a lock until the transaction ends. */
   lock(): Promise<void>;
 };
 
@@ -40,7 +40,7 @@ export type NewSigningKey = (
   activateTime: number,
 ) => Promise<SigningKey>;
 
-/** How long a key is offered before it signs: longer than anybody keeps a fetched set. */
+/** How long a key is offered before it signs: longer than any verifier caches a fetched set. */
 export const PUBLICATION_LEAD_MS = 10 * 60_000;
 
 /** How long a key that is to sign at once waits until every node has read it: each looks every second. */

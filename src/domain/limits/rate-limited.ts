@@ -12,7 +12,7 @@ const BY: Readonly<Record<LimitSubject, string>> = {
   account: 'for this account',
 };
 
-/** RATE_LIMITED, with the state that the answer's headers tell. `retryMs` is until the next use is allowed, in milliseconds. */
+/** RATE_LIMITED, with the state for the headers of the response. `retryMs` is until the next use is allowed, in milliseconds. */
 export class RateLimitedError extends DomainError {
   readonly state: LimitState;
 
@@ -41,7 +41,7 @@ export function requireAllowed(
   return state;
 }
 
-// Rounded up, so that whoever waits as told does not come a moment too early.
+// Rounded up, so that a client that waits as long does not come a moment too early.
 function wholeSeconds(ms: number): number {
   return Math.max(1, Math.ceil(ms / SECOND_MS));
 }

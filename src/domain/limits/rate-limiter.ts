@@ -45,7 +45,7 @@ export type RateLimiter = {
 /** The limiter where limits are off. */
 export const unlimited: RateLimiter = { consume: async () => undefined, requireLeft: () => undefined };
 
-/** The limiter as one call sees it: `note` is told of every state, so that the answer can tell the caller how much is left. */
+/** The limiter as one call sees it: `note` gets every state, so that the response can say how much is left. */
 export function noting(
   limiter: Pick<RateLimiter, 'consume'>,
   note: (state: LimitState) => void,

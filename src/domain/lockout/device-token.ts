@@ -1,4 +1,4 @@
-// Device tokens: what a device shows that has logged in fully before, so that strangers cannot keep it out (OWASP "device cookie").
+// Device tokens: what a device shows that has logged in fully before, so that failures of other clients cannot lock it out (OWASP "device cookie").
 
 import type { User } from '../account/user.ts';
 import type { Clock, NewId } from '../clock.ts';
@@ -16,7 +16,7 @@ export type DeviceTokenContent = {
   readonly issueTime: number;
 };
 
-/** Port: how device tokens are written and told from forged ones. */
+/** Port: how device tokens are written and verified. */
 export type DeviceTokenCodec = {
   write(content: DeviceTokenContent): string;
   /** The content of a token that was written here; undefined for anything else. Constant time. Says nothing about the account. */

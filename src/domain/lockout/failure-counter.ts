@@ -1,4 +1,4 @@
-// Which counter a failure is counted on: strangers, known devices, second factors and open sessions each have their own.
+// Which counter a failure is counted on: unknown devices, known devices, second factors and open sessions each have their own.
 
 import { emailKey } from '../account/email-address.ts';
 import type { User } from '../account/user.ts';
@@ -7,11 +7,11 @@ import type { LockoutRule } from './lockout-store.ts';
 
 /** Where a failure is counted. */
 export type FailureCounter = {
-  /** Its lock is told: ACCOUNT_LOCKED. */
+  /** Its lock is answered by ACCOUNT_LOCKED. */
   readonly key: string;
   /**
-   * Counted besides, over everything that strangers try on one account. Its lock is never told: it would tell which identifiers belong
-   * together. Undefined where strangers cannot reach the counter.
+   * Counted besides, over all attempts of unknown devices on one account. Its lock is never shown: it would show which identifiers belong
+   * together. Undefined where unknown devices cannot reach the counter.
    */
   readonly ceilingKey: string | undefined;
 };
@@ -50,7 +50,7 @@ export function sessionCounter(sessionId: string): FailureCounter {
   return { key: `session:${sessionId}`, ceilingKey: undefined };
 }
 
-/** The keys of all counters that strangers can fill for the account. */
+/** The keys of all counters that unknown devices can fill for the account. */
 export function accountCounterKeys(user: Pick<User, 'id' | 'email' | 'username'>): readonly string[] {
   const { email, username } = user;
   const names = username === undefined ? [] : [identifierCounterKey(usernameKey(username))];

@@ -29,5 +29,5 @@ export type LockoutStore = {
    */
   clear(keys: readonly string[], now: number): Promise<Locks>;
   /** Deletes the counters and the locks that they brought, in the order of `keys`; false when there were none. For use within a transaction. */
-  forget(keys: readonly string[]): Promise<boolean>;
+  deleteAll(keys: readonly string[]): Promise<boolean>;
 };

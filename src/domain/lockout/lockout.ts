@@ -32,7 +32,7 @@ export function accountLocked(lockedUntil: number, now: number): DomainError {
   );
 }
 
-/** Until when the counter is locked, as far as that may be told; undefined when it is not. */
+/** Until when the counter is locked, as far as that may be shown; undefined when it is not. */
 export async function lockedUntil(
   lockouts: Pick<LockoutStore, 'findLocks'>,
   { key }: FailureCounter,
@@ -41,15 +41,15 @@ export async function lockedUntil(
   return (await lockouts.findLocks([key], now)).get(key);
 }
 
-/** Whether the account's ceiling is reached: then every outcome is a wrong password to whoever asks. */
+/** Whether the account's ceiling is reached: then every outcome is a wrong password to the caller. */
 export function isSilenced(locks: Locks, { ceilingKey }: FailureCounter): boolean {
   return ceilingKey !== undefined && locks.has(ceilingKey);
 }
 
 /**
  * Counts a wrong password or code, in a transaction of the caller's that commits though the call is refused. The failure that locks is
- * audited, and the owner, when there is one, is told by mail. Answers until when the counter was locked before this failure: then the
- * failure is nobody's news, and the caller must answer ACCOUNT_LOCKED.
+ * audited, and the owner, when there is one, is notified by email. Answers until when the counter was locked before this failure: then the
+ * failure notifies nobody, and the caller must answer ACCOUNT_LOCKED.
  */
 export async function countFailure(
   deps: LockoutDeps,
@@ -69,12 +69,12 @@ export async function countFailure(
   if (!counted.lockedNow) return undefined;
   await auditLock(deps, stores, user, origin, key.slice(0, key.indexOf(':')));
   if (user !== undefined) {
-    const letter = {
+    const content = {
       template: 'account_locked',
       fullName: user.fullName,
       ipAddress: origin.ipAddress,
     } as const;
-    await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
+    await stores.outbox.enqueue({ id: deps.newId(), to: user.email, content, createTime: now });
   }
   return undefined;
 }
@@ -94,12 +94,12 @@ function auditLock(
 }
 
 /**
- * Deletes the failures that strangers can make for the account, and lifts their locks; false when there were none. What known devices and open
- * sessions have failed stays: it keeps nobody else out.
+ * Deletes the failures that unknown devices can make for the account, and lifts their locks; false when there were none. What known devices and open
+ * sessions have failed stays: it locks out nobody else.
  */
-export function forgetFailures(
-  lockouts: Pick<LockoutStore, 'forget'>,
+export function deleteFailures(
+  lockouts: Pick<LockoutStore, 'deleteAll'>,
   user: Pick<User, 'id' | 'email' | 'username'>,
 ): Promise<boolean> {
-  return lockouts.forget(accountCounterKeys(user));
+  return lockouts.deleteAll(accountCounterKeys(user));
 }

@@ -3,11 +3,11 @@
 import type { CallOrigin } from '../audit/audit-event.ts';
 
 /**
- * Letters that are prepared when they are due: whether the address has an account, and the token in the link, are known only then. So the
+ * Emails that are prepared when they are due: whether the address has an account, and the token in the link, are known only then. So the
  * call that asks for one does the same for every address, and no token is kept anywhere.
  */
-export type LinkLetter =
-  /** Carries a link that proves the address it goes to. Letters of version 0.1 do not say who asked. */
+export type LinkContent =
+  /** Carries a link that proves the address it goes to. Emails of version 0.1 do not say who asked. */
   | { readonly template: 'verify_email'; readonly origin?: CallOrigin }
   /** Carries a link that sets a new password, when the address has an account by the time it is sent. */
   | { readonly template: 'password_reset'; readonly origin: CallOrigin }
@@ -21,13 +21,13 @@ export type LinkLetter =
   | {
       readonly template: 'email_change';
       readonly userId: string;
-      /** The epoch of the credential that asked; a letter of the version before does not tell. */
+      /** The epoch of the credential that asked; version 0.1 did not store it. */
       readonly version?: number;
       readonly origin: CallOrigin;
     };
 
-/** Letters that say what they say from the start. */
-export type PlainLetter =
+/** Emails whose text is fixed when they are enqueued. */
+export type NoticeContent =
   | {
       readonly template: 'email_changed';
       readonly fullName: string;
@@ -43,7 +43,7 @@ export type PlainLetter =
       readonly template: 'password_changed';
       readonly fullName: string;
       readonly ipAddress: string;
-      /** Whether the API keys ended too; a message of the version before does not tell, and they did not. */
+      /** Whether the API keys ended too; version 0.1 did not store it, and ended none. */
       readonly hasEndedKeys?: boolean;
       /** Whether this was the first proof of the address, which ended whatever was set up before. */
       readonly isFirstProof?: boolean;
@@ -68,14 +68,14 @@ export type PlainLetter =
       readonly ipAddress: string;
     };
 
-/** Which letter, with what it was asked for with. */
-export type Letter = LinkLetter | PlainLetter;
+/** Which template, with its values. */
+export type EmailContent = LinkContent | NoticeContent;
 
-/** A letter on its way. */
+/** An email in the outbox. */
 export type OutgoingMail = {
   readonly id: string;
   readonly to: string;
-  readonly letter: Letter;
+  readonly content: EmailContent;
   readonly createTime: number;
 };
 
@@ -87,28 +87,28 @@ export function mailDomain(address: string): string {
 /** Puts mail into the outbox. */
 export type Outbox = { enqueue(mail: OutgoingMail): Promise<void> };
 
-/** A letter that a sender has taken: no other sender sees it until the lease ends. `attempts` is the number of the lease. */
+/** An email that a sender has taken: no other sender sees it until the lease ends. `attempts` is the number of the lease. */
 export type LeasedMail = OutgoingMail & { readonly attempts: number };
 
-/** Which lease of which letter. */
+/** Which lease of which email. */
 export type MailLease = Pick<LeasedMail, 'id' | 'attempts'>;
 
-/** Whom no more mail is taken for just now: mailboxes, and domains in lower case. */
+/** Recipients that no more emails are leased for now: mailboxes, and domains in lower case. */
 export type BusyRecipients = { readonly mailboxes: readonly string[]; readonly domains: readonly string[] };
 
-/** The sender's side of the outbox. A letter that was sent, dropped or given up stays so, whatever a sender says later. */
+/** The sender's side of the outbox. An email that was sent, dropped or given up stays so, whatever a sender says later. */
 export type OutboxQueue = {
-  /** Takes up to `limit` emails that are due at `now` and for nobody of `busy`, each leased until `leaseUntil`. */
+  /** Takes up to `limit` emails that are due at `now` and not for recipients in `busy`, each leased until `leaseUntil`. */
   lease(
     now: number,
     leaseUntil: number,
     limit: number,
     busy?: BusyRecipients,
   ): Promise<readonly LeasedMail[]>;
-  /** Whoever held the lease meanwhile: sent is sent. */
+  /** Whichever sender has the lease by now: sent is sent. */
   markSent(id: string, now: number): Promise<void>;
-  /** Due again at `nextAttempt`; never again (dead letter) when undefined. Does nothing when the letter has been leased again since. */
+  /** Due again at `nextAttempt`; never again (state `dead`) when undefined. Does nothing when the email has been leased again since. */
   markFailed(lease: MailLease, error: string, nextAttempt: number | undefined): Promise<void>;
-  /** Never sent: its reason is gone. Does nothing when the letter has been leased again since. */
+  /** Never sent: its reason is gone. Does nothing when the email has been leased again since. */
   markDropped(lease: MailLease): Promise<void>;
 };

@@ -1,4 +1,4 @@
-// What a letter says is settled when it is due: whom it goes to, whether it still makes sense, and the link that it carries.
+// Prepares an email when it is due: its recipient, whether it still makes sense, and the link that it carries.
 
 import type { ActionTokenStore } from '../action-token/action-token.ts';
 import { emailKey } from '../account/email-address.ts';
@@ -8,11 +8,11 @@ import type { AuditEvent, AuditLog } from '../audit/audit-event.ts';
 import type { Transact } from '../transactions.ts';
 import type { ActionLinkDeps } from './action-link.ts';
 import { newActionLink } from './action-link.ts';
-import type { LeasedMail, LinkLetter, OutboxQueue } from './outbox.ts';
-import type { ReadyLetter, ReadyMail } from './ready-mail.ts';
+import type { LeasedMail, LinkContent, OutboxQueue } from './outbox.ts';
+import type { ReadyContent, ReadyMail } from './ready-mail.ts';
 
 type PrepareStores = {
-  readonly emails: Pick<EmailStore, 'holdById' | 'holdByKey' | 'findByKey'>;
+  readonly emails: Pick<EmailStore, 'lockById' | 'lockByKey' | 'findByKey'>;
   readonly actionTokens: Pick<ActionTokenStore, 'insert' | 'deleteAll'>;
   readonly audit: AuditLog;
   readonly outboxQueue: Pick<OutboxQueue, 'markDropped'>;
@@ -20,30 +20,30 @@ type PrepareStores = {
 
 export type PrepareMailDeps = ActionLinkDeps & { readonly transact: Transact<PrepareStores> };
 
-type Letter<Template> = Extract<LinkLetter, { readonly template: Template }>;
-type Addressed = { readonly to: string; readonly letter: ReadyLetter };
+type ContentOf<Template> = Extract<LinkContent, { readonly template: Template }>;
+type Addressed = { readonly to: string; readonly content: ReadyContent };
 
 /**
- * The letter as it goes out; undefined when its reason is gone, and then it is dropped. A new link ends those before it for the same purpose. What goes to an
+ * The email as it goes out; undefined when its reason is gone, and then it is dropped. A new link ends those before it for the same purpose. What goes to an
  * account goes to the address as the account has it, never as it was typed: two spellings with one key may be two mailboxes (CVE-2019-19844).
  * Errors: STORAGE_UNAVAILABLE, CONFLICT.
  */
 export async function prepareMail(deps: PrepareMailDeps, mail: LeasedMail): Promise<ReadyMail | undefined> {
-  const { id, createTime, letter } = mail;
-  if (!carriesLink(letter)) return { id, messageId: id, to: mail.to, letter, time: createTime };
+  const { id, createTime, content } = mail;
+  if (!carriesLink(content)) return { id, messageId: id, to: mail.to, content, time: createTime };
   const addressed = await deps.transact(async (stores) => {
-    const prepared = await prepareLink(deps, stores, mail, letter);
+    const prepared = await prepareLink(deps, stores, mail, content);
     if (prepared === undefined) await stores.outboxQueue.markDropped(mail);
     return prepared;
   });
   return addressed && { id, messageId: `${id}.${mail.attempts}`, time: deps.clock.now(), ...addressed };
 }
 
-function carriesLink(letter: LeasedMail['letter']): letter is LinkLetter {
-  return LINK_TEMPLATES.has(letter.template);
+function carriesLink(content: LeasedMail['content']): content is LinkContent {
+  return LINK_TEMPLATES.has(content.template);
 }
 
-const LINK_TEMPLATES: ReadonlySet<string> = new Set<LinkLetter['template']>([
+const LINK_TEMPLATES: ReadonlySet<string> = new Set<LinkContent['template']>([
   'verify_email',
   'password_reset',
   'invitation',
@@ -52,18 +52,18 @@ const LINK_TEMPLATES: ReadonlySet<string> = new Set<LinkLetter['template']>([
   'email_change',
 ]);
 
-function prepareLink(deps: PrepareMailDeps, stores: PrepareStores, mail: LeasedMail, letter: LinkLetter) {
-  switch (letter.template) {
+function prepareLink(deps: PrepareMailDeps, stores: PrepareStores, mail: LeasedMail, content: LinkContent) {
+  switch (content.template) {
     case 'verify_email':
-      return prepareVerification(deps, stores, mail, letter);
+      return prepareVerification(deps, stores, mail, content);
     case 'password_reset':
-      return prepareReset(deps, stores, mail, letter);
+      return prepareReset(deps, stores, mail, content);
     case 'invitation':
     case 'forced_password_reset':
     case 'address_proved':
-      return prepareOperatorsLink(deps, stores, letter);
+      return prepareOperatorsLink(deps, stores, content);
     case 'email_change':
-      return prepareEmailChange(deps, stores, mail, letter);
+      return prepareEmailChange(deps, stores, mail, content);
   }
 }
 
@@ -71,11 +71,11 @@ async function prepareVerification(
   deps: PrepareMailDeps,
   stores: PrepareStores,
   mail: LeasedMail,
-  letter: Letter<'verify_email'>,
+  content: ContentOf<'verify_email'>,
 ): Promise<Addressed | undefined> {
-  const user = await stores.emails.holdByKey(emailKey(mail.to));
+  const user = await stores.emails.lockByKey(emailKey(mail.to));
   if (user?.emailVerified === true) return undefined;
-  const { origin } = letter;
+  const { origin } = content;
   if (origin !== undefined) {
     await stores.audit.append({
       ...requestEvent(mail, user),
@@ -87,16 +87,16 @@ async function prepareVerification(
   const link = await newActionLink(deps, stores, 'email_verification', user.id, {
     emailKey: emailKey(user.email),
   });
-  return { to: user.email, letter: { template: 'verify_email', link } };
+  return { to: user.email, content: { template: 'verify_email', link } };
 }
 
 async function prepareReset(
   deps: PrepareMailDeps,
   stores: PrepareStores,
   mail: LeasedMail,
-  { origin }: Letter<'password_reset'>,
+  { origin }: ContentOf<'password_reset'>,
 ): Promise<Addressed | undefined> {
-  const user = await stores.emails.holdByKey(emailKey(mail.to));
+  const user = await stores.emails.lockByKey(emailKey(mail.to));
   await stores.audit.append({ ...requestEvent(mail, user), kind: 'account.password_reset_request', origin });
   if (user?.status !== 'active') return undefined;
   const link = await newActionLink(deps, stores, 'password_reset', user.id, {
@@ -105,7 +105,7 @@ async function prepareReset(
   const { ipAddress } = origin;
   return {
     to: user.email,
-    letter: { template: 'password_reset', fullName: user.fullName, ipAddress, link },
+    content: { template: 'password_reset', fullName: user.fullName, ipAddress, link },
   };
 }
 
@@ -119,35 +119,35 @@ const OPERATORS_LINKS = {
 async function prepareOperatorsLink(
   deps: PrepareMailDeps,
   stores: PrepareStores,
-  { template, userId }: Letter<keyof typeof OPERATORS_LINKS>,
+  { template, userId }: ContentOf<keyof typeof OPERATORS_LINKS>,
 ): Promise<Addressed | undefined> {
-  const user = await stores.emails.holdById(userId);
+  const user = await stores.emails.lockById(userId);
   if (user?.status !== 'active') return undefined;
   const { email, fullName } = user;
   const link = await newActionLink(deps, stores, OPERATORS_LINKS[template], userId, {
     emailKey: emailKey(email),
   });
-  return { to: email, letter: { template, fullName, link } };
+  return { to: email, content: { template, fullName, link } };
 }
 
 async function prepareEmailChange(
   deps: PrepareMailDeps,
   stores: PrepareStores,
   mail: LeasedMail,
-  { userId, version, origin }: Letter<'email_change'>,
+  { userId, version, origin }: ContentOf<'email_change'>,
 ): Promise<Addressed | undefined> {
-  const user = await stores.emails.holdById(userId);
+  const user = await stores.emails.lockById(userId);
   const key = emailKey(mail.to);
   if (user?.status !== 'active' || emailKey(user.email) === key) return undefined;
-  // Whoever asked has been shut out meanwhile.
+  // The caller's credentials have been ended meanwhile.
   if (version !== undefined && version !== user.tokenVersion) return undefined;
-  // Not held: two that want each other's address would wait for each other.
+  // Not locked: two that want each other's address would wait for each other.
   const owner = await stores.emails.findByKey(key);
   if (owner === undefined) {
     const link = await newActionLink(deps, stores, 'email_change', userId, { email: mail.to, emailKey: key });
-    return { to: mail.to, letter: { template: 'email_change', ipAddress: origin.ipAddress, link } };
+    return { to: mail.to, content: { template: 'email_change', ipAddress: origin.ipAddress, link } };
   }
-  // The owner's event, not the asker's: whoever asked must not read in their own list that the address is taken.
+  // The owner's event, not the caller's: the caller must not read in their own list that the address is taken.
   await stores.audit.append({
     id: mail.id,
     time: mail.createTime,
@@ -159,10 +159,10 @@ async function prepareEmailChange(
     targetId: owner.id,
     origin,
   });
-  return { to: owner.email, letter: { template: 'email_change_taken', ipAddress: origin.ipAddress } };
+  return { to: owner.email, content: { template: 'email_change_taken', ipAddress: origin.ipAddress } };
 }
 
-// With the letter's id and time, so that it is one event however often the letter is prepared.
+// With the email's id and time, so that it is one event however often the email is prepared.
 function requestEvent(
   mail: LeasedMail,
   user: User | undefined,

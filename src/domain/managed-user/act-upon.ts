@@ -26,7 +26,7 @@ export type Act = {
   readonly origin: CallOrigin;
   /** For the audit log. */
   readonly details?: Readonly<Record<string, string>>;
-  /** Whether it may be done to one's own account; not unless told. */
+  /** Whether it may be done to one's own account; false by default. */
   readonly mayBeOwn?: boolean;
 };
 
@@ -34,15 +34,15 @@ export type Act = {
 export type ActInput = Pick<Act, 'actor' | 'userId' | 'origin'>;
 
 export type ActStores = {
-  readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
+  readonly managedUsers: Pick<ManagedUserStore, 'lock'>;
   readonly roles: Pick<RoleStore, 'list'>;
   readonly audit: AuditLog;
 };
 
 export type ActDeps<Stores extends ActStores> = AuditedDeps<Stores> & AnnounceDeps;
 
-/** The account, held, who acts upon it, and what every role grants at this moment. */
-export type Held = {
+/** The account, locked for update, who acts upon it, and what every role grants at this moment. */
+export type Locked = {
   readonly target: User;
   readonly actor: Actor;
   readonly roleDirectory: Pick<RoleDirectory, 'grantedBy'>;
@@ -54,18 +54,18 @@ export type Done<Result> = { readonly result: Result; readonly ended?: readonly 
 /**
  * Runs `work` in one transaction, once it is settled there that the actor may act upon the account: no other call changes either of the two
  * before this one is done, and what their roles grant is read there. `work` writes the event of its success itself; a refusal is audited here. That some
- * active account has the supreme role follows: whoever acts upon a super_admin is another one, and still active.
- * Errors: those of `work`, USER_NOT_FOUND, ROLE_PROTECTED (one's own account, a super_admin by anybody but another one), INSUFFICIENT_SCOPE, TOKEN_REVOKED
+ * active account has the supreme role follows: the actor upon a super_admin is another one, and still active.
+ * Errors: those of `work`, USER_NOT_FOUND, ROLE_PROTECTED (one's own account, a super_admin by an actor who is none), INSUFFICIENT_SCOPE, TOKEN_REVOKED
  * (the actor's own credentials were ended meanwhile), CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function actUpon<Stores extends ActStores, Result>(
   deps: ActDeps<Stores>,
   act: Act,
-  work: (stores: Stores, held: Held) => Promise<Done<Result>>,
+  work: (stores: Stores, locked: Locked) => Promise<Done<Result>>,
 ): Promise<Result> {
   const { result, ended = [] } = await audited(deps, auditedAct(act), async (stores: Stores) => {
     if (act.mayBeOwn !== true && act.actor.id === act.userId) throw ownAccount();
-    const target = await holdBoth(stores, act);
+    const target = await lockBoth(stores, act);
     const roleDirectory = await rolesNow(stores);
     const actor = stillHolding({ roleDirectory }, act.actor);
     requireAuthorityOver({ roleDirectory }, actor, target.role);
@@ -80,30 +80,30 @@ export function successOf(deps: Stamp, act: Act): AuditEvent {
   return auditEvent(deps, { ...auditedAct(act), outcome: 'success' });
 }
 
-/** Holds the actor's account, so that nobody ends its credentials before the act is done. Errors: TOKEN_REVOKED when somebody has. */
-export async function holdActor(stores: Pick<ActStores, 'managedUsers'>, actor: Actor): Promise<void> {
+/** Locks the actor's account for share, so that its credentials do not end before the act is done. Errors: TOKEN_REVOKED when they have. */
+export async function lockActor(stores: Pick<ActStores, 'managedUsers'>, actor: Actor): Promise<void> {
   const { id, version } = actor;
   if (id === undefined || version === undefined) return;
-  requireStanding(await stores.managedUsers.hold(id, 'together'), actor);
+  requireStanding(await stores.managedUsers.lock(id, 'for_share'), actor);
 }
 
-/** As `holdActor`, and the actor with what their role still grants. */
+/** As `lockActor`, and the actor with what their role still grants. */
 export async function actorNow(
   stores: Pick<ActStores, 'managedUsers' | 'roles'>,
   actor: Actor,
 ): Promise<Actor> {
-  await holdActor(stores, actor);
+  await lockActor(stores, actor);
   return stillHolding({ roleDirectory: await rolesNow(stores) }, actor);
 }
 
-/** What the roles grant now: the directory in memory may be a second behind. */
+/** What the roles grant now: the cached directory may be a second behind. */
 export async function rolesNow(stores: Pick<ActStores, 'roles'>): Promise<RoleDirectory> {
   return RoleDirectory.of(await stores.roles.list());
 }
 
-/** ROLE_PROTECTED for what nobody does to their own account here. */
+/** ROLE_PROTECTED for what no caller may do to their own account. */
 export function ownAccount(): DomainError {
-  return new DomainError('ROLE_PROTECTED', 'Nobody does this to their own account.');
+  return new DomainError('ROLE_PROTECTED', 'You cannot do this to your own account.');
 }
 
 /** `reason` for the audit log, when one was given. */
@@ -112,18 +112,18 @@ export function withReason(reason: string): Pick<Act, 'details'> {
 }
 
 // In one order for all: two who act upon each other would wait for each other.
-async function holdBoth(stores: ActStores, { actor, userId }: Act): Promise<User> {
+async function lockBoth(stores: ActStores, { actor, userId }: Act): Promise<User> {
   const isFirst = actor.id !== undefined && actor.id < userId;
-  if (isFirst) await holdActor(stores, actor);
-  const target = await stores.managedUsers.hold(userId, 'alone');
+  if (isFirst) await lockActor(stores, actor);
+  const target = await stores.managedUsers.lock(userId, 'for_update');
   if (actor.id === userId) requireStanding(target, actor);
-  else if (!isFirst) await holdActor(stores, actor);
+  else if (!isFirst) await lockActor(stores, actor);
   if (target === undefined) throw new DomainError('USER_NOT_FOUND', 'There is no such account.');
   return target;
 }
 
-function requireStanding(held: User | undefined, { role, version }: Actor): void {
-  if (held?.status === 'active' && held.role === role && held.tokenVersion === version) return;
+function requireStanding(locked: User | undefined, { role, version }: Actor): void {
+  if (locked?.status === 'active' && locked.role === role && locked.tokenVersion === version) return;
   throw new DomainError('TOKEN_REVOKED', 'Your own credential was ended meanwhile. Log in again.');
 }
 

@@ -7,13 +7,13 @@ import type { CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import type { EndCredentialsDeps, EndKeysStores } from '../session/end-credentials.ts';
 import { endCredentials, endCredentialsAndKeys } from '../session/end-credentials.ts';
-import type { Act, ActDeps, ActInput, ActStores, Done, Held } from './act-upon.ts';
+import type { Act, ActDeps, ActInput, ActStores, Done, Locked } from './act-upon.ts';
 import { actUpon, successOf } from './act-upon.ts';
 import type { ManagedUserStore } from './managed-user-store.ts';
 import { mustBeReactivated, roleNotFound } from './refusals.ts';
 
 type RoleStores = ActStores &
-  EndKeysStores & { readonly managedUsers: Pick<ManagedUserStore, 'hold' | 'holdRole' | 'setRole'> };
+  EndKeysStores & { readonly managedUsers: Pick<ManagedUserStore, 'lock' | 'lockRole' | 'setRole'> };
 
 export type ChangeRoleDeps = ActDeps<RoleStores> & EndCredentialsDeps;
 
@@ -27,15 +27,21 @@ export type SetUserRoleInput = ActInput & { readonly role: string };
 export async function setUserRole(deps: ChangeRoleDeps, input: SetUserRoleInput): Promise<User> {
   const { role } = input;
   const act: Act = { ...input, kind: 'account.role_change', details: { to: role } };
-  return actUpon(deps, act, async (stores: RoleStores, held) => {
-    requireMayGrant(held, held.actor, role);
-    if (!(await stores.managedUsers.holdRole(role))) throw roleNotFound();
-    return changeRole(deps, stores, { ...act, details: { from: held.target.role, to: role } }, held, role);
+  return actUpon(deps, act, async (stores: RoleStores, locked) => {
+    requireMayGrant(locked, locked.actor, role);
+    if (!(await stores.managedUsers.lockRole(role))) throw roleNotFound();
+    return changeRole(
+      deps,
+      stores,
+      { ...act, details: { from: locked.target.role, to: role } },
+      locked,
+      role,
+    );
   });
 }
 
 /**
- * Makes the account a super_admin, for whoever may start a command beside the database; false when it was one already. Its sessions and tokens
+ * Makes the account a super_admin, for operators with access to the database; false when it was one already. Its sessions and tokens
  * end, so that the role counts from the next login. Errors: USER_NOT_FOUND, ACCOUNT_SUSPENDED, CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function grantSuperAdmin(
@@ -44,14 +50,14 @@ export async function grantSuperAdmin(
 ): Promise<boolean> {
   const details = { to: SUPREME_ROLE, by: 'command line' };
   const act: Act = { kind: 'account.role_change', actor: COMMAND_LINE, userId, origin, details };
-  return actUpon(deps, act, async (stores: RoleStores, held) => {
-    const { role: from, status } = held.target;
+  return actUpon(deps, act, async (stores: RoleStores, locked) => {
+    const { role: from, status } = locked.target;
     if (status !== 'active') throw mustBeReactivated();
     const done = await changeRole(
       deps,
       stores,
       { ...act, details: { from, ...details } },
-      held,
+      locked,
       SUPREME_ROLE,
     );
     return { ...done, result: from !== SUPREME_ROLE };
@@ -62,7 +68,7 @@ async function changeRole(
   deps: Stamp & EndCredentialsDeps,
   stores: RoleStores,
   act: Act,
-  { target, roleDirectory }: Held,
+  { target, roleDirectory }: Locked,
   role: string,
 ): Promise<Done<User>> {
   if (target.role === role) return { result: target };

@@ -1,4 +1,4 @@
-// `latchkey user create`: an account with a way in that the command prints, for where no mail is sent or the operator hands it over.
+// `latchkey user create`: an account with a link or password that the command prints, for where no email is sent or the operator passes it on.
 
 import { COMMAND_LINE } from '../access/authority.ts';
 import type { PasswordHasher } from '../password/password-hasher.ts';

@@ -14,13 +14,13 @@ import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { ActStores } from './act-upon.ts';
-import { holdActor, rolesNow } from './act-upon.ts';
+import { lockActor, rolesNow } from './act-upon.ts';
 import type { ManagedUserStore } from './managed-user-store.ts';
 import { emailTaken, roleNotFound, usernameTaken } from './refusals.ts';
 
 /** What opening an account writes. */
 export type AccountStores = ActStores & {
-  readonly managedUsers: Pick<ManagedUserStore, 'hold' | 'holdRole'>;
+  readonly managedUsers: Pick<ManagedUserStore, 'lock' | 'lockRole'>;
   readonly users: Pick<UserStore, 'insert'>;
 };
 
@@ -37,7 +37,7 @@ export type CreateUserInput = {
   readonly origin: CallOrigin;
 };
 
-/** An account, and what is known of it besides: neither a password nor a proof of its address unless told. */
+/** An account, and what is known of it besides: by default neither a password nor a proof of its address. */
 export type CreateAccountInput = CreateUserInput & {
   readonly passwordHash?: string;
   readonly emailVerified?: boolean;
@@ -52,9 +52,9 @@ export type CreateAccountInput = CreateUserInput & {
  */
 export async function createUser(deps: CreateUserDeps, input: CreateUserInput): Promise<User> {
   return createAccount(deps, input, async (stores: CreateStores, made) => {
-    const letter = { template: 'invitation', userId: made.id } as const;
+    const content = { template: 'invitation', userId: made.id } as const;
     const { text: to } = made.email;
-    await stores.outbox.enqueue({ id: deps.newId(), to, letter, createTime: made.createTime });
+    await stores.outbox.enqueue({ id: deps.newId(), to, content, createTime: made.createTime });
     return openedAccount(made);
   });
 }
@@ -69,10 +69,10 @@ export async function createAccount<Stores extends AccountStores, Result>(
   const who = actor.id === undefined ? {} : { actorId: actor.id };
   const act = { kind: 'account.create', ...who, origin, details: { role, ...details } } as const;
   return audited(deps, act, async (stores: Stores) => {
-    await holdActor(stores, actor);
+    await lockActor(stores, actor);
     const roleDirectory = await rolesNow(stores);
     requireMayGrant({ roleDirectory }, stillHolding({ roleDirectory }, actor), role);
-    if (!(await stores.managedUsers.holdRole(role))) throw roleNotFound();
+    if (!(await stores.managedUsers.lockRole(role))) throw roleNotFound();
     const made = newAccount(deps, input);
     const outcome = await stores.users.insert(made);
     if (outcome === 'email_taken') throw emailTaken('email');

@@ -21,18 +21,18 @@ export type ManagedChange =
   | { readonly field: 'email_verified'; readonly emailVerified: boolean };
 
 /**
- * Active and suspended accounts; deleted ones are not there. All but `find` and `hold` are called in a transaction, with the account held, and
+ * Active and suspended accounts; deleted ones are not there. All but `find` and `lock` are called in a transaction, with the account locked, and
  * answer it as it is then.
  */
 export type ManagedUserStore = {
   find(id: string): Promise<ManagedUser | undefined>;
   /**
-   * Holds the account until the transaction ends: `alone` against everybody, `together` against those who would change it. Whoever holds two
+   * Locks the account until the transaction ends, for update or for share. A transaction that locks two
    * begins with the lower id.
    */
-  hold(id: string, mode: 'alone' | 'together'): Promise<User | undefined>;
+  lock(id: string, mode: 'for_update' | 'for_share'): Promise<User | undefined>;
   /** Keeps the role from being deleted until the transaction ends; false when there is none such. */
-  holdRole(name: string): Promise<boolean>;
+  lockRole(name: string): Promise<boolean>;
   /** When something is taken the transaction can write nothing any more, so the caller must throw. */
   update(
     id: string,
@@ -42,7 +42,7 @@ export type ManagedUserStore = {
   /** There must be such a role. */
   setRole(id: string, role: string, now: number): Promise<User>;
   suspend(id: string, reason: string, now: number): Promise<User>;
-  /** Also forgets why it was suspended. */
+  /** Also clears the reason of the suspension. */
   reactivate(id: string, now: number): Promise<User>;
   /** Says that the account has no second factor; the factor itself is the TotpStore's. */
   turnOffMfa(id: string, now: number): Promise<User>;

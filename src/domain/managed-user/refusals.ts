@@ -4,7 +4,7 @@ import { DomainError } from '../errors.ts';
 
 const isTaken = (field: string) => ({ violations: [{ field, description: 'is taken' }] });
 
-/** EMAIL_TAKEN, told plainly: the caller may look the account up. */
+/** EMAIL_TAKEN, not hidden: the caller may look the account up. */
 export function emailTaken(field: string): DomainError {
   return new DomainError('EMAIL_TAKEN', 'Another account has this e-mail address.', isTaken(field));
 }

@@ -1,10 +1,10 @@
-// ForcePasswordReset, ResetUserMfa and UnlockUser: what an administrator does for an account that somebody else got into, or its owner cannot.
+// ForcePasswordReset, ResetUserMfa and UnlockUser: what an administrator does for an account that was taken over, or that its owner is locked out of.
 
 import type { CredentialStore } from '../account/credential-store.ts';
 import { BEGUN_PURPOSES, ENTRY_PURPOSES } from '../action-token/action-token.ts';
 import { DomainError } from '../errors.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
-import { forgetFailures } from '../lockout/lockout.ts';
+import { deleteFailures } from '../lockout/lockout.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { TotpStore } from '../mfa/totp-store.ts';
 import type { EndCredentialsDeps, EndKeysStores } from '../session/end-credentials.ts';
@@ -16,9 +16,9 @@ import { mustBeReactivated } from './refusals.ts';
 
 type ResetStores = ActStores &
   EndKeysStores & {
-    readonly managedUsers: Pick<ManagedUserStore, 'hold' | 'turnOffMfa'>;
+    readonly managedUsers: Pick<ManagedUserStore, 'lock' | 'turnOffMfa'>;
     readonly credentials: Pick<CredentialStore, 'removePassword'>;
-    readonly lockouts: Pick<LockoutStore, 'forget'>;
+    readonly lockouts: Pick<LockoutStore, 'deleteAll'>;
     readonly totpFactors: Pick<TotpStore, 'remove'>;
     readonly outbox: Outbox;
   };
@@ -42,18 +42,18 @@ export async function forcePasswordReset(
     if (status !== 'active') throw mustBeReactivated();
     const now = deps.clock.now();
     await stores.credentials.removePassword(userId, now);
-    await forgetFailures(stores.lockouts, target);
+    await deleteFailures(stores.lockouts, target);
     const ended = await endCredentialsAndKeys(deps, stores, { userId, purposes: ENTRY_PURPOSES, now });
     await stores.audit.append(successOf(deps, act));
-    const letter = { template: 'forced_password_reset', userId } as const;
-    await stores.outbox.enqueue({ id: deps.newId(), to, letter, createTime: now });
+    const content = { template: 'forced_password_reset', userId } as const;
+    await stores.outbox.enqueue({ id: deps.newId(), to, content, createTime: now });
     return { result: undefined, ended };
   });
 }
 
 /**
- * Takes the second factor and its backup codes away, and tells the owner. Every session, token and API key of the account ends; a link that sets
- * a password does not, for whoever has lost a telephone may have asked for one. Errors: USER_NOT_FOUND, MFA_NOT_ENABLED, ROLE_PROTECTED,
+ * Deletes the second factor and its backup codes, and notifies the owner. Every session, token and API key of the account ends; a link that sets
+ * a password does not, for an owner who lost the telephone may have asked for one. Errors: USER_NOT_FOUND, MFA_NOT_ENABLED, ROLE_PROTECTED,
  * INSUFFICIENT_SCOPE, TOKEN_REVOKED, CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function resetUserMfa(deps: ResetCredentialsDeps, input: ResetCredentialsInput): Promise<void> {
@@ -66,25 +66,25 @@ export async function resetUserMfa(deps: ResetCredentialsDeps, input: ResetCrede
     await stores.totpFactors.remove(userId);
     const ended = await endCredentialsAndKeys(deps, stores, { userId, purposes: BEGUN_PURPOSES, now });
     await stores.audit.append(successOf(deps, act));
-    const letter = { template: 'mfa_reset', fullName } as const;
-    await stores.outbox.enqueue({ id: deps.newId(), to, letter, createTime: now });
+    const content = { template: 'mfa_reset', fullName } as const;
+    await stores.outbox.enqueue({ id: deps.newId(), to, content, createTime: now });
     return { result: undefined, ended };
   });
 }
 
-type UnlockStores = ActStores & { readonly lockouts: Pick<LockoutStore, 'forget'> };
+type UnlockStores = ActStores & { readonly lockouts: Pick<LockoutStore, 'deleteAll'> };
 
 export type UnlockUserDeps = ActDeps<UnlockStores>;
 
 /**
  * Deletes the account's failed logins, and lifts the locks that they brought; false, and nothing happens, where there are none. Not for one's own account:
- * whoever has stolen a session could guess the password without end. Errors: USER_NOT_FOUND, ROLE_PROTECTED, INSUFFICIENT_SCOPE, TOKEN_REVOKED,
+ * the thief of a session could guess the password without end. Errors: USER_NOT_FOUND, ROLE_PROTECTED, INSUFFICIENT_SCOPE, TOKEN_REVOKED,
  * CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function unlockUser(deps: UnlockUserDeps, input: ActInput): Promise<boolean> {
   const act: Act = { ...input, kind: 'account.unlock' };
   return actUpon(deps, act, async (stores: UnlockStores, { target }) => {
-    const hadFailures = await forgetFailures(stores.lockouts, target);
+    const hadFailures = await deleteFailures(stores.lockouts, target);
     if (hadFailures) await stores.audit.append(successOf(deps, act));
     return { result: hadFailures };
   });

@@ -1,4 +1,4 @@
-// SuspendUser and ReactivateUser: an account is barred, and let in again.
+// SuspendUser and ReactivateUser: an account is barred from login, and admitted again.
 
 import { BEGUN_PURPOSES, ENTRY_PURPOSES } from '../action-token/action-token.ts';
 import type { User } from '../account/user.ts';
@@ -10,7 +10,7 @@ import type { ManagedUserStore } from './managed-user-store.ts';
 
 type SuspendStores = ActStores &
   EndCredentialsStores & {
-    readonly managedUsers: Pick<ManagedUserStore, 'hold' | 'suspend' | 'reactivate'>;
+    readonly managedUsers: Pick<ManagedUserStore, 'lock' | 'suspend' | 'reactivate'>;
   };
 
 export type SuspendUserDeps = ActDeps<SuspendStores> & EndCredentialsDeps;
@@ -36,8 +36,8 @@ export async function suspendUser(deps: SuspendUserDeps, input: SuspendUserInput
 }
 
 /**
- * Lets the account log in again; its API keys are good again, its sessions and tokens are not. One that is active stays as it is. The epoch rises
- * here too: nodes that remember its keys as refused read them again. Errors: as `suspendUser`.
+ * Reactivates the account: it can log in, its API keys are valid again, its sessions and tokens are not. One that is active stays as it is. The epoch rises
+ * here too: nodes that have cached its keys as refused read them again. Errors: as `suspendUser`.
  */
 export async function reactivateUser(deps: SuspendUserDeps, input: SuspendUserInput): Promise<User> {
   const act: Act = { ...input, kind: 'account.reactivate', ...withReason(input.reason) };

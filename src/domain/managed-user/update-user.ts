@@ -10,7 +10,7 @@ import type { ManagedChange, ManagedUserStore } from './managed-user-store.ts';
 import { emailTaken, usernameTaken } from './refusals.ts';
 
 type UpdateStores = ActStores & {
-  readonly managedUsers: Pick<ManagedUserStore, 'hold' | 'update'>;
+  readonly managedUsers: Pick<ManagedUserStore, 'lock' | 'update'>;
   readonly actionTokens: Pick<ActionTokenStore, 'deleteAll'>;
   readonly outbox: Outbox;
 };
@@ -24,7 +24,7 @@ export type UpdateUserInput = ActInput & {
 
 /**
  * Makes all the changes or none, and answers the account after them. Another address is not verified unless the changes say so; the old one is
- * told, and what was mailed to it is no good any more. Whether their own address is proved people do not say themselves. Errors: USER_NOT_FOUND,
+ * notified, and links mailed to it end. Nobody states whether their own address is verified. Errors: USER_NOT_FOUND,
  * EMAIL_TAKEN, USERNAME_TAKEN, ROLE_PROTECTED, INSUFFICIENT_SCOPE, TOKEN_REVOKED, CONFLICT, STORAGE_UNAVAILABLE.
  */
 export async function updateUser(deps: UpdateUserDeps, input: UpdateUserInput): Promise<User> {
@@ -50,8 +50,8 @@ function isOfAddress({ field }: ManagedChange): boolean {
 // Two spellings of one address may be two mailboxes, so that another spelling is another address.
 function completed(target: User, changes: readonly ManagedChange[]): readonly ManagedChange[] {
   const moves = changes.some((change) => change.field === 'email' && change.email.text !== target.email);
-  const isTold = changes.some(({ field }) => field === 'email_verified');
-  return moves && !isTold ? [...changes, { field: 'email_verified', emailVerified: false }] : changes;
+  const isStated = changes.some(({ field }) => field === 'email_verified');
+  return moves && !isStated ? [...changes, { field: 'email_verified', emailVerified: false }] : changes;
 }
 
 async function leaveAddress(
@@ -61,6 +61,6 @@ async function leaveAddress(
   { email: newEmail, updateTime: createTime }: User,
 ): Promise<void> {
   await stores.actionTokens.deleteAll(id, [...MAILED_PURPOSES, 'email_change']);
-  const letter = { template: 'email_changed_by_administrator', fullName, newEmail } as const;
-  await stores.outbox.enqueue({ id: deps.newId(), to, letter, createTime });
+  const content = { template: 'email_changed_by_administrator', fullName, newEmail } as const;
+  await stores.outbox.enqueue({ id: deps.newId(), to, content, createTime });
 }

@@ -6,7 +6,7 @@ export const BACKUP_CODE_COUNT = 10;
 /** Crockford's base32: no letter that looks like a digit. */
 export const BACKUP_CODE_ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
-/** 50 bits: lockout lets nobody try even a thousand a day. */
+/** 50 bits: lockout allows less than a thousand attempts a day. */
 export const BACKUP_CODE_LENGTH = 10;
 
 /** A new code: as it is shown once, and the digest to keep. */

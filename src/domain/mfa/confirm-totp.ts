@@ -121,7 +121,7 @@ async function enable(
   const who = { accountId: userId, actorId: userId, targetId: userId };
   await stores.audit.append(auditEvent(deps, { kind: 'mfa.enable', outcome: 'success', ...who, origin }));
   const { fullName } = user;
-  const letter = { template: 'mfa_enabled', fullName, ipAddress: origin.ipAddress } as const;
-  await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
+  const content = { template: 'mfa_enabled', fullName, ipAddress: origin.ipAddress } as const;
+  await stores.outbox.enqueue({ id: deps.newId(), to: user.email, content, createTime: now });
   return { revoked, user: await getUser(stores, userId) };
 }

@@ -26,7 +26,7 @@ export type DisableTotpDeps = ProvePersonDeps & {
 };
 
 /**
- * Turns the second factor off, for whoever proves to be the person; its secret, the backup codes and pending challenges are gone. Errors: MFA_NOT_ENABLED, those
+ * Turns the second factor off, for a caller who proves to be the person; its secret, the backup codes and pending challenges are gone. Errors: MFA_NOT_ENABLED, those
  * of `actAsPerson`.
  */
 export async function disableTotp(deps: DisableTotpDeps, input: ProvenInput): Promise<void> {
@@ -43,8 +43,8 @@ export async function disableTotp(deps: DisableTotpDeps, input: ProvenInput): Pr
     const who = { accountId: userId, actorId: userId, targetId: userId };
     await stores.audit.append(auditEvent(deps, { kind: 'mfa.disable', outcome: 'success', ...who, origin }));
     const { fullName } = user;
-    const letter = { template: 'mfa_disabled', fullName, ipAddress: origin.ipAddress } as const;
-    await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
+    const content = { template: 'mfa_disabled', fullName, ipAddress: origin.ipAddress } as const;
+    await stores.outbox.enqueue({ id: deps.newId(), to: user.email, content, createTime: now });
   });
 }
 

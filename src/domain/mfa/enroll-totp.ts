@@ -13,7 +13,7 @@ import type { TotpStore } from './totp-store.ts';
 import type { Totp, TotpSecrets } from './totp.ts';
 
 type EnrollStores = SettleStores & {
-  readonly emails: Pick<EmailStore, 'holdById'>;
+  readonly emails: Pick<EmailStore, 'lockById'>;
   readonly totpFactors: FactorUse & Pick<TotpStore, 'insertPending'>;
   readonly audit: AuditLog;
 };
@@ -31,7 +31,7 @@ export type EnrollTotpDeps = ProvePersonDeps & {
 export type TotpEnrollment = { readonly secret: string; readonly keyUri: string };
 
 /**
- * Begins an enrolment for whoever proves to be the person: by a session alone, a thief could lock its owner out. An enrolment that waits for its first
+ * Begins an enrolment for a caller who proves to be the person: by a session alone, a thief could lock its owner out. An enrolment that waits for its first
  * code is replaced. Errors: MFA_ALREADY_ENABLED, those of `actAsPerson`.
  */
 export async function enrollTotp(deps: EnrollTotpDeps, input: ProvenInput): Promise<TotpEnrollment> {
@@ -44,7 +44,7 @@ export async function enrollTotp(deps: EnrollTotpDeps, input: ProvenInput): Prom
   await actAsPerson(deps, attempt, input, async (stores: EnrollStores, settle) => {
     const now = deps.clock.now();
     // First the account, then its factor, as everywhere.
-    await stores.emails.holdById(userId);
+    await stores.emails.lockById(userId);
     await settle(now);
     const factor = { userId, sealedSecret, createTime: now };
     if (!(await stores.totpFactors.insertPending(factor))) throw mfaAlreadyEnabled();

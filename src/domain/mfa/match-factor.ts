@@ -8,7 +8,7 @@ import type { Totp, TotpFactor, TotpSecrets } from './totp.ts';
 /** A code as `readTotpCode` or `readBackupCode` answers it. */
 export type TypedFactor = { readonly kind: 'totp' | 'backup_code'; readonly code: string };
 
-/** A code that is right as far as a look can tell. */
+/** A code that is right, though another call may use it up first. */
 export type MatchedFactor =
   | { readonly kind: 'totp'; readonly factor: TotpFactor; readonly step: number }
   | { readonly kind: 'backup_code'; readonly digest: Uint8Array };

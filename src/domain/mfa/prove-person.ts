@@ -1,4 +1,4 @@
-// Proof that whoever holds a session is the person: by the password or a code, besides the session.
+// Proof that the caller with a session is the person: by the password or a code, besides the session.
 
 import type { ProvePasswordDeps } from '../password/prove-password.ts';
 import { provePassword } from '../password/prove-password.ts';
@@ -79,7 +79,7 @@ async function provePerson(
   return undefined;
 }
 
-/** A code that is right as far as a look can tell; nothing is used up. Errors: MFA_CODE_INVALID, ACCOUNT_LOCKED, STORAGE_UNAVAILABLE. */
+/** A code that is right; it is not used up, and another call may use it first. Errors: MFA_CODE_INVALID, ACCOUNT_LOCKED, STORAGE_UNAVAILABLE. */
 export async function proveCode(
   deps: ProvePersonDeps,
   attempt: CodeAttempt,

@@ -14,7 +14,7 @@ import { actAsPerson, personAttempt } from './prove-person.ts';
 import type { TotpStore } from './totp-store.ts';
 
 type RegenerateStores = SettleStores & {
-  readonly emails: Pick<EmailStore, 'holdById'>;
+  readonly emails: Pick<EmailStore, 'lockById'>;
   readonly totpFactors: FactorUse & Pick<TotpStore, 'replaceBackupCodes'>;
   readonly audit: AuditLog;
 };
@@ -26,7 +26,7 @@ export type RegenerateBackupCodesDeps = ProvePersonDeps & {
 };
 
 /**
- * Answers the new codes, which are never shown again, to whoever proves to be the person; the old ones are good no more. Errors: MFA_NOT_ENABLED, those of
+ * Answers the new codes, which are never shown again, to a caller who proves to be the person; the old ones are no longer valid. Errors: MFA_NOT_ENABLED, those of
  * `actAsPerson`.
  */
 export async function regenerateBackupCodes(
@@ -40,7 +40,7 @@ export async function regenerateBackupCodes(
   const digests = codes.map(({ digest }) => digest);
   await actAsPerson(deps, attempt, input, async (stores: RegenerateStores, settle) => {
     // First the account, then its factor, as everywhere.
-    await stores.emails.holdById(userId);
+    await stores.emails.lockById(userId);
     await settle(deps.clock.now());
     if (!(await stores.totpFactors.replaceBackupCodes(userId, digests))) throw mfaNotEnabled();
     const who = { accountId: userId, actorId: userId, targetId: userId };

@@ -3,7 +3,7 @@
 /** A factor as it is kept. Times are epoch milliseconds. */
 export type TotpFactor = {
   readonly userId: string;
-  /** Tells it from any other factor that the user has had, also when its secret has been sealed anew. */
+  /** Distinguishes it from any other factor that the user has had, also when its secret has been sealed anew. */
   readonly enrolment: string;
   /** Sealed by the master key. */
   readonly sealedSecret: Uint8Array;
@@ -17,7 +17,7 @@ export type TotpFactor = {
 /** How long a factor waits for its first code, in milliseconds. */
 export const PENDING_MS = 10 * 60_000;
 
-/** Port: codes and what an authenticator app is told. A secret is base32 (RFC 4648). */
+/** Port: codes and the URI for an authenticator app. A secret is base32 (RFC 4648). */
 export type Totp = {
   /** 160 random bits (RFC 4226, section 4, R6). */
   newSecret(): string;

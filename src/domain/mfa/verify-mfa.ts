@@ -16,11 +16,11 @@ import { codeCounter, deviceCounter } from '../lockout/failure-counter.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
 import type { LockoutStores } from '../lockout/lockout.ts';
 import { accountLocked, lockedUntil } from '../lockout/lockout.ts';
-import type { HandOutDeps } from '../session/hand-out.ts';
-import { handOut } from '../session/hand-out.ts';
-import type { LoginHandOut } from '../session/login.ts';
+import type { SessionCredentialsDeps } from '../session/session-credentials.ts';
+import { issueCredentials } from '../session/session-credentials.ts';
+import type { LoginCredentials } from '../session/login.ts';
 import { accountSuspended } from '../session/login.ts';
-import type { OpenSessionDeps, OpenSessionStores, SessionWish } from '../session/open-session.ts';
+import type { OpenSessionDeps, OpenSessionStores, SessionOptions } from '../session/open-session.ts';
 import { openSession } from '../session/open-session.ts';
 import type { Transact } from '../transactions.ts';
 import type { CodeAttempt, CodeAttemptDeps } from './code-attempt.ts';
@@ -46,7 +46,7 @@ type VerifyStores = OpenSessionStores &
     readonly totpFactors: FactorUse;
   };
 
-export type VerifyMfaDeps = HandOutDeps &
+export type VerifyMfaDeps = SessionCredentialsDeps &
   OpenSessionDeps &
   CodeAttemptDeps &
   KnownDeviceDeps &
@@ -73,9 +73,9 @@ const RACES: ReadonlySet<string> = new Set<DomainError['reason']>([
  * counts only while the counter is not locked, and a refusal uses up nothing. Errors: TOKEN_INVALID, TOKEN_EXPIRED, MFA_CODE_INVALID, ACCOUNT_LOCKED, ACCOUNT_SUSPENDED,
  * VALIDATION_FAILED (a cookie was asked for, and none can be set here), STORAGE_UNAVAILABLE.
  */
-export async function verifyMfa(deps: VerifyMfaDeps, input: VerifyMfaInput): Promise<LoginHandOut> {
+export async function verifyMfa(deps: VerifyMfaDeps, input: VerifyMfaInput): Promise<LoginCredentials> {
   const challenge = await findChallenge(deps, input.mfaToken);
-  if (wishOf(challenge.token).useCookie && !input.mayUseCookie) throw cookieImpossible();
+  if (sessionOptionsOf(challenge.token).useCookie && !input.mayUseCookie) throw cookieImpossible();
   const user = await deps.users.findById(challenge.token.userId);
   if (user === undefined) throw invalidChallenge();
   const device = knownDevice(deps, user, input.deviceTokens ?? []);
@@ -91,7 +91,7 @@ export async function verifyMfa(deps: VerifyMfaDeps, input: VerifyMfaInput): Pro
   const opened = await deps
     .transact((stores: VerifyStores) => open(deps, stores, challenge, attempt, matched))
     .catch((error: unknown) => refuseRace(deps, attempt, error));
-  const given = await handOut(deps, opened.user, opened.session);
+  const given = await issueCredentials(deps, opened.user, opened.session);
   return { ...given, device: grantDevice(deps, opened.user, device) };
 }
 
@@ -134,11 +134,11 @@ async function open(
   if (!user.mfaEnabled) throw invalidChallenge();
   if ((await stores.actionTokens.consume('mfa_challenge', presented)) === undefined) throw invalidChallenge();
   if (!(await useFactor(stores.totpFactors, user.id, matched, now))) throw codeInvalid();
-  // What was failed on the way here is settled too, unless strangers have locked it since: that keeps nobody out who came this far.
+  // Failures of the password step are deleted too, unless unknown devices have locked the counter since: that does not affect this login.
   const end = (await stores.lockouts.clear([...countersOf(token), key], now)).get(key);
   if (end !== undefined) throw accountLocked(end, now);
   const session = await openSession(deps, stores, {
-    ...wishOf(token),
+    ...sessionOptionsOf(token),
     user,
     origin,
     amr: TWO_FACTOR_AMR[matched.kind],
@@ -147,20 +147,20 @@ async function open(
   return { user, session };
 }
 
-/** Where the login's wrong passwords stay counted; a challenge of the version before does not tell. */
+/** Where the login's wrong passwords stay counted; version 0.1 did not store it in the challenge. */
 function countersOf({ payload: { counters } }: ActionToken): readonly string[] {
   return Array.isArray(counters) ? counters.filter((key) => typeof key === 'string') : [];
 }
 
 /** What the login asked for. Errors: Error for a challenge that Login did not write. */
-function wishOf({ payload: { scopes, deviceName, useCookie } }: ActionToken): SessionWish {
+function sessionOptionsOf({ payload: { scopes, deviceName, useCookie } }: ActionToken): SessionOptions {
   const isText = (value: unknown) => typeof value === 'string';
   if (Array.isArray(scopes) && scopes.every(isText) && isText(deviceName))
     return { scopes, deviceName, useCookie: useCookie === true };
   throw new Error('a challenge holds no scopes and device name');
 }
 
-// Who could make a stranger's browser answer a challenge would log it into an account of their own (login CSRF, CWE-352).
+// Who could make another person's browser answer a challenge would log it into an account of their own (login CSRF, CWE-352).
 function cookieImpossible(): DomainError {
   return validationFailed([
     {

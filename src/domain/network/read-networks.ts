@@ -8,7 +8,7 @@ export const MAX_NETWORKS = 50;
 
 /**
  * The networks in CIDR notation, each in its one spelling and without repeats; notes each rule broken. One with host bits is refused rather
- * than masked: who writes 10.0.0.5/8 may mean one host, and must not let in sixteen million.
+ * than masked: who writes 10.0.0.5/8 may mean one host, and must not allow sixteen million.
  */
 export function readNetworks(
   violations: Violations,

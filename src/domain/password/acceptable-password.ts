@@ -1,4 +1,4 @@
-// Whether a password may be chosen: asked wherever somebody chooses one.
+// Whether a password may be chosen: checked wherever one is set.
 
 import type { FieldViolation } from '../errors.ts';
 import { DomainError } from '../errors.ts';
@@ -13,7 +13,7 @@ export type AcceptablePasswordDeps = {
   readonly breachedPasswords: BreachedPasswords;
 };
 
-/** What decides whether a password may be chosen, without asking anybody. */
+/** What decides whether a password may be chosen, without a network call. */
 export type PasswordRules = Pick<AcceptablePasswordDeps, 'passwordPolicy' | 'commonPasswords'>;
 
 /** PASSWORD_POLICY, with every rule broken. */

@@ -17,9 +17,9 @@ import { announce } from '../revocation/announce.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { EndCredentialsDeps, EndKeysStores } from '../session/end-credentials.ts';
 import { endCredentials, endCredentialsAndKeys, keysEnded } from '../session/end-credentials.ts';
-import type { HandOutDeps } from '../session/hand-out.ts';
-import { handOut } from '../session/hand-out.ts';
-import type { LoginHandOut } from '../session/login.ts';
+import type { SessionCredentialsDeps } from '../session/session-credentials.ts';
+import { issueCredentials } from '../session/session-credentials.ts';
+import type { LoginCredentials } from '../session/login.ts';
 import type { RenewSessionDeps } from '../session/renew-session.ts';
 import { renewSession } from '../session/renew-session.ts';
 import type { SessionStore } from '../session/session-store.ts';
@@ -48,7 +48,7 @@ export type ChangePasswordDeps = LockoutDeps &
   EndCredentialsDeps &
   RenewSessionDeps &
   KnownDeviceDeps &
-  HandOutDeps & {
+  SessionCredentialsDeps & {
     readonly users: Pick<UserStore, 'findWithPassword'>;
     readonly lockouts: Pick<LockoutStore, 'findLocks'>;
     readonly passwordHasher: Pick<PasswordHasher, 'hash' | 'verify'>;
@@ -77,7 +77,7 @@ export type ChangePasswordInput = {
 export async function changePassword(
   deps: ChangePasswordDeps,
   input: ChangePasswordInput,
-): Promise<LoginHandOut> {
+): Promise<LoginCredentials> {
   const user = await deps.users.findWithPassword(input.userId);
   if (user === undefined) throw new DomainError('USER_NOT_FOUND', 'The account does not exist any more.');
   const checkedHash = await checkCurrentPassword(deps, input, user);
@@ -88,7 +88,7 @@ export async function changePassword(
   const changed = await deps.transact((stores) => replace(deps, stores, input, checkedHash, newHash));
   await announce(deps, changed.ended);
   // By the id of the session, so that as many changes as one likes give one counter.
-  const given = await handOut(deps, changed.user, changed.session);
+  const given = await issueCredentials(deps, changed.user, changed.session);
   return { ...given, device: grantDevice(deps, changed.user, input.sessionId) };
 }
 
@@ -97,7 +97,7 @@ async function checkCurrentPassword(
   input: ChangePasswordInput,
   user: UserWithPassword,
 ): Promise<string> {
-  // The session's own: strangers who lock the account keep nobody from changing its password who is logged in.
+  // The session's own counter: a lock by unknown devices does not keep a session from changing the password.
   const counter = sessionCounter(input.sessionId);
   const end = await lockedUntil(deps.lockouts, counter, deps.clock.now());
   if (end === undefined) {
@@ -132,7 +132,7 @@ async function replace(
     throw new DomainError('CONFLICT', 'The password was changed meanwhile. Try again.', {
       retryAfterMs: 100,
     });
-  // Looked at and not cleared: else whoever knows the password could guess other proofs in this session without end.
+  // Looked at and not cleared: else a caller who knows the password could guess other proofs in this session without end.
   const end = await lockedUntil(stores.lockouts, sessionCounter(sessionId), now);
   if (end !== undefined) throw accountLocked(end, now);
   const ending = revokeApiKeys ? endCredentialsAndKeys : endCredentials;
@@ -140,13 +140,13 @@ async function replace(
   const renewal = { user, sessionId, endsTokens: true, proof: undefined, now, origin };
   const session = await renewSession(deps, stores, renewal);
   await stores.audit.append(changeEvent(deps, input, { outcome: 'success', ...keysEnded(revokeApiKeys) }));
-  const letter = {
+  const content = {
     template: 'password_changed',
     fullName: user.fullName,
     ipAddress: origin.ipAddress,
     hasEndedKeys: revokeApiKeys,
   } as const;
-  await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
+  await stores.outbox.enqueue({ id: deps.newId(), to: user.email, content, createTime: now });
   return { ended, session, user: await getUser(stores, userId) };
 }
 

@@ -1,4 +1,4 @@
-// CheckPassword: what would be wrong with a password, before anybody chooses it.
+// CheckPassword: what would be wrong with a password, before it is chosen.
 
 import type { FieldViolation } from '../errors.ts';
 import type { AcceptablePasswordDeps } from './acceptable-password.ts';

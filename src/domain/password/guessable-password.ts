@@ -1,4 +1,4 @@
-// How many guesses a password withstands, of somebody who tries what people are known to choose: common passwords, repeats, sequences, keyboard walks.
+// How many guesses a password withstands, of an attacker who tries what people are known to choose: common passwords, repeats, sequences, keyboard walks.
 
 import { walksFrom } from './keyboard-walk.ts';
 
@@ -8,7 +8,7 @@ export type CommonPasswords = {
   get(lowerCased: string): number | undefined;
 };
 
-/** Fewer guesses than 10 to this are within reach of somebody who guesses through a login form for months. */
+/** Fewer guesses than 10 to this are within reach of an attacker who guesses through a login form for months. */
 const MIN_GUESSES_LOG10 = 8;
 
 const WORD_LENGTH = { min: 3, max: 20 };
@@ -27,7 +27,7 @@ const COST = {
 const MAX_STRIDE = 8;
 
 /**
- * Whether the password, lower-cased, is put together from so few pieces that somebody who tries such pieces finds it. An estimate from below: the
+ * Whether the password, lower-cased, is put together from so few pieces that an attacker who tries such pieces finds it. An estimate from below: the
  * cheapest way to write the password as pieces (a shortest path), each with what it costs to guess. Time grows with the cube of the length
  * at most: some milliseconds for 128 characters. Pure.
  */

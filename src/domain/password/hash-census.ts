@@ -15,12 +15,12 @@ export type HashSampler = {
   sampleHashes(limit: number): Promise<readonly string[]>;
 };
 
-/** Port: who is told of the shapes. */
+/** Port: what receives the shapes. */
 export type HashShapes = { learn(hashes: readonly string[]): void };
 
 /** How many hashes are looked at; a shape that fewer than one account in as many has may be missed. */
 const SAMPLE = 10_000;
-/** An account whose hash is the first of its shape can be told from unknown ones until the next census. */
+/** An account whose hash is the first of its shape can be distinguished from unknown ones until the next census. */
 export const HASH_CENSUS_INTERVAL_MS = 5 * 60_000;
 
 export type HashCensusDeps = { readonly hashSampler: HashSampler; readonly passwordHasher: HashShapes };

@@ -6,7 +6,7 @@
  */
 export type PasswordHasher = {
   /**
-   * Runs `work`, which will hash or verify once it has looked something up, if there is room for its password. Errors: OVERLOADED before
+   * Runs `work`, which will hash or verify once it has looked something up, if the queue has a place for its password. Errors: OVERLOADED before
    * `work` has begun, so that a flood costs the database nothing; whatever `work` throws.
    */
   admit<Result>(work: () => Promise<Result>): Promise<Result>;

@@ -11,7 +11,7 @@ export type PasswordPolicyName = 'strict' | 'nist';
 /** No password is longer: more would cost hashing time and add no strength. */
 export const MAX_PASSWORD_LENGTH = 128;
 
-/** No password that somebody logs in with is longer, in bytes of UTF-8: a hash made elsewhere may be of one that breaks every rule for new ones. */
+/** No password of a login is longer, in bytes of UTF-8: a hash made elsewhere may be of one that breaks every rule for new ones. */
 export const MAX_CURRENT_PASSWORD_BYTES = 4_096;
 
 const COMPOSITION: ReadonlyArray<readonly [RegExp, string]> = [
@@ -60,7 +60,7 @@ export function readPassword(field: string, raw: string): { text: string } | { v
   return checkText(raw, { field, min: 1, max: MAX_PASSWORD_LENGTH, secret: true });
 }
 
-/** A password that somebody shows to know, just as it was sent: only the hash tells whether it is right. Or why it cannot be compared. */
+/** A password that a caller presents, just as it was sent: only the hash shows whether it is right. Or why it cannot be compared. */
 export function readCurrentPassword(
   field: string,
   raw: string,

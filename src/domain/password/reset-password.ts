@@ -1,4 +1,4 @@
-// ResetPassword: a new password by a link from the mail.
+// ResetPassword: a new password by a link from an email.
 
 import type { ActionPurpose, ActionTokenCodec, ActionTokenStore } from '../action-token/action-token.ts';
 import { ENTRY_PURPOSES } from '../action-token/action-token.ts';
@@ -7,7 +7,7 @@ import { payloadText, presentToken, refuseToken, tokenInvalid } from '../action-
 import type { AuditKind, AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import { auditEvent } from '../audit/record.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
-import { forgetFailures } from '../lockout/lockout.ts';
+import { deleteFailures } from '../lockout/lockout.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { AnnounceDeps } from '../revocation/announce.ts';
 import { announce } from '../revocation/announce.ts';
@@ -28,7 +28,7 @@ type ResetStores = FirstProofStores & {
   readonly credentials: Pick<CredentialStore, 'setPasswordHash' | 'removePassword'>;
   readonly emails: Pick<EmailStore, 'markVerified'>;
   readonly actionTokens: Pick<ActionTokenStore, 'consume' | 'deleteAll'>;
-  readonly lockouts: Pick<LockoutStore, 'forget'>;
+  readonly lockouts: Pick<LockoutStore, 'deleteAll'>;
   readonly audit: AuditLog;
   readonly outbox: Outbox;
 };
@@ -84,13 +84,13 @@ export async function resetPassword(deps: ResetPasswordDeps, input: ResetPasswor
     const provedKey = payloadText(used, 'emailKey');
     const proof =
       provedKey === undefined ? undefined : await stores.emails.markVerified(user.id, provedKey, now);
-    await forgetFailures(stores.lockouts, user);
+    await deleteFailures(stores.lockouts, user);
     const isFirst = proof === 'first';
     const hasEndedKeys = isFirst || !input.keepApiKeys;
     const ended = isFirst
       ? await endUnproved(deps, stores, { user, setsPassword: true, origin: input.origin })
       : await (hasEndedKeys ? endCredentialsAndKeys : endCredentials)(deps, stores, ending(user, now));
-    await tell(deps, stores, user, { ...context, hasEndedKeys, isFirst }, now);
+    await auditAndNotify(deps, stores, user, { ...context, hasEndedKeys, isFirst }, now);
     return ended;
   });
   await announce(deps, revoked);
@@ -108,30 +108,30 @@ function ending({ id: userId }: User, now: number): EndCredentialsInput {
   return { userId, purposes: ENTRY_PURPOSES, now };
 }
 
-type Told = {
+type Outcome = {
   readonly kind: AuditKind;
   readonly origin: CallOrigin;
   readonly hasEndedKeys: boolean;
   readonly isFirst: boolean;
 };
 
-async function tell(
+async function auditAndNotify(
   deps: ResetPasswordDeps,
   stores: ResetStores,
   { id, fullName, email: to }: User,
-  { kind, origin, hasEndedKeys, isFirst }: Told,
+  { kind, origin, hasEndedKeys, isFirst }: Outcome,
   now: number,
 ): Promise<void> {
   const account = { accountId: id, targetId: id };
   await stores.audit.append(
     auditEvent(deps, { kind, outcome: 'success', origin, ...account, ...keysEnded(hasEndedKeys) }),
   );
-  const letter = {
+  const content = {
     template: 'password_changed',
     fullName,
     ipAddress: origin.ipAddress,
     hasEndedKeys,
     isFirstProof: isFirst,
   } as const;
-  await stores.outbox.enqueue({ id: deps.newId(), to, letter, createTime: now });
+  await stores.outbox.enqueue({ id: deps.newId(), to, content, createTime: now });
 }

@@ -1,4 +1,4 @@
-// Who manages service accounts and their keys, and how far: a credential hands out no more than it has, also when it is a key.
+// Who manages service accounts and their keys, and how far: a credential grants no more than it has, also when it is a key.
 
 import type { Actor } from '../access/authority.ts';
 import { requireHolds } from '../access/authority.ts';
@@ -14,7 +14,7 @@ import { Violations } from '../text.ts';
 import type { ServiceAccountStore } from './service-account.ts';
 
 export type ActingStores = {
-  readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
+  readonly managedUsers: Pick<ManagedUserStore, 'lock'>;
   readonly roles: Pick<RoleStore, 'list'>;
   readonly apiKeys: Pick<ApiKeyStore, 'share'>;
   readonly serviceAccounts: Pick<ServiceAccountStore, 'share'>;
@@ -27,8 +27,8 @@ export type Acting = { readonly holder: Actor; readonly key: ApiKey | undefined 
 export const MANAGING_SCOPES: readonly string[] = ['service_accounts:write'];
 
 /**
- * Who acts, held until the transaction ends: what ends their credential waits, so that a credential that has ended leaves nothing behind. To be
- * called once the account and the key that are acted upon are held. Errors: TOKEN_REVOKED when it has been ended.
+ * Who acts, locked for share: a transaction that ends their credential waits, so that a credential that has ended leaves nothing behind. To be
+ * called once the account and the key that are acted upon are locked. Errors: TOKEN_REVOKED when it has been ended.
  */
 export async function actingNow(stores: ActingStores, actor: Actor, now: number): Promise<Acting> {
   const holder = await actorNow(stores, actor);

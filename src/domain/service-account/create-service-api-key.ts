@@ -13,10 +13,10 @@ import { DomainError } from '../errors.ts';
 import type { ServiceAccountStore, ServiceApiKeyStore } from './service-account.ts';
 import type { ActingStores } from './acting.ts';
 import { actingNow, withinCallingKey } from './acting.ts';
-import { noRoomForKeys, serviceAccountNotFound } from './service-account.ts';
+import { keyLimitReached, serviceAccountNotFound } from './service-account.ts';
 
 type CreateKeyStores = ActingStores & {
-  readonly serviceAccounts: Pick<ServiceAccountStore, 'hold'>;
+  readonly serviceAccounts: Pick<ServiceAccountStore, 'lock'>;
   readonly serviceApiKeys: Pick<ServiceApiKeyStore, 'countLive'>;
   readonly apiKeys: Pick<ApiKeyStore, 'insert'>;
   readonly audit: AuditLog;
@@ -51,7 +51,7 @@ export function createServiceApiKey(
     details: { service_account: serviceAccountId, scopes: input.scopes.join(' ') },
   } as const;
   return audited(deps, act, async (stores) => {
-    const accountScopes = await stores.serviceAccounts.hold(serviceAccountId);
+    const accountScopes = await stores.serviceAccounts.lock(serviceAccountId);
     if (accountScopes === undefined) throw serviceAccountNotFound();
     const now = deps.clock.now();
     const acting = await actingNow(stores, actor, now);
@@ -60,7 +60,7 @@ export function createServiceApiKey(
     requireHolds(acting.holder, scopes);
     const bounds = withinCallingKey(acting, { allowedCidrs, expireTime });
     if ((await stores.serviceApiKeys.countLive(serviceAccountId, now)) >= MAX_LIVE_KEYS)
-      throw noRoomForKeys();
+      throw keyLimitReached();
     return makeApiKey(
       deps,
       stores,

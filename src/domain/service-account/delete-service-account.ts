@@ -18,7 +18,7 @@ import type { ServiceAccountStore, ServiceApiKeyStore } from './service-account.
 import { serviceAccountNotFound } from './service-account.ts';
 
 type DeleteStores = ActingStores & {
-  readonly serviceAccounts: Pick<ServiceAccountStore, 'hold' | 'delete'>;
+  readonly serviceAccounts: Pick<ServiceAccountStore, 'lock' | 'delete'>;
   readonly serviceApiKeys: Pick<ServiceApiKeyStore, 'endAll'>;
   readonly apiKeys: Pick<ApiKeyStore, 'endMadeBy'>;
   readonly revocations: Pick<RevocationStore, 'insert'>;
@@ -52,7 +52,7 @@ export async function deleteServiceAccount(
   } as const;
   const ended = await audited(deps, act, async (stores) => {
     const now = deps.clock.now();
-    const scopes = await stores.serviceAccounts.hold(id);
+    const scopes = await stores.serviceAccounts.lock(id);
     if (scopes === undefined) throw serviceAccountNotFound();
     const { holder } = await actingNow(stores, actor, now);
     requireHolds(holder, scopes);

@@ -18,7 +18,7 @@ import type { ServiceApiKeyStore } from './service-account.ts';
 import { serviceKeyNotFound } from './service-account.ts';
 
 type RevokeStores = ActingStores & {
-  readonly serviceApiKeys: Pick<ServiceApiKeyStore, 'hold' | 'holdEnded'>;
+  readonly serviceApiKeys: Pick<ServiceApiKeyStore, 'lock' | 'lockEnded'>;
   readonly apiKeys: Pick<ApiKeyStore, 'revoke' | 'endMadeBy'>;
   readonly revocations: Pick<RevocationStore, 'insert'>;
   readonly audit: AuditLog;
@@ -53,7 +53,7 @@ export async function revokeServiceApiKey(
     origin,
   } as const;
   const ended = await audited(deps, act, async (stores) => {
-    const key = await holdKey(stores, apiKeyId, includeMadeKeys);
+    const key = await lockKey(stores, apiKeyId, includeMadeKeys);
     const { holder } = await actingNow(stores, actor, now);
     requireHolds(holder, key.scopes);
     const isEnded = await stores.apiKeys.revoke(apiKeyId, now);
@@ -70,9 +70,9 @@ export async function revokeServiceApiKey(
   return ended.map(({ id }) => id);
 }
 
-async function holdKey(stores: RevokeStores, id: string, mayHaveEnded: boolean): Promise<ApiKey> {
+async function lockKey(stores: RevokeStores, id: string, mayHaveEnded: boolean): Promise<ApiKey> {
   const { serviceApiKeys } = stores;
-  const key = await (mayHaveEnded ? serviceApiKeys.holdEnded(id) : serviceApiKeys.hold(id));
+  const key = await (mayHaveEnded ? serviceApiKeys.lockEnded(id) : serviceApiKeys.lock(id));
   if (key === undefined) throw serviceKeyNotFound();
   return key;
 }

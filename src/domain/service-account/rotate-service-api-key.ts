@@ -18,12 +18,12 @@ import type { TokenPolicy } from '../token/access-token.ts';
 import type { ActingStores } from './acting.ts';
 import { actingNow, requireMayManage } from './acting.ts';
 import type { ServiceAccountStore, ServiceApiKeyStore } from './service-account.ts';
-import { noRoomForKeys, serviceKeyNotFound } from './service-account.ts';
+import { keyLimitReached, serviceKeyNotFound } from './service-account.ts';
 
-/** The stores in which a service account's live key is found and held. */
+/** The stores in which a service account's live key is found and locked. */
 export type HeldKeyStores = {
-  readonly serviceAccounts: Pick<ServiceAccountStore, 'hold'>;
-  readonly serviceApiKeys: Pick<ServiceApiKeyStore, 'hold'>;
+  readonly serviceAccounts: Pick<ServiceAccountStore, 'lock'>;
+  readonly serviceApiKeys: Pick<ServiceApiKeyStore, 'lock'>;
   readonly apiKeys: Pick<ApiKeyStore, 'find'>;
 };
 
@@ -64,13 +64,13 @@ export async function rotateServiceApiKey(
   } as const;
   const { created, ended } = await audited(deps, act, async (stores) => {
     const now = deps.clock.now();
-    const { key: old, accountScopes } = await holdLiveKey(stores, apiKeyId, now);
+    const { key: old, accountScopes } = await lockLiveKey(stores, apiKeyId, now);
     requireMayManage(await actingNow(stores, actor, now), old);
     const scopes = intersectScopes(old.scopes, new Set(accountScopes));
     if (scopes.length === 0)
       throw new DomainError('INSUFFICIENT_SCOPE', 'The service account has none of the scopes of the key.');
     const ended = await endOldKey(deps, stores, old, { now, endTime: now + overlapMs });
-    if ((await stores.serviceApiKeys.countLive(old.ownerId, now)) >= MAX_LIVE_KEYS) throw noRoomForKeys();
+    if ((await stores.serviceApiKeys.countLive(old.ownerId, now)) >= MAX_LIVE_KEYS) throw keyLimitReached();
     const { ownerId, displayName, allowedCidrs, expireTime } = old;
     const created = await makeApiKey(
       deps,
@@ -93,16 +93,16 @@ export async function rotateServiceApiKey(
   return created;
 }
 
-/** A service account's live key and the scopes of its account, both held. Errors: API_KEY_NOT_FOUND. */
-export async function holdLiveKey(
+/** A service account's live key and the scopes of its account, both locked. Errors: API_KEY_NOT_FOUND. */
+export async function lockLiveKey(
   stores: HeldKeyStores,
   apiKeyId: string,
   now: number,
 ): Promise<{ readonly key: ApiKey; readonly accountScopes: readonly string[] }> {
   const found = await stores.apiKeys.find(apiKeyId);
   if (found?.ownerKind !== 'service') throw serviceKeyNotFound();
-  const accountScopes = await stores.serviceAccounts.hold(found.ownerId);
-  const key = await stores.serviceApiKeys.hold(apiKeyId);
+  const accountScopes = await stores.serviceAccounts.lock(found.ownerId);
+  const key = await stores.serviceApiKeys.lock(apiKeyId);
   const isLive = key !== undefined && (key.expireTime === undefined || key.expireTime > now);
   if (!isLive || accountScopes === undefined) throw serviceKeyNotFound();
   return { key, accountScopes };

@@ -26,13 +26,13 @@ export type ServiceAccountStore = {
   /** False when the name is taken; then nothing is written. */
   insert(account: NewServiceAccount): Promise<boolean>;
   /**
-   * The scopes of the active account, whose row it holds until the transaction ends: whoever makes keys for the same account waits. Undefined
+   * The scopes of the active account, locked for update: transactions that make keys for the same account wait. Undefined
    * when there is none.
    */
-  hold(id: string): Promise<readonly string[] | undefined>;
-  /** The scopes of the active account, locked for share until the transaction ends: whoever deletes it waits. */
+  lock(id: string): Promise<readonly string[] | undefined>;
+  /** The scopes of the active account, locked for share: a transaction that deletes it waits. */
   share(id: string): Promise<readonly string[] | undefined>;
-  /** Deletes the account, which the caller holds: its name is free again. Resolves to its new epoch, below which no credential of it is good. */
+  /** Deletes the account, which the caller has locked: its name is free again. Resolves to its new epoch, below which no credential of it is valid. */
   delete(id: string): Promise<number>;
   /** Newest first, strictly older than `before`. */
   list(query: {
@@ -49,10 +49,10 @@ export type ServiceApiKeyStore = {
   listLive(accountIds: readonly string[], now: number): Promise<readonly ApiKey[]>;
   /** Ends every live key of the account, and resolves to the ids of all that it ever had. */
   endAll(accountId: string, now: number): Promise<readonly string[]>;
-  /** A service's key that is not revoked; holds its row until the transaction ends. */
-  hold(id: string): Promise<ApiKey | undefined>;
-  /** As `hold`, also when it is revoked. */
-  holdEnded(id: string): Promise<ApiKey | undefined>;
+  /** A service's key that is not revoked; locked for update. */
+  lock(id: string): Promise<ApiKey | undefined>;
+  /** As `lock`, also when it is revoked. */
+  lockEnded(id: string): Promise<ApiKey | undefined>;
 };
 
 const NAME = /^[a-z][a-z0-9_-]{1,49}$/;
@@ -71,7 +71,7 @@ export function serviceKeyNotFound(): DomainError {
 }
 
 /** API_KEY_LIMIT. */
-export function noRoomForKeys(): DomainError {
+export function keyLimitReached(): DomainError {
   return new DomainError(
     'API_KEY_LIMIT',
     `The service account has ${MAX_LIVE_KEYS} live API keys already. Revoke one first.`,

@@ -16,7 +16,7 @@ import type { TokenPolicy } from '../token/access-token.ts';
 import type { ActingStores } from './acting.ts';
 import { actingNow, requireMayManage } from './acting.ts';
 import type { HeldKeyStores } from './rotate-service-api-key.ts';
-import { holdLiveKey } from './rotate-service-api-key.ts';
+import { lockLiveKey } from './rotate-service-api-key.ts';
 
 type UpdateStores = ActingStores &
   HeldKeyStores & {
@@ -49,15 +49,15 @@ export async function updateServiceApiKey(
     targetId: apiKeyId,
     origin,
   } as const;
-  const { apiKey, news } = await audited(deps, act, async (stores) => {
+  const { apiKey, revocations } = await audited(deps, act, async (stores) => {
     const now = deps.clock.now();
-    const { key: old } = await holdLiveKey(stores, apiKeyId, now);
+    const { key: old } = await lockLiveKey(stores, apiKeyId, now);
     requireMayManage(await actingNow(stores, actor, now), old);
     const narrowed = await narrowKey(deps, stores, old, change, now);
     const details = { service_account: old.ownerId, ...changeDetails(old, narrowed.apiKey) };
     await stores.audit.append(auditEvent(deps, { ...act, outcome: 'success', details }));
     return narrowed;
   });
-  await announce(deps, news);
+  await announce(deps, revocations);
   return apiKey;
 }

@@ -30,8 +30,8 @@ export type EndCredentialsInput = {
 
 /**
  * Ends every session and every token of the account, in a transaction of the caller's, at a cost that does not grow with their number. API keys
- * live on; tokens that were exchanged for them do not. Nodes that remember a key or a session read it again. Answers what the caller must
- * announce after the commit; nothing, and nothing is written, when there is no such account.
+ * live on; tokens that were exchanged for them do not. Nodes that have cached a key or a session read it again. Answers what the caller must
+ * publish after the commit; nothing, and nothing is written, when there is no such account.
  */
 export async function endCredentials(
   { tokenPolicy }: EndCredentialsDeps,
@@ -46,7 +46,7 @@ export async function endCredentials(
   return [kept];
 }
 
-/** What an audit event says of API keys that ended with what it tells of. */
+/** What an audit event says of API keys that ended with its act. */
 export function keysEnded(hasEnded: boolean): Pick<AuditEvent, 'details'> {
   return hasEnded ? { details: { api_keys: 'ended' } } : {};
 }
@@ -58,7 +58,7 @@ export async function endCredentialsAndKeys(
   input: EndCredentialsInput,
 ): Promise<readonly Revocation[]> {
   const { userId, now } = input;
-  // First the account: whoever makes a key for it holds its row, and is seen, or waits.
+  // First the account: a transaction that makes a key for it locks its row, and is seen, or waits.
   const subject = await endCredentials(deps, stores, input);
   const ending = revocation({ form: 'session', id: userId }, now, deps.tokenPolicy.accessTokenTtlMs);
   const keys = await stores.ownApiKeys.endAll(userId, now, ending.expireTime);

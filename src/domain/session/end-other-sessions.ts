@@ -20,10 +20,10 @@ export type EndOtherSessionsInput = {
 };
 
 /**
- * Ends the sessions, in a transaction of the caller's that holds the user's row, so that no login slips in between. None of them refreshes
- * again: one row tells, however many they are. Each that is live or may still have an access token in date is revoked besides, for the caller to
- * announce after the commit; a live one even if it was not seen for days, because a refresh that began before the commit is noted as seen only
- * afterwards, and hands out an access token all the same. Errors: TOKEN_REVOKED when the calling session has ended meanwhile.
+ * Ends the sessions, in a transaction of the caller's that has locked the user's row, so that no login slips in between. None of them refreshes
+ * again: one row says so, however many they are. Each that is live or may still have an access token in date is revoked besides, for the caller to
+ * publish after the commit; a live one even if it was not seen for days, because a refresh that began before the commit is noted as seen only
+ * afterwards, and issues an access token all the same. Errors: TOKEN_REVOKED when the calling session has ended meanwhile.
  */
 export async function endOtherSessions(
   { tokenPolicy }: EndOtherSessionsDeps,

@@ -48,7 +48,7 @@ export async function endSession(deps: EndSessionDeps, input: EndSessionInput): 
   return ended.length > 0;
 }
 
-/** As `endSession`, in a transaction of the caller's, who announces the answer after the commit; it is empty when there is none such. */
+/** As `endSession`, in a transaction of the caller's, who publishes the answer after the commit; it is empty when there is none such. */
 export async function endSessionWithin(
   deps: EndWithinDeps,
   stores: EndSessionStores,
@@ -56,7 +56,7 @@ export async function endSessionWithin(
 ): Promise<readonly Revocation[]> {
   const now = deps.clock.now();
   const isFirst = await stores.sessions.revoke(sessionId, userId, now);
-  // Who logs out shows a token that is good now: it ends, also when its session ended before it, or has no row any more.
+  // Who logs out shows a token that is valid now: it ends, also when its session ended before it, or has no row any more.
   if (!isFirst && kind !== 'session.logout') return [];
   const revoked = revocation({ form: 'session', id: sessionId }, now, deps.tokenPolicy.accessTokenTtlMs);
   const kept = await stores.revocations.insert(revoked);
@@ -92,7 +92,7 @@ export async function logoutAll(deps: EndSessionDeps, input: LogoutAllInput): Pr
   await announce(deps, ended);
 }
 
-/** As `logoutAll`, in a transaction of the caller's, who announces the answer after the commit. */
+/** As `logoutAll`, in a transaction of the caller's, who publishes the answer after the commit. */
 export async function logoutAllWithin(
   deps: EndWithinDeps,
   stores: EndSessionStores,

@@ -1,4 +1,4 @@
-// Makes the pair of tokens that a login or a refresh hands out.
+// Makes the pair of tokens that a login or a refresh issues.
 
 import type { RoleDirectory } from '../access/role.ts';
 import { intersectScopes } from '../access/scope.ts';

@@ -9,8 +9,8 @@ export type DeviceSighting = {
 };
 
 export type KnownDevices = {
-  /** Remembers the device. `first` is the first one that the person ever used, `another` a new one beside those known. */
+  /** Stores the device. `first` is the first one that the person ever used, `another` a new one beside those known. */
   note(sighting: DeviceSighting): Promise<'first' | 'known' | 'another'>;
-  /** Forgets every device of the person: the next one is the first. */
-  forgetAll(userId: string): Promise<void>;
+  /** Deletes every device of the person: the next one is the first. */
+  deleteAll(userId: string): Promise<void>;
 };

@@ -21,13 +21,13 @@ import type { LockoutStore } from '../lockout/lockout-store.ts';
 import type { LockoutDeps, LockoutStores } from '../lockout/lockout.ts';
 import { accountLocked, countFailure, isSilenced } from '../lockout/lockout.ts';
 import type { Transact } from '../transactions.ts';
-import type { HandOut, HandOutDeps } from './hand-out.ts';
-import { handOut } from './hand-out.ts';
-import type { OpenSessionDeps, OpenSessionStores, SessionWish } from './open-session.ts';
+import type { SessionCredentials, SessionCredentialsDeps } from './session-credentials.ts';
+import { issueCredentials } from './session-credentials.ts';
+import type { OpenSessionDeps, OpenSessionStores, SessionOptions } from './open-session.ts';
 import { openSession } from './open-session.ts';
 import type { Session } from './session.ts';
 
-export type LoginInput = SessionWish & {
+export type LoginInput = SessionOptions & {
   readonly identifier: string;
   readonly password: string;
   /** Device tokens that the caller shows, which may be anything; none when absent. */
@@ -45,10 +45,10 @@ export type MfaChallenge = {
   readonly expiresIn: number;
 };
 
-/** What a full login hands out: the session's credentials, and what its device is known by from now on. */
-export type LoginHandOut = HandOut & { readonly device: DeviceGrant };
+/** What a full login issues: the session's credentials, and what its device is known by from now on. */
+export type LoginCredentials = SessionCredentials & { readonly device: DeviceGrant };
 
-export type LoginOutcome = LoginHandOut | { readonly challenge: MfaChallenge };
+export type LoginOutcome = LoginCredentials | { readonly challenge: MfaChallenge };
 
 export type LoginStores = OpenSessionStores &
   LockoutStores & {
@@ -62,7 +62,7 @@ export type OpenLoginDeps = OpenSessionDeps & {
   readonly actionTokenCodec: Pick<ActionTokenCodec, 'create'>;
 };
 
-export type LoginDeps = HandOutDeps &
+export type LoginDeps = SessionCredentialsDeps &
   SupersededPasswordDeps &
   OpenLoginDeps &
   LockoutDeps &
@@ -86,9 +86,9 @@ type Attempt = {
 type Opened = { readonly user: User; readonly session: Session } | { readonly challenge: MfaChallenge };
 
 /**
- * Opens a session; with a second factor, hands out a challenge instead. An unknown identifier costs the same work as a wrong password, gets
+ * Opens a session; with a second factor, issues a challenge instead. An unknown identifier costs the same work as a wrong password, gets
  * the same answer and locks alike; only the right password learns that an account is suspended or unverified. Failures of a known device are
- * counted on its own counter, and on everybody's while that is locked. The outcome of a password counts only while the counter is not locked, so
+ * counted on its own counter, and on the shared one while that is locked. The outcome of a password counts only while the counter is not locked, so
  * that guesses made at once are no more than guesses made in turn; the password that the account had before is no guess and is not counted. Errors:
  * INVALID_CREDENTIALS, ACCOUNT_LOCKED, ACCOUNT_SUSPENDED, EMAIL_NOT_VERIFIED, RATE_LIMITED, OVERLOADED, STORAGE_UNAVAILABLE.
  */
@@ -128,7 +128,7 @@ async function logIn(deps: LoginDeps, input: LoginInput): Promise<LoginOutcome> 
   if (opened === undefined) return refuse(deps, attempt, invalidCredentials());
   if (opened instanceof DomainError) return refuse(deps, attempt, opened);
   if ('challenge' in opened) return opened;
-  const given = await handOut(deps, opened.user, opened.session);
+  const given = await issueCredentials(deps, opened.user, opened.session);
   return { ...given, device: grantDevice(deps, opened.user, device) };
 }
 

@@ -12,7 +12,7 @@ import type { SessionStore } from './session-store.ts';
 import type { Session } from './session.ts';
 
 /** What a login asks of the session that it opens. */
-export type SessionWish = {
+export type SessionOptions = {
   /** Empty for all that the role grants. */
   readonly scopes: readonly string[];
   readonly deviceName: string;
@@ -30,7 +30,7 @@ export type OpenSessionDeps = Pick<IssueDeps, 'tokenPolicy' | 'clock' | 'newId'>
   readonly randomBytes: RandomBytes;
 };
 
-export type OpenSessionInput = SessionWish & {
+export type OpenSessionInput = SessionOptions & {
   readonly user: User;
   /** How the person proved who they are (RFC 8176). */
   readonly amr: readonly string[];
@@ -38,7 +38,7 @@ export type OpenSessionInput = SessionWish & {
   readonly origin: CallOrigin;
 };
 
-/** Writes the session, its audit event and, from a device not seen before, a letter to the owner; in a transaction of the caller's. */
+/** Writes the session, its audit event and, from a device not seen before, an email to the owner; in a transaction of the caller's. */
 export async function openSession(
   deps: OpenSessionDeps,
   stores: OpenSessionStores,
@@ -59,14 +59,14 @@ export async function openSession(
   const device = { userId: user.id, deviceName, userAgent: origin.userAgent, now: createTime };
   if ((await stores.knownDevices.note(device)) === 'another') {
     const { userAgent, ipAddress } = origin;
-    const letter = {
+    const content = {
       template: 'new_device',
       fullName: user.fullName,
       deviceName,
       userAgent,
       ipAddress,
     } as const;
-    await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime });
+    await stores.outbox.enqueue({ id: deps.newId(), to: user.email, content, createTime });
   }
   return session;
 }

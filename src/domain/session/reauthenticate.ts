@@ -1,4 +1,4 @@
-// Reauthenticate: the same session, and a later time of login, for whoever proves again who they are.
+// Reauthenticate: the same session, and a later time of login, for a caller who proves again to be the person.
 
 import type { EmailStore } from '../account/email-store.ts';
 import { provePassword } from '../password/prove-password.ts';
@@ -16,15 +16,15 @@ import { TWO_FACTOR_AMR, useFactor } from '../mfa/match-factor.ts';
 import type { PersonAttempt, ProvenInput, ProvePersonDeps } from '../mfa/prove-person.ts';
 import { personAttempt, proveCode, refuseRace } from '../mfa/prove-person.ts';
 import type { Transact } from '../transactions.ts';
-import type { HandOut, HandOutDeps } from './hand-out.ts';
-import { handOut } from './hand-out.ts';
+import type { SessionCredentials, SessionCredentialsDeps } from './session-credentials.ts';
+import { issueCredentials } from './session-credentials.ts';
 import type { RenewSessionDeps } from './renew-session.ts';
 import { renewSession } from './renew-session.ts';
 import type { SessionStore } from './session-store.ts';
 import type { Session } from './session.ts';
 
 type ReauthenticateStores = {
-  readonly emails: Pick<EmailStore, 'holdById'>;
+  readonly emails: Pick<EmailStore, 'lockById'>;
   readonly sessions: Pick<SessionStore, 'renew'>;
   readonly lockouts: Pick<LockoutStore, 'clear'>;
   readonly totpFactors: FactorUse;
@@ -33,7 +33,7 @@ type ReauthenticateStores = {
 
 export type ReauthenticateDeps = ProvePersonDeps &
   RenewSessionDeps &
-  HandOutDeps & {
+  SessionCredentialsDeps & {
     readonly users: Pick<UserStore, 'findWithPassword'>;
     readonly transact: Transact<ReauthenticateStores>;
   };
@@ -52,7 +52,10 @@ type Renewed = { readonly user: User; readonly session: Session };
  * INVALID_CREDENTIALS, MFA_CODE_INVALID, ACCOUNT_LOCKED, MFA_NOT_ENABLED, VALIDATION_FAILED (the second factor is missing), TOKEN_REVOKED,
  * USER_NOT_FOUND, CONFLICT, OVERLOADED, STORAGE_UNAVAILABLE.
  */
-export async function reauthenticate(deps: ReauthenticateDeps, input: ReauthenticateInput): Promise<HandOut> {
+export async function reauthenticate(
+  deps: ReauthenticateDeps,
+  input: ReauthenticateInput,
+): Promise<SessionCredentials> {
   const { password, factor, signal } = input;
   const attempt = await personAttempt(deps, input, 'session.reauthenticate');
   requireFittingFactor(attempt.user, factor);
@@ -61,7 +64,7 @@ export async function reauthenticate(deps: ReauthenticateDeps, input: Reauthenti
   const { user, session } = await deps
     .transact((stores: ReauthenticateStores) => renew(deps, stores, input, attempt, matched))
     .catch((error: unknown) => refuseRace(deps, attempt, error));
-  return handOut(deps, user, session);
+  return issueCredentials(deps, user, session);
 }
 
 function requireFittingFactor({ mfaEnabled }: User, factor: TypedFactor | undefined): void {
@@ -80,7 +83,7 @@ async function renew(
   matched: MatchedFactor | undefined,
 ): Promise<Renewed> {
   const now = deps.clock.now();
-  const user = await stores.emails.holdById(userId);
+  const user = await stores.emails.lockById(userId);
   if (user?.status !== 'active')
     throw new DomainError('TOKEN_REVOKED', 'The session has ended. Log in again.');
   if (user.mfaEnabled !== checked.mfaEnabled) throw changedMeanwhile();

@@ -5,7 +5,7 @@ import type { Session } from './session.ts';
 /** What every refresh token begins with, so that people and secret scanners know one when they see it. */
 export const REFRESH_TOKEN_PREFIX = 'lkrt_';
 
-/** What a refresh token says. The salt is the session's own: a token that somebody made for another session's row is none. */
+/** What a refresh token says. The salt is the session's own: a token made for another session's row is invalid. */
 export type RefreshTokenContent = {
   readonly sessionId: string;
   readonly generation: number;
@@ -25,7 +25,7 @@ export function isOfSession(
   return salt.length === session.salt.length && salt.every((byte, index) => byte === session.salt[index]);
 }
 
-/** Port: how refresh tokens are written and told from forged ones. */
+/** Port: how refresh tokens are written and verified. */
 export type RefreshTokenCodec = {
   /** The token of one generation: the same each time for the same content. */
   write(content: RefreshTokenContent): string;

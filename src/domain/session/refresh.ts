@@ -42,13 +42,13 @@ export type RefreshDeps = IssueDeps &
     readonly transact: Transact<TheftStores>;
   };
 
-// Who loses a race finds the token one behind; a second round is for a session that was held by a transaction that came to nothing.
+// Who loses a race finds the token one behind; a second round is for a session that was locked by a transaction that rolled back.
 const MAX_ROUNDS = 3;
 
 /**
  * Rotates by compare-and-swap: of any number of concurrent calls with one token, one moves the session on and the others, within the grace,
  * get the same successor, so that a lost reply forks nothing (RFC 9700, section 4.14.2). An older token is theft: the session dies, the
- * owner is told. The grace is measured by the database's clock. A forged one has no effect. Errors: TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, REFRESH_TOKEN_REUSED, CONFLICT,
+ * owner is notified. The grace is measured by the database's clock. A forged one has no effect. Errors: TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, REFRESH_TOKEN_REUSED, CONFLICT,
  * STORAGE_UNAVAILABLE.
  */
 export async function refresh(deps: RefreshDeps, input: RefreshInput): Promise<TokenSet> {
@@ -147,13 +147,13 @@ async function endStolenSession(
         origin,
       }),
     );
-    const letter = {
+    const content = {
       template: 'session_theft',
       fullName: user.fullName,
       deviceName: session.deviceName,
       ipAddress: origin.ipAddress,
     } as const;
-    await stores.outbox.enqueue({ id: deps.newId(), to: user.email, letter, createTime: now });
+    await stores.outbox.enqueue({ id: deps.newId(), to: user.email, content, createTime: now });
     return [kept];
   });
   await announce(deps, ended);

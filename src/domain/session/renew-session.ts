@@ -18,7 +18,7 @@ export type RenewSessionInput = Pick<Renewal, 'endsTokens' | 'proof' | 'now'> & 
   readonly origin: CallOrigin;
 };
 
-/** Renews the session, in a transaction of the caller's that holds the user's row. Errors: TOKEN_REVOKED when the session has ended meanwhile. */
+/** Renews the session, in a transaction of the caller's that has locked the user's row. Errors: TOKEN_REVOKED when the session has ended meanwhile. */
 export async function renewSession(
   { tokenPolicy, randomBytes }: RenewSessionDeps,
   { sessions }: { readonly sessions: Pick<SessionStore, 'renew'> },

@@ -10,7 +10,7 @@ export type SessionCookieContent = {
   readonly salt: Uint8Array;
 };
 
-/** Port: how cookies are written and told from forged ones. Their key is not that of refresh tokens: neither is ever good for the other. */
+/** Port: how cookies are written and verified. Their key is not that of refresh tokens: neither is ever good for the other. */
 export type SessionCookieCodec = {
   write(content: SessionCookieContent): string;
   /** The content of a cookie that was written here; undefined for anything else. Constant time. Says nothing about the session. */

@@ -31,7 +31,7 @@ export type SessionDirectoryDeps = {
   readonly clock: Clock;
   /** How much longer a session may be used while the database cannot be asked, in milliseconds. */
   readonly outageGraceMs: number;
-  /** Told when a use could not be noted; the next one is again. */
+  /** Called when a use could not be noted; the next one is again. */
   readonly onTouchFailure: (error: unknown) => void;
 };
 
@@ -64,11 +64,11 @@ export class SessionDirectory {
         (session.revokeTime !== undefined || !revocationIndex.isSessionRevoked(session.id)),
     });
     // The index deletes a revocation once no token can match it; a session may stay cached for longer.
-    revocationIndex.subscribe((news) => news.forEach((revocation) => this.#apply(revocation)));
+    revocationIndex.subscribe((revocations) => revocations.forEach((revocation) => this.#apply(revocation)));
   }
 
   /**
-   * The session of this cookie, live or not; undefined when the cookie is forged, or its session has no row (any more) or hands out tokens
+   * The session of this cookie, live or not; undefined when the cookie is forged, or its session has no row (any more) or uses tokens
    * instead; 'renewed' when its session has given another cookie since. It is what the database said, at most SESSION_CACHE_MS ago, or the outage grace longer while it cannot be asked; never older than
    * a revocation that this node knows. Errors: STORAGE_UNAVAILABLE.
    */

@@ -8,7 +8,7 @@ import type { Session } from './session.ts';
 /** A step of a session from `generation` to the next. */
 export type Rotation = {
   readonly sessionId: string;
-  /** The generation that the step starts from; another one now means that somebody else was first. */
+  /** The generation that the step starts from; another one now means that another call was first. */
   readonly generation: number;
   /** The session's salt as the token has it. */
   readonly salt: Uint8Array;
@@ -46,7 +46,7 @@ export type Renewal = {
   readonly origin: Pick<CallOrigin, 'ipAddress' | 'userAgent'>;
 };
 
-/** What a step tells of the session and its owner: as much as new tokens say. */
+/** What a step answers about the session and its owner: as much as new tokens say. */
 export type Rotated = {
   readonly session: Pick<Session, 'scopes' | 'amr' | 'authTime' | 'expireTime' | 'maxExpireTime'>;
   readonly user: Pick<User, 'id' | 'role' | 'tokenVersion'>;
@@ -79,7 +79,7 @@ export type EndOthers = {
 export type FoundInStore = { readonly session: Session; readonly user: User; readonly readTime: number };
 
 export type SessionStore = {
-  /** Writes a new session, and with it, in the same round trip, the new audit event that tells of it. */
+  /** Writes a new session, and with it, in the same round trip, the new audit event that records it. */
   insert(session: Session, event?: AuditEvent): Promise<void>;
   /** The session with its owner, also when it is dead; undefined when there is none. One round trip. */
   findWithUser(id: string): Promise<FoundInStore | undefined>;
@@ -91,7 +91,7 @@ export type SessionStore = {
   rotate(rotation: Rotation): Promise<Rotated | undefined>;
   /**
    * Moves the ends of a live cookie session on, never back and never beyond its `maxExpireTime`; leaves any other session alone, and one that
-   * somebody holds. One round trip, one commit.
+   * another transaction has locked. One round trip, one commit.
    */
   touch(touch: Touch): Promise<void>;
   /** Gives a live session its next refresh token or cookie; undefined, and nothing changed, when it is not alive. For use in a transaction. */
@@ -101,7 +101,7 @@ export type SessionStore = {
   /**
    * Raises the user's epoch and carries `keptId` over to it; undefined, when that session is not alive: then the transaction must come to
    * nothing. Writes and answers the revocations of those others that are live or were seen after `seenSince`: a refresh of a live one that began
-   * before the commit may be noted only afterwards, and hands out an access token all the same.
+   * before the commit may be noted only afterwards, and issues an access token all the same.
    */
   endOthers(input: EndOthers): Promise<readonly Revocation[] | undefined>;
   listLive(query: SessionPageQuery): Promise<readonly Session[]>;

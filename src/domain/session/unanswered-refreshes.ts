@@ -1,4 +1,4 @@
-// Remembers refreshes that got no answer because the database could not be asked: whoever tries again later has tried since then.
+// Keeps the time of refreshes that got no answer because the database was away: a retry counts from the first attempt.
 
 import type { RefreshTokenContent } from './refresh-token.ts';
 
@@ -9,7 +9,7 @@ const MAX_KEPT = 10_000;
 type Attempts = { readonly firstAt: number; readonly lastAt: number };
 
 /**
- * On one node. A statement that was sent before the database hung may move a session on after the caller was told to try again; then the token that the caller
+ * On one node. A statement that was sent before the database hung may move a session on after the caller got the advice to try again; then the token that the caller
  * shows anew is an old one, and may be shown later than the grace lasts. What counts is when this was first tried. Times are monotonic milliseconds.
  */
 export class UnansweredRefreshes {
@@ -22,7 +22,7 @@ export class UnansweredRefreshes {
     return attempts === undefined || madeAt - attempts.lastAt > KEPT_MS ? madeAt : attempts.firstAt;
   }
 
-  /** The call that came at `madeAt` got no answer. Only for tokens whose MAC is right, so that strangers fill no memory. */
+  /** The call that came at `madeAt` got no answer. Only for tokens whose MAC is right, so that forged tokens fill no memory. */
   note(content: RefreshTokenContent, madeAt: number): void {
     const key = keyOf(content);
     const firstAt = this.firstAttempt(content, madeAt);

@@ -1,4 +1,4 @@
-// The census of sessions. They end by time, without anybody's doing, and a refresh must write nothing beside its row: so they are counted.
+// The census of sessions. They expire without a call, and a refresh must write nothing beside its row: so they are counted.
 
 import type { Clock } from '../clock.ts';
 import type { Transact } from '../transactions.ts';
@@ -25,7 +25,7 @@ export function isCensusDue(last: SessionCensus | undefined, now: number): boole
 }
 
 /**
- * Counts the sessions that live now, all as of one moment, and notes the count. Undefined, and nothing noted, when it is told to stop.
+ * Counts the sessions that live now, all as of one moment, and notes the count. Undefined, and nothing noted, when it is asked to stop.
  * Errors: CONFLICT, STORAGE_UNAVAILABLE.
  */
 export function takeCensus(deps: CensusDeps, stopping?: AbortSignal): Promise<SessionCensus | undefined> {
@@ -39,7 +39,7 @@ export function takeCensus(deps: CensusDeps, stopping?: AbortSignal): Promise<Se
 export async function keepCensus(deps: CensusDeps, stopping?: AbortSignal): Promise<void> {
   await deps.transact(async ({ stats, statsKeeper }) => {
     await statsKeeper.seeOneMoment();
-    if (!(await statsKeeper.tryHold())) return;
+    if (!(await statsKeeper.tryLock())) return;
     if (!isCensusDue(await stats.sessionCensus(), deps.clock.now())) return;
     await count(deps.clock, statsKeeper, stopping);
   });

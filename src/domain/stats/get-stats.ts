@@ -33,7 +33,7 @@ export type Stats = {
   readonly totalUsers: number;
   readonly mfaUsers: number;
   readonly verifiedUsers: number;
-  /** By the name of the role; roles that nobody has are left out. */
+  /** By the name of the role; roles without accounts are left out. */
   readonly usersByRole: ReadonlyArray<{ readonly role: string; readonly users: number }>;
   /** Every status, deleted accounts too. */
   readonly usersByStatus: ReadonlyArray<{ readonly status: UserStatus; readonly users: number }>;

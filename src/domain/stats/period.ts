@@ -15,7 +15,7 @@ const INTERVALS = {
 const BEFORE_1970 = 'must not be before 1970';
 
 /** What a caller asks for; times are epoch milliseconds. */
-export type PeriodWish = {
+export type PeriodOptions = {
   readonly interval: StatsPeriod['interval'];
   readonly startTime: number | undefined;
   readonly endTime: number | undefined;
@@ -30,8 +30,8 @@ export function intervalMs({ interval }: Pick<StatsPeriod, 'interval'>): number 
  * The hours or days from the one that holds `startTime` (a day, of hours, or 30 days before the last when absent) to the one that holds
  * `endTime` (now when absent). Notes against `start_time` and `end_time` what is wrong with them.
  */
-export function readPeriod(violations: Violations, wish: PeriodWish, now: number): StatsPeriod {
-  const { interval, startTime, endTime } = wish;
+export function readPeriod(violations: Violations, options: PeriodOptions, now: number): StatsPeriod {
+  const { interval, startTime, endTime } = options;
   const { ms, most, usual, plural } = INTERVALS[interval];
   const beginningOf = (time: number) => Math.floor(time / ms) * ms;
   const last = beginningOf(endTime ?? now);

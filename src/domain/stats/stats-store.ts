@@ -47,7 +47,7 @@ export type SessionCensus = {
 export type StatsStore = {
   /** Groups without accounts are left out. */
   userCounts(): Promise<readonly UserCount[]>;
-  /** How many accounts have each role, deleted ones aside; a role that nobody has is left out. */
+  /** How many accounts have each role, deleted ones aside; a role without accounts is left out. */
   usersByRole(): Promise<ReadonlyMap<string, number>>;
   /** Hours or days in which nothing happened are left out. */
   activity(period: StatsPeriod, counted: readonly CountedEvents[]): Promise<readonly ActivityCount[]>;
@@ -75,8 +75,8 @@ export type CensusProgress = {
 export type StatsKeeper = {
   /** Shows the transaction one moment until it ends. Must come before everything else in it. */
   seeOneMoment(): Promise<void>;
-  /** Whether nobody else, on any node, holds it; held until the transaction ends. */
-  tryHold(): Promise<boolean>;
+  /** Takes the lock until the transaction ends; false when another transaction, on any node, has it. */
+  tryLock(): Promise<boolean>;
   /** Makes one row of many that count the same accounts, of at most `limit` rows; true when there may be more to fold. */
   foldUserCounts(limit: number): Promise<boolean>;
   countSessions(step: CensusStep): Promise<CensusProgress>;

@@ -41,7 +41,7 @@ export type TokenFault = 'invalid' | 'expired' | 'not_yet_valid';
 export type VerifiedToken = { readonly claims: AccessTokenClaims } | { readonly fault: TokenFault };
 
 /**
- * Port: reads tokens. Checks signature, type, issuer, algorithm, key and times, every time or from memory; audience, revocation and
+ * Port: reads tokens. Checks signature, type, issuer, algorithm, key and times, every time or from a cache; audience, revocation and
  * scopes are the caller's to check, each time.
  */
 export type AccessTokenVerifier = { verify(token: string): MaybePromise<VerifiedToken> };

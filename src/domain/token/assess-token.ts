@@ -19,7 +19,7 @@ export type AssessDeps = {
   readonly apiKeyDirectory: Pick<ApiKeyDirectory, 'find'>;
   readonly apiKeyUsage: Pick<ApiKeyUsage, 'note'>;
   readonly sessionDirectory: Pick<SessionDirectory, 'find' | 'noteUse'>;
-  /** Told of a key that was shown from an address outside its networks: stolen perhaps, or its list is wrong. */
+  /** Called with a key that was shown from an address outside its networks: stolen perhaps, or its list is wrong. */
   readonly onKeyOutsideNetworks: (keyId: string, clientAddress: string) => void;
   readonly revocationIndex: Pick<
     RevocationIndex,
@@ -47,7 +47,7 @@ export type TokenVerdict =
 const inactive = (reason: InactiveReason): TokenVerdict => ({ active: false, reason });
 
 /**
- * The verdict on an access token for `audience`. Asks no database and no Redis. Errors: REVOCATIONS_STALE (a forged or expired token is told
+ * The verdict on an access token for `audience`. Asks no database and no Redis. Errors: REVOCATIONS_STALE (a forged or expired token is reported
  * as such even then).
  */
 export function assessAccessToken(
@@ -66,7 +66,7 @@ export function assessAccessToken(
 }
 
 /**
- * The verdict on an API key. One that is bound to networks is good for a caller in one of them; for anyone else, and where nobody knows whose
+ * The verdict on an API key. One that is bound to networks is valid for a caller in one of them; for any other, and where it is unknown whose
  * address counts, it is `invalid`, like a key that does not exist. Reads the database when the key is not cached. Errors:
  * REVOCATIONS_STALE, STORAGE_UNAVAILABLE.
  */

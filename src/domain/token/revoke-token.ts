@@ -44,7 +44,7 @@ export type RevokeTokenInput = { readonly token: string; readonly origin: CallOr
 
 /**
  * Revokes an access token alone, a refresh token or a session cookie with its session, or an API key. A text that is no good token does nothing and succeeds
- * (RFC 7009, section 2.2): the caller's aim is met, and a stranger learns nothing. So does one that is revoked already: it costs no transaction here,
+ * (RFC 7009, section 2.2): the caller's aim is met, and an attacker learns nothing. So does one that is revoked already: it costs no transaction here,
  * and of several calls at once, on whatever nodes, one alone writes, audits and publishes. Errors: STORAGE_UNAVAILABLE.
  */
 export async function revokeToken(deps: RevokeTokenDeps, input: RevokeTokenInput): Promise<void> {

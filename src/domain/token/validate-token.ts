@@ -1,4 +1,4 @@
-// ValidateToken: the verdict on somebody else's token, for gateways and backends.
+// ValidateToken: the verdict on another caller's token, for gateways and backends.
 
 import type { Principal } from '../access/principal.ts';
 import { API_KEY_PREFIX } from '../api-key/api-key.ts';
@@ -51,6 +51,6 @@ function assess(deps: AssessDeps, token: string, audience: string): MaybePromise
   // A key or a cookie speaks to this service alone.
   if (audience !== deps.audience) return { active: false, reason: 'wrong_audience' };
   if (isCookie) return assessSessionCookie(deps, token);
-  // The address of whoever asks is not that of whoever showed the key to them.
+  // The address of this caller is not that of the client that showed it the key.
   return assessApiKey(deps, token, undefined);
 }

@@ -1,4 +1,4 @@
-// What an import would do: looks, remembers what it would have taken, and keeps nothing.
+// What an import would do: looks, notes what it would have created, and stores nothing.
 
 import type { CheckedUser } from './imported-user.ts';
 import type { ImportFate, Obstacles } from './user-import-store.ts';
@@ -10,7 +10,7 @@ export class DryRun {
   readonly usernameKeys = new Set<string>();
 }
 
-/** What would become of each, in order; those that would come in are remembered. */
+/** What would become of each, in order; those that would come in are noted. */
 export function fatesInDryRun(
   dryRun: DryRun,
   users: readonly CheckedUser[],

@@ -6,7 +6,7 @@ import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import type { Transact } from '../transactions.ts';
-import { holdActor } from '../managed-user/act-upon.ts';
+import { lockActor } from '../managed-user/act-upon.ts';
 import type { ManagedUserStore } from '../managed-user/managed-user-store.ts';
 import type { DryRun } from './dry-run.ts';
 import { fatesInDryRun } from './dry-run.ts';
@@ -19,7 +19,7 @@ import type { ImportFate, NewImportedUser, UserImportStore } from './user-import
 export const MAX_BATCH = 1_000;
 
 type ImportStores = {
-  readonly managedUsers: Pick<ManagedUserStore, 'hold'>;
+  readonly managedUsers: Pick<ManagedUserStore, 'lock'>;
   readonly userImports: Pick<UserImportStore, 'insertAll'>;
   readonly audit: AuditLog;
 };
@@ -71,7 +71,7 @@ export async function importUsers(
   if (dryRun !== undefined)
     return answer(fatesInDryRun(dryRun, newcomers, await deps.userImports.findObstacles(newcomers)));
   return deps.transact(async ({ managedUsers, userImports, audit }) => {
-    await holdActor({ managedUsers }, actor);
+    await lockActor({ managedUsers }, actor);
     const results = answer(await userImports.insertAll(newcomers, now));
     await audit.append(
       auditEvent(deps, {
@@ -109,7 +109,7 @@ function refused(user: ImportedUser | undefined, refusal: ImportRefusal): Import
 
 function resultOf(user: NewImportedUser, fate: ImportFate | undefined, isKept: boolean): ImportResult {
   const { externalId } = user;
-  if (fate === undefined) throw new Error('the store did not tell what became of an account');
+  if (fate === undefined) throw new Error('the store did not answer what became of an account');
   if (fate.fate === 'created')
     return { outcome: 'created', externalId, userId: isKept ? user.id : undefined };
   if (fate.fate === 'unchanged') return { outcome: 'unchanged', externalId, userId: fate.userId };
@@ -128,7 +128,7 @@ function refusalOf(fate: Exclude<ImportFate, { fate: 'created' | 'unchanged' }>)
   };
 }
 
-// Which roles were given and why the others were refused, for whoever reads the log later.
+// Which roles were given and why the others were refused, for readers of the log.
 function given(
   newcomers: readonly NewImportedUser[],
   results: readonly ImportResult[],

@@ -1,4 +1,4 @@
-// An account of another system as it is handed in, and the rules that it must keep to come in.
+// An account of another system as a caller sends it, and the rules for importing it.
 
 import type { ErrorReason, FieldViolation } from '../errors.ts';
 import type { AddressParser, EmailAddress } from '../account/email-address.ts';
@@ -10,7 +10,7 @@ import { Violations } from '../text.ts';
 import type { ReadImportedHash } from './imported-hash.ts';
 import type { MayGive } from './roles-to-give.ts';
 
-/** An account as another system tells of it; nothing of it has been looked at. Empty texts and undefined times are absent. */
+/** An account as another system exported it, unchecked. Empty texts and undefined times are absent. */
 export type ImportedUser = {
   readonly externalId: string;
   readonly email: string;
@@ -25,7 +25,7 @@ export type ImportedUser = {
   readonly lastLoginTime: number | undefined;
 };
 
-/** An account that keeps every rule, before it is known whether somebody has its names already. */
+/** An account that keeps every rule, before it is known whether another account has its names already. */
 export type CheckedUser = {
   readonly externalId: string;
   readonly email: EmailAddress;

@@ -23,7 +23,7 @@ export function rolesToGive(actor: Actor, roles: readonly Role[]): MayGive {
   return (role) => (refusals.has(role) ? refusals.get(role) : NO_SUCH_ROLE);
 }
 
-/** What is told of a role that does not exist. */
+/** The violation for a role that does not exist. */
 export const NO_SUCH_ROLE: RoleRefusal = { reason: 'ROLE_NOT_FOUND', description: 'there is no such role' };
 
 function refusalOf(require: () => void): RoleRefusal | undefined {

@@ -7,7 +7,7 @@ type UnderWay<Result> = { readonly names: Names; readonly taken: Promise<Result>
 const AT_ONCE = 2;
 
 /**
- * Takes the batches and yields what became of them, in their order. Two are under way at once, but never two that hold the same person: of
+ * Takes the batches and yields what became of them, in their order. Two are under way at once, but never two that contain the same person: of
  * those the first counts. Errors: those of `batches`, when all before has been yielded; those of `take`, when what was under way has ended.
  */
 export async function* twoAtOnce<Batch, Result>(

@@ -1,4 +1,4 @@
-// From the bytes of a request to its message. What does not decode is the caller's fault, and is told which field it was.
+// From the bytes of a request to its message. What does not decode is the caller's fault, and the error names the field.
 
 import type { DescField, DescMessage, DescMethod, JsonObject, JsonValue, Message } from '@bufbuild/protobuf';
 import { fromBinary, fromJson } from '@bufbuild/protobuf';
@@ -47,7 +47,7 @@ function decoded(type: DescMessage, json: JsonValue): Message | undefined {
   }
 }
 
-/** Which field of a request it is, as far as it can be told, and what is wrong with it. */
+/** Which field of a request it is, as far as it can be found, and what is wrong with it. */
 type Fault = { readonly path: string; readonly description: string };
 
 const WRONG_TYPE = 'has a value of the wrong type';

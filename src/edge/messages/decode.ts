@@ -21,7 +21,7 @@ import { Violations } from '../../domain/text.ts';
 /** The longest text that could be a token of any kind. */
 export const MAX_TOKEN_LENGTH = 16_384;
 
-const NOBODY: PasswordOwner = { email: '', username: undefined, fullName: '' };
+const NO_OWNER: PasswordOwner = { email: '', username: undefined, fullName: '' };
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
@@ -72,7 +72,7 @@ export class RequestReader extends Violations {
   }
 
   /** One that is chosen now, by the policy too: notes every rule that it breaks. `owner` is what is known of its owner yet. */
-  chosenPassword(rules: PasswordRules, field: string, raw: string, owner: PasswordOwner = NOBODY): string {
+  chosenPassword(rules: PasswordRules, field: string, raw: string, owner: PasswordOwner = NO_OWNER): string {
     const text = this.newPassword(field, raw);
     if (text === '') return text;
     const broken = passwordViolations(rules.passwordPolicy, rules.commonPasswords, field, text, owner);
@@ -113,7 +113,7 @@ export class RequestReader extends Violations {
     return ms;
   }
 
-  /** AIP-158: `fallback` for 0; more than `max` is refused, so that nobody mistakes a short page for the last. */
+  /** AIP-158: `fallback` for 0; more than `max` is refused, so that no client mistakes a short page for the last. */
   pageSize(field: string, raw: number, limits: { readonly fallback: number; readonly max: number }): number {
     if (raw === 0) return limits.fallback;
     if (raw < 1 || raw > limits.max)

@@ -5,7 +5,7 @@ import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { CredentialKind as DomainCredentialKind, Principal } from '../../domain/access/principal.ts';
 import type { SecurityEvent } from '../../domain/audit/security-events.ts';
 import type { User, UserStatus as DomainUserStatus } from '../../domain/account/user.ts';
-import type { HandOut } from '../../domain/session/hand-out.ts';
+import type { SessionCredentials } from '../../domain/session/session-credentials.ts';
 import type { TokenSet } from '../../domain/session/issue-tokens.ts';
 import type { LoginOutcome } from '../../domain/session/login.ts';
 import type { Session } from '../../domain/session/session.ts';
@@ -76,16 +76,16 @@ export function encodeTokenSet(tokens: TokenSet): MessageInitShape<typeof TokenS
   };
 }
 
-/** What a login hands out. The cookie itself stands in the header of the answer, out of reach of the page's scripts. */
-export function encodeHandOut(handOut: HandOut): MessageInitShape<typeof TokenSetSchema> {
-  if ('tokens' in handOut) return encodeTokenSet(handOut.tokens);
-  const { expiresIn, scopes, sessionId } = handOut.cookie;
+/** The credentials of a new session. The cookie itself stands in the header of the answer, out of reach of the page's scripts. */
+export function encodeCredentials(credentials: SessionCredentials): MessageInitShape<typeof TokenSetSchema> {
+  if ('tokens' in credentials) return encodeTokenSet(credentials.tokens);
+  const { expiresIn, scopes, sessionId } = credentials.cookie;
   return { expiresIn: durationFromMs(expiresIn), scopes: [...scopes], sessionId };
 }
 
-/** What a login hands out, or the challenge of an account with a second factor. */
+/** The credentials of a new session, or the challenge of an account with a second factor. */
 export function encodeLoginOutcome(outcome: LoginOutcome): MessageInitShape<typeof LoginResponseSchema> {
-  if (!('challenge' in outcome)) return { outcome: { case: 'tokens', value: encodeHandOut(outcome) } };
+  if (!('challenge' in outcome)) return { outcome: { case: 'tokens', value: encodeCredentials(outcome) } };
   const { mfaToken, expiresIn } = outcome.challenge;
   const factors = [MfaFactor.TOTP, MfaFactor.BACKUP_CODE];
   const value = { mfaToken, factors, expiresIn: durationFromMs(expiresIn) };

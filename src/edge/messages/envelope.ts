@@ -15,7 +15,7 @@ export function flagFault(flags: number, encoding: string): string | undefined {
   return undefined;
 }
 
-/** One message as it grows. Its bytes are copied, so that no read buffer is kept for a few of them, and room grows as they come: the length is only what the sender says. */
+/** One message as it grows. Its bytes are copied, so that no read buffer is kept for a few of them, and the buffer grows as they come: the length is only what the sender says. */
 export class Frame {
   readonly #header = Buffer.alloc(ENVELOPE_HEADER_LENGTH);
   #headerLength = 0;
@@ -40,7 +40,7 @@ export class Frame {
     return this.#headerLength === ENVELOPE_HEADER_LENGTH && this.#bodyLength === this.length;
   }
 
-  /** How many bytes of memory are held. */
+  /** How many bytes of memory are allocated. */
   get heldBytes(): number {
     return this.#body.length;
   }
@@ -54,7 +54,7 @@ export class Frame {
       return bytes.subarray(head.length);
     }
     const part = bytes.subarray(0, this.length - this.#bodyLength);
-    this.#makeRoom(this.#bodyLength + part.length);
+    this.#grow(this.#bodyLength + part.length);
     this.#body.set(part, this.#bodyLength);
     this.#bodyLength += part.length;
     return bytes.subarray(part.length);
@@ -70,10 +70,10 @@ export class Frame {
     return message;
   }
 
-  #makeRoom(length: number): void {
+  #grow(length: number): void {
     if (length <= this.#body.length) return;
-    const room = Math.min(this.length, Math.max(length, this.#body.length * 2, FIRST_ALLOCATION));
-    const body = Buffer.allocUnsafeSlow(room);
+    const capacity = Math.min(this.length, Math.max(length, this.#body.length * 2, FIRST_ALLOCATION));
+    const body = Buffer.allocUnsafeSlow(capacity);
     this.#body.copy(body, 0, 0, this.#bodyLength);
     this.#body = body;
   }
@@ -90,7 +90,7 @@ export class FrameHeaders {
     return this.#headerLength === 0;
   }
 
-  /** Goes on with these bytes; `onFrame` is told of each message whose length becomes known. */
+  /** Goes on with these bytes; `onFrame` is called for each message whose length becomes known. */
   follow(bytes: Uint8Array, onFrame: (flags: number, length: number) => void): void {
     for (let at = 0; at < bytes.length;) {
       if (this.#headerLength < ENVELOPE_HEADER_LENGTH) {

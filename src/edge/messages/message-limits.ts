@@ -5,7 +5,7 @@ import { AdminService } from '../../../gen/latchkey/v1/admin_service_pb.ts';
 import { AuthService } from '../../../gen/latchkey/v1/auth_service_pb.ts';
 import type { RequestShape } from '../grpc/gate.ts';
 
-/** Holds whatever the rules of the fields allow, written as JSON with every character escaped too. */
+/** Enough for whatever the rules of the fields allow, written as JSON with every character escaped too. */
 export const SMALL_MESSAGE_BYTES = 131_072;
 
 /** What many things travel in at once. */

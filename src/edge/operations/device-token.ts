@@ -1,7 +1,7 @@
 // Device tokens in requests and answers: a field for programs, a cookie for browsers.
 
 import type { DeviceGrant } from '../../domain/lockout/device-token.ts';
-import type { LoginHandOut } from '../../domain/session/login.ts';
+import type { LoginCredentials } from '../../domain/session/login.ts';
 import type { Call } from '../pipeline/call.ts';
 import type { RequestReader } from '../messages/decode.ts';
 
@@ -12,10 +12,10 @@ export function readDeviceTokens(reader: RequestReader, raw: string, call: Call)
 }
 
 /** Gives the cookies of a login that asked for one; answers the value of `device_token`, empty then: scripts of the page need not see it. */
-export function giveDevice(call: Call, handOut: LoginHandOut): string {
-  if ('tokens' in handOut) return handOut.device.token;
-  call.giveCookie(handOut.cookie);
-  call.giveDeviceCookie(handOut.device);
+export function giveDevice(call: Call, credentials: LoginCredentials): string {
+  if ('tokens' in credentials) return credentials.device.token;
+  call.giveCookie(credentials.cookie);
+  call.giveDeviceCookie(credentials.device);
   return '';
 }
 

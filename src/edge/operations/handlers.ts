@@ -26,7 +26,7 @@ export type ServiceHandlers<Service extends DescService> = {
     : never;
 };
 
-/** A service with its handlers, their message types forgotten: adapters pair each with its own method's schemas. */
+/** A service with its handlers, their message types erased: adapters pair each with its own method's schemas. */
 export type ServedService = {
   readonly service: DescService;
   /** Of unary methods, by local method name. */
@@ -65,7 +65,7 @@ export function servedService<Service extends DescService>(
 
 type Kind = DescMethod['methodKind'] | undefined;
 
-// Which it is, its type in ServiceHandlers said before that was forgotten.
+// Which it is, its type in ServiceHandlers said before that was erased.
 function isUnary(kind: Kind, _handler: AnyHandler): _handler is Handler {
   return kind === 'unary';
 }

@@ -34,7 +34,7 @@ function readProof(reader: RequestReader, message: PersonProofMessage | undefine
 export function sessionOf(call: Call): { readonly userId: string; readonly sessionId: string } {
   const { subjectId: userId, sessionId, authTime } = call.requirePrincipal();
   if (sessionId !== undefined && authTime !== undefined) return { userId, sessionId };
-  throw new DomainError('CREDENTIAL_NOT_ALLOWED', 'Only somebody who has logged in can make this call.', {
+  throw new DomainError('CREDENTIAL_NOT_ALLOWED', 'Only a person who has logged in can make this call.', {
     metadata: { allowed: 'access_token session_cookie' },
   });
 }

@@ -110,7 +110,7 @@ function withKeys(credentials: readonly DomainCredentialKind[]): readonly Domain
   return [...credentials, 'api_key'];
 }
 
-// A stream tells of tokens that the caller does not hold, and lasts: it stays guarded.
+// A stream reports tokens of other callers, and lasts: it stays guarded.
 function relax(method: DescMethod, rule: AccessRule, anonymousValidation: boolean): AccessRule {
   const isValidation =
     method.methodKind === 'unary' &&

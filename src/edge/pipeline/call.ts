@@ -10,7 +10,7 @@ import type { LimitState, RateLimiter } from '../../domain/limits/rate-limiter.t
 import { noting, tighter } from '../../domain/limits/rate-limiter.ts';
 import type { MaybePromise } from '../../domain/maybe-promise.ts';
 import type { DeviceGrant } from '../../domain/lockout/device-token.ts';
-import type { CookieGrant } from '../../domain/session/hand-out.ts';
+import type { CookieGrant } from '../../domain/session/session-credentials.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { CookieCarrier } from './session-cookie.ts';
 import {
@@ -39,7 +39,7 @@ export type Transport = CookieCarrier & {
   onCancelled(listener: () => void): void;
 };
 
-// gRPC tells of every call that ends in an error as of a cancelled one: without a reason of ours each would make an exception that nobody reads.
+// gRPC reports every call that ends in an error as a cancelled one: without a reason of ours each would create an exception that is never read.
 const GONE = 'the caller is gone';
 
 /** What a service knows of all its calls. */
@@ -85,7 +85,7 @@ export class Call {
     return this.#requestId;
   }
 
-  /** Believes whoever sent the call about the address of its own client. */
+  /** Trusts the sender of the call about the address of its own client. */
   believeSender(): void {
     this.#believesSender = true;
     this.#clientAddress = undefined;
@@ -169,7 +169,7 @@ export class Call {
     return this.#charge?.();
   }
 
-  /** The limiter for what is done during this call: the caller is told of what it counts. */
+  /** The limiter for what is done during this call: the headers of the response report what it counts. */
   noting(limiter: Pick<RateLimiter, 'consume'>): Pick<RateLimiter, 'consume'> {
     return noting(limiter, (state) => this.noteLimit(state));
   }
@@ -185,7 +185,7 @@ export class Call {
     return this.#controller.signal;
   }
 
-  /** Tells the work behind `signal` to stop and why, also when it looks only later. */
+  /** Aborts the work behind `signal` with a reason, also when it looks only later. */
   abort(reason: unknown = GONE): void {
     this.#abortReason ??= reason;
     this.#controller?.abort(reason);

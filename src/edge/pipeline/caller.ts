@@ -1,4 +1,4 @@
-// Who makes a call: reads its credentials, and takes a cookie away that is good no more.
+// Authenticates the caller of a call, and deletes a cookie that is no longer valid.
 
 import type { GuardedAccess } from '../../domain/access/access-rule.ts';
 import { requireAccess } from '../../domain/access/access-rule.ts';
@@ -20,7 +20,7 @@ export type CallerDeps = {
 };
 
 /**
- * The caller, who may make the call; undefined when nobody asks, and for an anonymous one who may call too. Errors: those of `authenticate` and
+ * The caller, who may make the call; undefined for a public method, and for an anonymous caller where a credential is optional. Errors: those of `authenticate` and
  * `requireAccess`.
  */
 export function callerOf(

@@ -92,7 +92,7 @@ async function consume(deps: ChargeDeps, limitClass: LimitClass, call: Call, key
 /** The classes whose account is the caller's own. */
 const ACCOUNT_CLASSES: ReadonlySet<LimitClass> = new Set(['credentials', 'exchange']);
 
-// The call has failed already, and its caller is told why.
+// The call has failed already, and its caller gets that error.
 async function chargeFailure(
   { rateLimiter }: Pick<ChargeDeps, 'rateLimiter'>,
   limitClass: LimitClass,

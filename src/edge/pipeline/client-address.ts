@@ -1,9 +1,9 @@
-// The address of the client behind a call: the peer's, or the one that a trusted proxy tells.
+// The address of the client behind a call: the peer's, or the one that a trusted proxy reports.
 
 import { BlockList, isIP } from 'node:net';
 
 /**
- * From the peer's address and the values of `x-forwarded-for` to the client's address. With `believesSender`, whoever sent the call is believed
+ * From the peer's address and the values of `x-forwarded-for` to the client's address. With `believesSender`, the sender of the call is trusted
  * about its own client too, as if it were a proxy.
  */
 export type ClientAddress = (
@@ -22,8 +22,8 @@ function addNetwork(list: BlockList, text: string): void {
 }
 
 /**
- * Walks `x-forwarded-for` from the right for as long as the hop that told is trusted, so that a client cannot put words into a proxy's mouth.
- * The word of anybody else does not count; `onUntrusted` is told of it. Errors: TypeError or RangeError when a network is not one.
+ * Walks `x-forwarded-for` from the right for as long as the hop that reported is trusted, so that a client cannot forge what a proxy reported.
+ * What any other peer reports does not count; `onUntrusted` is called for it. Errors: TypeError or RangeError when a network is not one.
  */
 export function clientAddressBehind(
   trustedProxies: readonly string[],
@@ -39,14 +39,14 @@ export function clientAddressBehind(
       .map((hop) => plainAddress(hop.trim()));
     let client = plainAddress(peerAddress);
     for (;;) {
-      const told = hops.pop();
-      if (told === undefined || isIP(told) === 0 || isIP(client) === 0) return client;
+      const reported = hops.pop();
+      if (reported === undefined || isIP(reported) === 0 || isIP(client) === 0) return client;
       if (!isTrusted(client)) {
-        if (believesSender) return told;
+        if (believesSender) return reported;
         onUntrusted(client, forwardedFor);
         return client;
       }
-      client = told;
+      client = reported;
     }
   };
 }

@@ -1,4 +1,4 @@
-// The guard of calls that are asked by a stream: nothing of it is read before the caller has been let in, and never more than is asked for.
+// The guard of calls that are asked by a stream: nothing of it is read before the caller has been admitted, and never more than is asked for.
 
 import type { DescMethod, Message } from '@bufbuild/protobuf';
 import type { Transport } from './call.ts';
@@ -10,15 +10,15 @@ import type { StreamPipelineDeps } from './stream-life.ts';
 import { StreamLife } from './stream-life.ts';
 
 /**
- * A handler that is asked by a stream. Whatever ends the call early ends its iteration, by the error that tells why; what it has under way goes
- * on to the end of its step, and then the caller is told what the handler made of it.
+ * A handler that is asked by a stream. Whatever ends the call early ends its iteration, by the error that says why; what it has under way goes
+ * on to the end of its step, and then the caller gets the handler's result.
  */
 export type ClientStreamHandler = (requests: AsyncIterable<Message>, call: Call) => Promise<Message>;
 
 /** A message as the adapter hands it over: decoded when it is asked for. Errors: VALIDATION_FAILED. */
 export type UndecodedMessage = () => Message;
 
-/** Serves one method. Nothing of `messages` is asked for before the caller has been let in. Never rejects. */
+/** Serves one method. Nothing of `messages` is asked for before the caller has been admitted. Never rejects. */
 export type ServeClientStream = (
   transport: Transport,
   messages: AsyncIterable<UndecodedMessage>,

@@ -75,7 +75,7 @@ export type RpcError = {
   readonly retryAfterMs: number | undefined;
 };
 
-/** What the caller is told of `error`. Anything but a DomainError is our bug: the caller learns the request id and nothing else. */
+/** The status that the caller gets for `error`. Anything but a DomainError is our bug: the caller learns the request id and nothing else. */
 export function toRpcError(error: unknown, requestId: string): RpcError {
   if (error instanceof DomainError) {
     return {

@@ -1,4 +1,4 @@
-// What the caller of a request is told that did not arrive whole.
+// The error for a request that did not arrive whole.
 
 import { DomainError } from '../../domain/errors.ts';
 import type { GiveUpReason } from '../transport/unfinished-requests.ts';

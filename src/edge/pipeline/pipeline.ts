@@ -90,7 +90,7 @@ export function serveMethod(
   return serveOperation(deps, rpcOperation(deps.accessTable, method, handler, lookup));
 }
 
-// Work that is cut off goes on to the end of its step: a transaction is whole or not at all, and its outcome is nobody's news any more.
+// Work that is cut off goes on to the end of its step: a transaction is whole or not at all, and its outcome is reported to nobody.
 async function withinTime<Response>(
   deps: PipelineDeps,
   call: Call,
@@ -126,7 +126,7 @@ export function succeeded<Response>(
   return { response, call };
 }
 
-/** Logs why the call failed, and says what its caller is told. */
+/** Logs why the call failed, and answers the status for its caller. */
 export function failed(deps: PipelineDeps, call: Call, startTime: number, error: unknown): Failure {
   if (error instanceof RateLimitedError) call.noteLimit(error.state);
   const rpcError = toRpcError(error, call.requestId);
@@ -134,7 +134,7 @@ export function failed(deps: PipelineDeps, call: Call, startTime: number, error:
   return { error: rpcError, cause: error, call };
 }
 
-/** Lets the caller of a stream in, and counts the call. Errors: those of `authenticate` and `requireAccess`, RATE_LIMITED. */
+/** Admits the caller of a stream, and counts the call. Errors: those of `authenticate` and `requireAccess`, RATE_LIMITED. */
 export async function admit(deps: PipelineDeps, rule: AccessRule, call: Call): Promise<void> {
   call.principal = await callerOf(deps, rule, call);
   if (rule.limitClass !== undefined) await charge(deps, rule.limitClass, call);

@@ -1,4 +1,4 @@
-// Notices a proxy that nobody declared: all its clients would count as one address.
+// Notices a proxy that is not configured as trusted: all its clients would count as one address.
 
 import { BlockList, isIP } from 'node:net';
 
@@ -24,19 +24,19 @@ const CLIENTS_OF_A_PROXY = 20;
 const MAX_PEERS = 100;
 const MAX_LENGTH = 100;
 
-/** Told of each call with `x-forwarded-for` whose sender is not trusted; calls `onProxy` once, with the sender's address. */
+/** Called for each call with `x-forwarded-for` whose sender is not trusted; calls `onProxy` once, with the sender's address. */
 export class ProxyWatch {
   readonly #onProxy: (address: string) => void;
   readonly #clients = new Map<string, Set<string>>();
-  #hasTold = false;
+  #hasReported = false;
 
   constructor(onProxy: (address: string) => void) {
     this.#onProxy = onProxy;
   }
 
   note(peer: string, forwardedFor: readonly string[]): void {
-    if (this.#hasTold || isIP(peer) === 0 || !this.#isProxy(peer, forwardedFor)) return;
-    this.#hasTold = true;
+    if (this.#hasReported || isIP(peer) === 0 || !this.#isProxy(peer, forwardedFor)) return;
+    this.#hasReported = true;
     this.#clients.clear();
     this.#onProxy(peer);
   }

@@ -1,11 +1,11 @@
 // Cookies on the wire, of sessions and of known devices: which calls may carry one, and how it is set and deleted.
 
 import type { DeviceGrant } from '../../domain/lockout/device-token.ts';
-import type { CookieGrant } from '../../domain/session/hand-out.ts';
+import type { CookieGrant } from '../../domain/session/session-credentials.ts';
 
 /** `__Host-`: browsers take it from this host alone, over TLS, for all of its paths (RFC 6265bis, section 4.1.3.2). */
 export const SESSION_COOKIE_NAME = '__Host-latchkey';
-/** What a known device shows. It outlives sessions: logging out does not make a device a stranger. */
+/** The cookie of a known device. It outlives sessions: a device stays known after logout. */
 export const DEVICE_COOKIE_NAME = '__Host-latchkey-device';
 
 // Strict, for only the calls of pages carry it: Lax would add it to what other sites link to, which no RPC answers.

@@ -17,7 +17,7 @@ export type StatedAddressDeps = {
 
 /**
  * Believes `x-forwarded-for` of a caller who shows, in `x-api-key`, the key of a service with FORWARD_SCOPE: the address that it states counts
- * for limits, the audit log and the session list. Beside `authorization` that key proves nothing else. Anybody else's header is passed over,
+ * for limits, the audit log and the session list. Beside `authorization` that key proves nothing else. The header of any other caller is ignored,
  * as if it were not there, and so is that of a key that cannot be looked up now: then the caller's own address counts. Errors: none but bugs.
  */
 export function believeStatedAddress(deps: StatedAddressDeps, call: Call): MaybePromise<void> {

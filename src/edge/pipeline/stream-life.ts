@@ -1,5 +1,5 @@
-// How a stream lives and ends, whichever side sends it: its caller is let in, its credential is looked at as long as it lives, and whatever ends
-// it is felt at once by all who wait.
+// How a stream lives and ends, whichever side sends it: its caller is admitted, its credential is checked as long as it lives, and its end
+// reaches all waiting readers and writers at once.
 
 import type { AccessRule } from './access-table.ts';
 import type { Call } from './call.ts';
@@ -34,11 +34,11 @@ export class StreamLife {
     this.#onEnd = onEnd;
   }
 
-  /** Lets the caller in. Errors: those of `admit`, OVERLOADED, SHUTTING_DOWN, CALL_CANCELLED. */
+  /** Admits the caller. Errors: those of `admit`, OVERLOADED, SHUTTING_DOWN, CALL_CANCELLED. */
   async begin(): Promise<void> {
     this.call.transport.onCancelled(() => {
       this.end(new DomainError('CALL_CANCELLED', 'The caller is gone.'));
-      // Whoever waits for a reader that has gone waits forever.
+      // A writer that waits for a reader that has gone would wait forever.
       this.#release();
     });
     await admit(this.#deps, this.#rule, this.call);
@@ -66,12 +66,12 @@ export class StreamLife {
       if (this.#ending !== undefined) reject(this.#ending);
       // One reaction for each piece of work: a race against one promise would keep them all for as long as the stream lives.
       else this.#waiting.add(reject);
-      const forget = () => this.#waiting.delete(reject);
-      work.then(resolve, reject).then(forget, forget);
+      const remove = () => this.#waiting.delete(reject);
+      work.then(resolve, reject).then(remove, remove);
     });
   }
 
-  /** Cuts the stream short, also while somebody waits. */
+  /** Ends the stream early, also while a reader or writer waits. */
   end(error: unknown): void {
     if (this.#ending !== undefined) return;
     this.#ending = error instanceof Error ? error : new Error(String(error));

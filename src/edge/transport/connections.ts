@@ -18,7 +18,7 @@ export class Connections {
   readonly #perAddress = new Map<string, number>();
   readonly #onRefused: (address: string) => void;
 
-  /** `onRefused` is told of every connection that was one too many from its address. */
+  /** `onRefused` is called for every connection that was one too many from its address. */
   constructor(limits: ConnectionLimits, onRefused: (address: string) => void) {
     this.#limits = limits;
     this.#onRefused = onRefused;

@@ -9,7 +9,7 @@ export class GrowingBuffer {
     return this.#length;
   }
 
-  /** How many bytes of memory are held: at most twice the length. */
+  /** How many bytes of memory are allocated: at most twice the length. */
   get heldBytes(): number {
     return this.#buffer.length;
   }

@@ -3,7 +3,7 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import { constants } from 'node:http2';
 
-// Node drops an answer that has not left when its stream is reset, and does not tell when it has.
+// Node drops an answer that has not left when its stream is reset, and does not report when it has.
 const RESET_DELAY_MS = 100;
 
 /** Reads and drops the rest, and resets the stream unless it ends soon by itself. */

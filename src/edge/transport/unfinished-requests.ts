@@ -1,6 +1,6 @@
 // The requests that have begun and not yet arrived whole, over every connection of the process: bounded in number, bytes and time.
 
-/** Why a request is given up: its time is over, or there are too many unfinished ones and it is the oldest. */
+/** Why a request is given up: it timed out, or there are too many unfinished ones and it is the oldest. */
 export type GiveUpReason = 'late' | 'crowded';
 
 export type UnfinishedLimits = {
@@ -21,14 +21,14 @@ const MAX_SWEEP_INTERVAL_MS = 1_000;
 type Book = {
   readonly shares: readonly Share[];
   readonly now: () => number;
-  readonly makeRoom: () => void;
+  readonly evict: () => void;
   readonly onOver: () => void;
 };
 
 type Share = { readonly requests: Set<UnfinishedRequest>; bytes: number };
 
 /**
- * Where there are too many, the oldest goes: an honest request arrives in milliseconds, so that whoever holds many open loses its own. Time is
+ * Where there are too many, the oldest goes: an honest request arrives in milliseconds, so that a client that has many open loses its own. Time is
  * looked at a few times per timeout.
  */
 export class UnfinishedRequests {
@@ -67,8 +67,8 @@ export class UnfinishedRequests {
     return {
       shares: [this.#all, share],
       now: this.#now,
-      makeRoom: () => this.#makeRoom(share),
-      onOver: () => this.#tell(),
+      evict: () => this.#evict(share),
+      onOver: () => this.#resolveIdle(),
     };
   }
 
@@ -77,7 +77,7 @@ export class UnfinishedRequests {
     if (this.#all.requests.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Gives up those whose time is over. */
+  /** Gives up those that timed out. */
   sweep(): void {
     const deadline = this.#now() - this.#limits.timeoutMs;
     for (const request of this.#all.requests) {
@@ -91,12 +91,12 @@ export class UnfinishedRequests {
     clearInterval(this.#sweeper);
   }
 
-  #tell(): void {
+  #resolveIdle(): void {
     if (this.#all.requests.size > 0) return;
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
-  #makeRoom(share: Share): void {
+  #evict(share: Share): void {
     const { maxBytes, maxBytesPerConnection, maxRequests } = this.#limits;
     while (share.bytes > maxBytesPerConnection) oldestOf(share)?.giveUp('crowded');
     while (this.#all.bytes > maxBytes || this.#all.requests.size > maxRequests)
@@ -121,17 +121,17 @@ export class UnfinishedRequest {
       share.requests.add(this);
       share.bytes += this.#bytes;
     }
-    book.makeRoom();
+    book.evict();
   }
 
   /** Says how many bytes of it are held now. Others may be given up for it, or itself. */
   hold(bytes: number): void {
     if (this.#isOver) return;
     this.#count(BASE_BYTES + bytes);
-    this.#book.makeRoom();
+    this.#book.evict();
   }
 
-  /** It has arrived, or nobody waits for it any more. */
+  /** It has arrived, or its connection is gone. */
   finish(): void {
     if (this.#isOver) return;
     this.#isOver = true;

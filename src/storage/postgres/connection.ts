@@ -42,7 +42,7 @@ export type ServerLocation = {
   readonly url: string;
   readonly poolSize: number;
   readonly statementTimeoutMs: number;
-  /** Whether statements may be prepared by name, which some poolers do not take; true unless told. */
+  /** Whether statements may be prepared by name, which some poolers do not take; true by default. */
   readonly preparedStatements?: boolean;
 };
 
@@ -55,7 +55,7 @@ export type Database = {
   readonly reserved: Pick<Database, 'tables' | 'run'>;
   /** By `transaction` there is a pooler in between, and statements outside transactions have no time limit on the server. */
   readonly limitsBy: LimitsBy;
-  /** Whether it takes writes. Over the connections of everybody: when they are all taken, that is what it finds. */
+  /** Whether it takes writes. Over the shared connections: when they are all taken, that is what it finds. */
   readonly probe: ProbeDatabase;
   /** Brings the schema up to date. Concurrent migrators queue; a rerun does nothing. Resolves to the names of what ran. */
   migrate(): Promise<readonly string[]>;

@@ -23,7 +23,7 @@ export async function requireOwnVersion(folder: string): Promise<void> {
 }
 
 /**
- * Runs `open`, which makes the database in `folder` when there is none. Where an earlier attempt at that was cut off (killed, or no room left), what it
+ * Runs `open`, which makes the database in `folder` when there is none. Where an earlier attempt at that was cut off (killed, or no space left), what it
  * left behind is deleted first: nothing was stored in it yet. Errors: those of `open`.
  */
 export async function makingWhole<Opened>(folder: string, open: () => Promise<Opened>): Promise<Opened> {
@@ -39,9 +39,9 @@ export async function makingWhole<Opened>(folder: string, open: () => Promise<Op
 // PGlite's file system fails with the error numbers of WASI and without a message.
 const FAULTS: ReadonlyMap<unknown, string> = new Map([
   [2, 'access denied (EACCES)'],
-  [19, 'no room left within the quota (EDQUOT)'],
+  [19, 'no space left within the quota (EDQUOT)'],
   [29, 'the disk answers with errors (EIO)'],
-  [51, 'no room left on the disk (ENOSPC)'],
+  [51, 'no space left on the disk (ENOSPC)'],
   [63, 'operation not permitted (EPERM)'],
   [69, 'the file system is read-only (EROFS)'],
 ]);

@@ -14,7 +14,7 @@ type Waiting<Input, Output> = {
 };
 
 /**
- * A function of one input that runs in groups: whoever comes in the same turn of the event loop, or while others are under way, shares one
+ * A function of one input that runs in groups: calls of one turn of the event loop, and those that come while others are under way, share one
  * group. Errors: those of `runGroup`.
  */
 export function inGroups<Input, Output>(

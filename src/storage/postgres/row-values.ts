@@ -2,7 +2,7 @@
 
 import { postgresTime, rfc3339Time } from '../../domain/written-time.ts';
 
-/** Epoch milliseconds of a timestamptz, which the drivers hand over as text or as a Date. Not a number for what is no time. */
+/** Epoch milliseconds of a timestamptz, which the drivers return as text or as a Date. Not a number for what is no time. */
 export function time(value: string | Date): number {
   return typeof value === 'string'
     ? (postgresTime(value) ?? rfc3339Time(value) ?? Number.NaN)

@@ -137,6 +137,7 @@ const OutboxMailRow = defineEntity({
   properties: {
     id: p.uuid().primary(),
     recipient: p.text(),
+    /** The email's content: the column kept the name that it had in version 0.1. */
     letter: p.json<Record<string, string>>(),
     state: p.text(),
     attempts: p.integer(),

@@ -1,4 +1,4 @@
-// Tells whether the schema of a database is one that this release can serve: rolled out newer ones keep the release before them serving.
+// Checks whether this release can serve with the schema of a database: rolled out newer ones keep the release before them serving.
 
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';

@@ -21,7 +21,7 @@ export type PoolPolicy = {
   readonly isPrepared: boolean;
 };
 
-/** The settings that PgBouncer refuses when a connection starts, unless it was told to swallow them. */
+/** The settings that PgBouncer refuses when a connection starts, unless its configuration ignores them. */
 export function startupLimits({ statementTimeoutMs }: Pick<PoolPolicy, 'statementTimeoutMs'>) {
   return {
     statement_timeout: statementTimeoutMs,
@@ -74,7 +74,7 @@ export function statementsOverPool(pool: Pool, { isPrepared }: PoolPolicy): RunS
 /** One connection beside those of `pool`, with the same options, for what must not wait behind anything else. */
 export function reservedPool(pool: Pool): Pool {
   const reserved = new Pool({ ...pool.options, max: 1, application_name: 'latchkey reserved' });
-  // An error without a listener would end the process; whoever waits for an answer is told by its own call.
+  // An error without a listener would end the process; a call that waits for an answer gets the error itself.
   reserved.on('error', () => undefined);
   reserved.on('connect', (client) => client.on('error', () => undefined));
   dropUnfinishedConnections(reserved);
@@ -129,7 +129,7 @@ type ReleasedClient = ClientBase & { readonly readyForQuery?: boolean; end(): Pr
 
 /**
  * Drops connections that come back unfinished. A statement that got no answer in time may leave its connection waiting for that answer, or
- * inside its transaction: whoever got the connection next would wait too, or write into a transaction that nobody commits.
+ * inside its transaction: the next user of the connection would wait too, or write into a transaction that is never committed.
  */
 export function dropUnfinishedConnections(pool: Pool): void {
   pool.on('release', (_error, client: ReleasedClient) => {

@@ -10,14 +10,14 @@ import type { Tables } from './rows.ts';
 const PROBE_TIMEOUT_MS = 2_000;
 
 const READ = ['select 1 from revocations limit 0', 'select 1 from roles limit 0'];
-// The row is everybody's. Who finds another node writing it passes it over: what it must learn, the other one learns, and nobody waits.
+// All nodes share the row. A node that finds it locked skips it: the other node's write proves the same, and neither waits.
 const WRITE = [
   "insert into instance_facts (name, value) values ('write_probe', '') on conflict (name) do nothing",
   `with mine as materialized (select name from instance_facts where name = 'write_probe' for update skip locked)
    update instance_facts f set value = now()::text from mine where f.name = mine.name`,
 ];
 // More rows than the memory takes that is given to them, so that they are written to a temporary file: a full disk refuses it, while it may still
-// have room for one more row in a page that is there.
+// have space for one more row in a page that is there.
 const TAKE_DISK = ["set local work_mem = '64kB'", 'select count(*) from generate_series(1, 10000)'];
 
 /** One message, which is one transaction: it takes one round trip, and leaves no setting behind. */
@@ -25,7 +25,7 @@ const ON_SERVER = [`set local statement_timeout = ${PROBE_TIMEOUT_MS}`, ...READ,
   '; ',
 );
 
-/** Probes. Never rejects. `onFault` is told of the error behind any state but `up`. */
+/** Probes. Never rejects. `onFault` is called with the error behind any state but `up`. */
 export type ProbeDatabase = (onFault: (error: unknown) => void) => Promise<DatabaseState>;
 
 /** The write probe over the connections of a server. */

@@ -8,7 +8,7 @@ const MAX_RECONNECT_DELAY_MS = 1_000;
 export type RedisOptions = {
   /** A command without an answer for so long has failed. */
   readonly commandTimeoutMs: number;
-  /** Told of every fault of the connection; commands report their own. */
+  /** Called for every fault of the connection; commands report their own. */
   readonly onFault: (error: Error) => void;
 };
 

@@ -35,8 +35,8 @@ type Counted = {
 };
 
 /**
- * Every node counts in the same windows, by the clock of Redis. Each keeps what Redis last told it, so that a Redis that dies, hangs, or comes
- * back empty gives nobody a fresh limit here, and a key that has used up its limit costs Redis nothing more.
+ * Every node counts in the same windows, by the clock of Redis. Each caches what Redis last answered, so that a Redis that dies, hangs, or comes
+ * back empty gives no client a fresh limit here, and a key that has used up its limit costs Redis nothing more.
  */
 export class RedisRateLimiter implements RateLimiter {
   readonly #options: RedisRateLimiterOptions;
@@ -50,7 +50,7 @@ export class RedisRateLimiter implements RateLimiter {
     this.#options = options;
     this.#redis = connectRedis(options.url, {
       commandTimeoutMs: COMMAND_TIMEOUT_MS,
-      // The next command fails, and tells.
+      // The next command fails, and reports it.
       onFault: () => undefined,
     });
     this.#find = perRule(options.table, (rule, name) => ({
@@ -88,7 +88,7 @@ export class RedisRateLimiter implements RateLimiter {
       this.#wentWell();
       return counters.adopt(key, uses, isAllowed);
     } catch (error) {
-      // Without a connection nothing was sent, and nobody waited.
+      // Without a connection nothing was sent, and no call waited.
       if (isConnected) this.#nextAskTime = performance.now() + HOLD_MS;
       this.#wentWrong(error);
       return counters.add(key);

@@ -18,14 +18,14 @@ const STATES: ReadonlyArray<readonly [RegExp, RedisState]> = [
   [/^(?:NOREPLICAS|MASTERDOWN|BUSY|ERR)\b/, 'failing'],
 ];
 
-/** The state that the error of a command tells of. */
+/** The state that the error of a command shows. */
 export function redisStateOf(error: unknown): RedisState {
   const message = error instanceof Error ? error.message : '';
   return STATES.find(([codes]) => codes.test(message))?.[1] ?? 'down';
 }
 
 /**
- * The mode of the server, as INFO tells it; undefined when it cannot be asked now, or does not tell. A Redis that is away is no reason not to
+ * The mode of the server, as INFO reports it; undefined when it cannot be asked now, or does not say. A Redis that is away is no reason not to
  * start.
  */
 export async function redisMode(url: string): Promise<string | undefined> {

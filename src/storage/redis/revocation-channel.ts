@@ -39,7 +39,7 @@ export type RedisChannelOptions = {
   /** Put before the stream's name, so that several installations share one Redis. */
   readonly keyPrefix: string;
   readonly onFault: (error: Error) => void;
-  /** Told when Redis can be published to, at first and again. */
+  /** Called when Redis can be published to, at first and again. */
   readonly onReady: () => void;
 };
 

@@ -59,10 +59,10 @@ export function auditEventHandlers(
       const filter = readAuditFilter(reader, request.filter);
       reader.finish();
       const after = readCursor(deps.auditCursorCodec, request.cursor);
-      for await (const news of watchAuditEvents(deps, { after, filter, signal: call.signal })) {
+      for await (const update of watchAuditEvents(deps, { after, filter, signal: call.signal })) {
         yield create(WatchAuditEventsResponseSchema, {
-          events: news.events.map(encodeAuditEvent),
-          cursor: deps.auditCursorCodec.write(news.after),
+          events: update.events.map(encodeAuditEvent),
+          cursor: deps.auditCursorCodec.write(update.after),
         });
       }
     },

@@ -22,7 +22,7 @@ export type ImportUsersHandlersDeps = ImportUsersDeps;
 
 /** How many accounts one call holds at most. */
 const MAX_CALL = 10_000;
-/** Once the answer tells about so many bytes it names no more fields and external ids, so that it stays within what a message may hold. */
+/** Once the answer has about so many bytes it names no more fields and external ids, so that it stays within what a message may hold. */
 const DETAIL_BYTES = 2_000_000;
 
 type Batch = { readonly users: readonly ImportedUser[]; readonly dryRun: DryRun | undefined };
@@ -43,7 +43,7 @@ export function importUsersHandlers(
         );
         for await (const results of taken) answer.add(results);
       } catch (error) {
-        throw tellingHowFar(error, answer.results.length);
+        throw withProgress(error, answer.results.length);
       }
       return create(ImportUsersResponseSchema, {
         created: BigInt(answer.counts.created),
@@ -140,8 +140,8 @@ class Answer {
   }
 }
 
-// What came before is kept, and its sender is told, to go on from there or to begin anew.
-function tellingHowFar(error: unknown, count: number): unknown {
+// What came before is kept, and the error says how many items, so that the caller can resume there.
+function withProgress(error: unknown, count: number): unknown {
   if (!(error instanceof DomainError)) return error;
   const { reason, message, violations, retryAfterMs, metadata, cause } = error;
   return new DomainError(reason, `${message} (The first ${count} items have been taken.)`, {

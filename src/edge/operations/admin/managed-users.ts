@@ -139,7 +139,7 @@ export function managedUserHandlers(
 
 const MUTABLE = ['email', 'username', 'full_name', 'email_verified'];
 
-// Without a mask `email_verified` is not set: nobody could tell "no" from nothing.
+// Without a mask `email_verified` is not set: false cannot be distinguished from an absent field.
 function readChanges(
   reader: RequestReader,
   parseAddress: AddressParser,

@@ -99,7 +99,7 @@ export function serviceApiKeyHandlers(deps: ServiceApiKeyHandlersDeps): ServiceA
   };
 }
 
-// The key by which the call is made when none is named. Whoever names another must hold the scope for that before anything is looked up.
+// The key by which the call is made when none is named. A caller who names another needs the scope for that before anything is looked up.
 function readKeyId(deps: ServiceApiKeyHandlersDeps, call: Call, field: string, raw: string): string {
   const principal = call.requirePrincipal();
   const own = keyBehind(principal);

@@ -24,14 +24,14 @@ export function statsHandlers(
   return {
     async getStats(request, call) {
       const reader = new RequestReader();
-      const wish = {
+      const options = {
         interval: readInterval(reader, 'interval', request.interval),
         startTime: reader.time('start_time', request.startTime),
         endTime: reader.time('end_time', request.endTime),
       };
       // A time that is none is no period either: one word about each field is enough.
       reader.finish();
-      const period = readPeriod(reader, wish, deps.clock.now());
+      const period = readPeriod(reader, options, deps.clock.now());
       reader.finish();
       const stats = await getStats(deps, period, call.signal);
       return create(GetStatsResponseSchema, { stats: encodeStats(stats) });

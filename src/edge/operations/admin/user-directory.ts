@@ -133,7 +133,7 @@ function readRange(reader: RequestReader, name: string, rawStart: Time, rawEnd: 
   return { start, end };
 }
 
-// In one order, so that a page token is good for the same filter in another spelling.
+// In one order, so that a page token is valid for the same filter in another spelling.
 function distinct<Text extends string>(values: readonly Text[]): readonly Text[] {
   return [...new Set(values)].toSorted();
 }

@@ -108,7 +108,7 @@ export function authServiceHandlers(
         deviceName: reader.text(request.deviceName, { field: 'device_name', max: 100, name: true }),
         useCookie: request.useCookie,
         origin: call.origin,
-        // Made when somebody waits for it: most logins of a flood are refused before.
+        // Made when a call waits for it: most logins of a flood are refused before.
         get signal() {
           return call.signal;
         },

@@ -4,8 +4,8 @@ import { create } from '@bufbuild/protobuf';
 import type { AddressParser } from '../../../domain/account/email-address.ts';
 import type { VerifyEmailDeps } from '../../../domain/account/verify-email.ts';
 import { verifyEmail } from '../../../domain/account/verify-email.ts';
-import type { RequestLetterDeps } from '../../../domain/mail/request-letter.ts';
-import { requestLetter } from '../../../domain/mail/request-letter.ts';
+import type { RequestLinkEmailDeps } from '../../../domain/mail/request-link-email.ts';
+import { requestLinkEmail } from '../../../domain/mail/request-link-email.ts';
 import type { AuthService } from '../../../../gen/latchkey/v1/auth_service_pb.ts';
 import {
   SendEmailVerificationResponseSchema,
@@ -14,7 +14,7 @@ import {
 import { RequestReader } from '../../messages/decode.ts';
 import type { ServiceHandlers } from '../handlers.ts';
 
-export type EmailVerificationHandlersDeps = RequestLetterDeps &
+export type EmailVerificationHandlersDeps = RequestLinkEmailDeps &
   VerifyEmailDeps & { readonly parseAddress: AddressParser };
 
 /** AuthService: proving an address. */
@@ -28,7 +28,7 @@ export function emailVerificationHandlers(
       reader.finish();
       await call.charge();
       const limited = { ...deps, rateLimiter: call.noting(deps.rateLimiter) };
-      await requestLetter(limited, { template: 'verify_email', email, origin: call.origin });
+      await requestLinkEmail(limited, { template: 'verify_email', email, origin: call.origin });
       return create(SendEmailVerificationResponseSchema);
     },
 

@@ -1,11 +1,11 @@
-// AuthService: forgotten passwords.
+// AuthService: password resets.
 
 import { create } from '@bufbuild/protobuf';
 import type { AddressParser } from '../../../domain/account/email-address.ts';
 import type { ResetPasswordDeps } from '../../../domain/password/reset-password.ts';
 import { resetPassword } from '../../../domain/password/reset-password.ts';
-import type { RequestLetterDeps } from '../../../domain/mail/request-letter.ts';
-import { requestLetter } from '../../../domain/mail/request-letter.ts';
+import type { RequestLinkEmailDeps } from '../../../domain/mail/request-link-email.ts';
+import { requestLinkEmail } from '../../../domain/mail/request-link-email.ts';
 import type { AuthService } from '../../../../gen/latchkey/v1/auth_service_pb.ts';
 import {
   RequestPasswordResetResponseSchema,
@@ -14,10 +14,10 @@ import {
 import { RequestReader } from '../../messages/decode.ts';
 import type { ServiceHandlers } from '../handlers.ts';
 
-export type PasswordResetHandlersDeps = RequestLetterDeps &
+export type PasswordResetHandlersDeps = RequestLinkEmailDeps &
   ResetPasswordDeps & { readonly parseAddress: AddressParser };
 
-/** AuthService: forgotten passwords. */
+/** AuthService: password resets. */
 export function passwordResetHandlers(
   deps: PasswordResetHandlersDeps,
 ): Pick<ServiceHandlers<typeof AuthService>, 'requestPasswordReset' | 'resetPassword'> {
@@ -28,7 +28,7 @@ export function passwordResetHandlers(
       reader.finish();
       await call.charge();
       const limited = { ...deps, rateLimiter: call.noting(deps.rateLimiter) };
-      await requestLetter(limited, { template: 'password_reset', email, origin: call.origin });
+      await requestLinkEmail(limited, { template: 'password_reset', email, origin: call.origin });
       return create(RequestPasswordResetResponseSchema);
     },
 

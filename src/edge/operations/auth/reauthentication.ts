@@ -6,7 +6,7 @@ import { reauthenticate } from '../../../domain/session/reauthenticate.ts';
 import type { AuthService } from '../../../../gen/latchkey/v1/auth_service_pb.ts';
 import { ReauthenticateResponseSchema } from '../../../../gen/latchkey/v1/auth_service_pb.ts';
 import { RequestReader } from '../../messages/decode.ts';
-import { encodeHandOut } from '../../messages/encode.ts';
+import { encodeCredentials } from '../../messages/encode.ts';
 import type { ServiceHandlers } from '../handlers.ts';
 import { readFactor, sessionOf } from '../proofs.ts';
 
@@ -27,9 +27,9 @@ export function reauthenticationHandlers(
       reader.finish();
       await call.charge();
       const { origin, signal } = call;
-      const handOut = await reauthenticate(deps, { ...caller, password, factor, origin, signal });
-      if ('cookie' in handOut) call.giveCookie(handOut.cookie);
-      return create(ReauthenticateResponseSchema, { tokens: encodeHandOut(handOut) });
+      const credentials = await reauthenticate(deps, { ...caller, password, factor, origin, signal });
+      if ('cookie' in credentials) call.giveCookie(credentials.cookie);
+      return create(ReauthenticateResponseSchema, { tokens: encodeCredentials(credentials) });
     },
   };
 }

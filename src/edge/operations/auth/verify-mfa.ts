@@ -7,7 +7,7 @@ import { verifyMfa } from '../../../domain/mfa/verify-mfa.ts';
 import type { AuthService } from '../../../../gen/latchkey/v1/auth_service_pb.ts';
 import { VerifyMfaResponseSchema } from '../../../../gen/latchkey/v1/auth_service_pb.ts';
 import { RequestReader } from '../../messages/decode.ts';
-import { encodeHandOut } from '../../messages/encode.ts';
+import { encodeCredentials } from '../../messages/encode.ts';
 import { giveDevice, readDeviceTokens } from '../device-token.ts';
 import type { ServiceHandlers } from '../handlers.ts';
 import { readFactor } from '../proofs.ts';
@@ -30,9 +30,9 @@ export function verifyMfaHandlers(
       await call.charge();
       const mayUseCookie = call.cookieObstacle === undefined;
       const { origin } = call;
-      const handOut = await verifyMfa(deps, { mfaToken, factor, deviceTokens, mayUseCookie, origin });
-      const deviceToken = giveDevice(call, handOut);
-      return create(VerifyMfaResponseSchema, { tokens: encodeHandOut(handOut), deviceToken });
+      const credentials = await verifyMfa(deps, { mfaToken, factor, deviceTokens, mayUseCookie, origin });
+      const deviceToken = giveDevice(call, credentials);
+      return create(VerifyMfaResponseSchema, { tokens: encodeCredentials(credentials), deviceToken });
     },
   };
 }

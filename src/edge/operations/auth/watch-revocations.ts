@@ -32,7 +32,7 @@ export function watchRevocationsHandlers(
     async *watchRevocations(request, call) {
       const cursor = readCursor(deps.watchCursorCodec, request.cursor);
       for await (const news of watchRevocations(deps, { cursor, signal: call.signal }))
-        yield create(WatchRevocationsResponseSchema, { message: encodeNews(news, write) });
+        yield create(WatchRevocationsResponseSchema, { message: encodeUpdate(news, write) });
     },
   };
 }
@@ -44,7 +44,7 @@ function readCursor(codec: WatchCursorCodec, text: string): WatchCursor | undefi
   throw validationFailed([{ field: 'cursor', description: 'must be a cursor that this stream gave' }]);
 }
 
-function encodeNews(
+function encodeUpdate(
   news: WatchNews,
   write: (cursor: WatchCursor | undefined) => string,
 ): MessageInitShape<typeof WatchRevocationsResponseSchema>['message'] & {} {

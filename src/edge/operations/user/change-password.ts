@@ -7,7 +7,7 @@ import { DomainError } from '../../../domain/errors.ts';
 import type { UserService } from '../../../../gen/latchkey/v1/user_service_pb.ts';
 import { ChangePasswordResponseSchema } from '../../../../gen/latchkey/v1/user_service_pb.ts';
 import { RequestReader } from '../../messages/decode.ts';
-import { encodeHandOut } from '../../messages/encode.ts';
+import { encodeCredentials } from '../../messages/encode.ts';
 import { giveDevice } from '../device-token.ts';
 import type { ServiceHandlers } from '../handlers.ts';
 
@@ -31,9 +31,9 @@ export function changePasswordHandlers(
       const { revokeApiKeys } = request;
       const passwords = { currentPassword, newPassword };
       const input = { userId, sessionId, ...passwords, revokeApiKeys, origin, signal };
-      const handOut = await changePassword(deps, input);
-      const deviceToken = giveDevice(call, handOut);
-      return create(ChangePasswordResponseSchema, { tokens: encodeHandOut(handOut), deviceToken });
+      const credentials = await changePassword(deps, input);
+      const deviceToken = giveDevice(call, credentials);
+      return create(ChangePasswordResponseSchema, { tokens: encodeCredentials(credentials), deviceToken });
     },
   };
 }

@@ -13,12 +13,12 @@ export function emailStore(tables: Kysely<Tables>): EmailStore {
   const living = (column: 'id' | 'email_key', value: string) =>
     tables.selectFrom('users').selectAll().where(column, '=', value).where('status', '<>', 'deleted');
   return {
-    async holdById(id) {
+    async lockById(id) {
       const row = await living('id', id).forUpdate().executeTakeFirst();
       return row && toUser(row);
     },
 
-    async holdByKey(key) {
+    async lockByKey(key) {
       const row = await living('email_key', key).forUpdate().executeTakeFirst();
       return row && toUser(row);
     },

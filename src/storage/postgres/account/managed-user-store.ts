@@ -36,13 +36,13 @@ export function managedUserStore(tables: Kysely<Tables>): ManagedUserStore {
       };
     },
 
-    async hold(id, mode) {
-      const held = mode === 'alone' ? living(id).forUpdate() : living(id).forShare();
-      const row = await held.executeTakeFirst();
+    async lock(id, mode) {
+      const query = mode === 'for_update' ? living(id).forUpdate() : living(id).forShare();
+      const row = await query.executeTakeFirst();
       return row && toUser(row);
     },
 
-    async holdRole(name) {
+    async lockRole(name) {
       const row = await tables
         .selectFrom('roles')
         .select('name')

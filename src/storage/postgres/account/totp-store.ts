@@ -66,7 +66,7 @@ export function totpStore(tables: Kysely<Tables>): TotpStore {
     },
 
     async replaceBackupCodes(userId, digests) {
-      // Held until the transaction ends, so that of two replacements at once the later leaves its codes alone.
+      // Locked until the transaction ends, so that of two replacements at once the later leaves its codes alone.
       const factor = await tables
         .selectFrom('totp_factors')
         .select('user_id')

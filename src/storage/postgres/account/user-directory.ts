@@ -1,4 +1,4 @@
-// Accounts in Postgres, as operators look for them. Why it goes this way: docs/adr/0012-three-looks.md.
+// Accounts in Postgres, as operators look for them. Why it goes this way: docs/adr/0012-user-search-in-three-steps.md.
 
 import type { Kysely, RawBuilder } from 'kysely';
 import { sql } from 'kysely';

@@ -55,7 +55,7 @@ function withoutRivals(users: readonly NewImportedUser[]): readonly NewImportedU
   });
 }
 
-// In the order of their external ids, so that whoever imports the same at the same time waits for us rather than we for each other. Roles are held
+// In the order of their external ids, so that a concurrent import of the same accounts waits for this one and neither deadlocks. Roles are locked
 // while it lasts: one that is deleted meanwhile would fail the whole batch.
 async function insertMany(
   tables: Kysely<Tables>,

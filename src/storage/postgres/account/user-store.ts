@@ -58,7 +58,7 @@ export function toUser(
 }
 
 /**
- * One statement whatever is taken, so that its time does not tell (CWE-208). `try_again` when what was in the way came with another call
+ * One statement whatever is taken, so that its time reveals nothing (CWE-208). `try_again` when what was in the way came with another call
  * meanwhile: the next look sees it.
  */
 async function tryInsert(tables: Kysely<Tables>, user: NewUser) {

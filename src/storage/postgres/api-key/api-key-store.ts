@@ -142,11 +142,11 @@ async function addSome(tables: Kysely<Tables>, uses: readonly ApiKeyUse[]): Prom
     with used as (
       select * from unnest(${column(({ id }) => id)}::uuid[], ${column(({ count }) => count)}::float8[],
         ${column(({ lastUsedTime }) => lastUsedTime)}::float8[]) as u (id, count, last_used)),
-    held as materialized (
+    locked as materialized (
       select k.id from api_keys k where k.id in (select id from used) order by k.id for update)
     update api_keys k
     set use_count = k.use_count + u.count::bigint, last_used_time = greatest(k.last_used_time, to_timestamp(u.last_used / 1000.0))
-    from used u, held h
+    from used u, locked h
     where k.id = u.id and k.id = h.id`.execute(tables);
 }
 

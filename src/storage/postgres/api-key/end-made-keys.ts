@@ -10,7 +10,7 @@ import { expiryOfRevocation } from '../session/token-lifetime-store.ts';
 import type { Tables } from '../rows.ts';
 
 /**
- * See ApiKeyStore.endMadeBy. Whoever makes a key holds the one that makes it, which waits for this transaction once that key is ended here: so it is
+ * See ApiKeyStore.endMadeBy. A transaction that makes a key locks the key that makes it, and so waits for this transaction once that key is ended here: so it is
  * repeated until a look finds no other.
  */
 export async function endMadeBy(
@@ -40,11 +40,11 @@ async function endRound(
       select id from unnest(${ids}::uuid[]) as roots (id)
       union
       select k.id from api_keys k join made m on k.made_by = m.id),
-    held as materialized (
+    locked as materialized (
       select k.id from api_keys k
       where k.id in (select id from made) and k.id <> all (${ids}::uuid[]) and k.revoke_time is null order by k.id for update),
     ended as (
-      update api_keys k set revoke_time = ${date(now)} from held h where k.id = h.id returning k.id)
+      update api_keys k set revoke_time = ${date(now)} from locked h where k.id = h.id returning k.id)
     insert into revocations as r (form, target_id, min_version, revoke_time, expire_time)
     select 'session', id::text, 0, ${date(now)}::timestamptz, ${keptUntil} from ended
     on conflict (form, target_id) do update

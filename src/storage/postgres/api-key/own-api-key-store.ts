@@ -15,7 +15,7 @@ export function ownApiKeyStore(tables: Kysely<Tables>): OwnApiKeyStore {
     tables.selectFrom('api_keys').where('owner_kind', '=', 'user').where('owner_id', '=', ownerId);
 
   return {
-    async holdOwner(ownerId) {
+    async lockOwner(ownerId) {
       const owner = await tables
         .selectFrom('users')
         .select(['role', 'token_version'])
@@ -34,7 +34,7 @@ export function ownApiKeyStore(tables: Kysely<Tables>): OwnApiKeyStore {
       return Number(count);
     },
 
-    async holdLive(id, ownerId, now) {
+    async lockLive(id, ownerId, now) {
       const row = await own(ownerId)
         .selectAll()
         .where('id', '=', id)
@@ -63,11 +63,11 @@ export function ownApiKeyStore(tables: Kysely<Tables>): OwnApiKeyStore {
         sql`${date(expireTime)}::timestamptz`,
       );
       const { rows } = await sql<RevocationRow>`
-        with held as materialized (
+        with locked as materialized (
           select id from api_keys
           where owner_kind = 'user' and owner_id = ${ownerId} and revoke_time is null order by id for update),
         ended as (
-          update api_keys k set revoke_time = ${date(now)} from held h where k.id = h.id returning k.id)
+          update api_keys k set revoke_time = ${date(now)} from locked h where k.id = h.id returning k.id)
         insert into revocations as r (form, target_id, min_version, revoke_time, expire_time)
         select 'session', id::text, 0, ${date(now)}::timestamptz, ${keptUntil} from ended
         on conflict (form, target_id) do update

@@ -30,7 +30,7 @@ export function serviceAccountStore(tables: Kysely<Tables>): ServiceAccountStore
       return inserted !== undefined;
     },
 
-    async hold(id) {
+    async lock(id) {
       const row = await tables
         .selectFrom('service_accounts')
         .select('scopes')
@@ -90,7 +90,7 @@ export function serviceAccountStore(tables: Kysely<Tables>): ServiceAccountStore
 /** The store over a connection or a transaction. */
 export function serviceApiKeyStore(tables: Kysely<Tables>): ServiceApiKeyStore {
   const ofServices = () => tables.selectFrom('api_keys').where('owner_kind', '=', 'service');
-  const held = async (query: ReturnType<typeof ofServices>) => {
+  const lockedKey = async (query: ReturnType<typeof ofServices>) => {
     const row = await query.selectAll().forUpdate().executeTakeFirst();
     return row === undefined ? undefined : toApiKey(row);
   };
@@ -118,17 +118,17 @@ export function serviceApiKeyStore(tables: Kysely<Tables>): ServiceApiKeyStore {
 
     async endAll(accountId, now) {
       const { rows } = await sql<{ readonly id: string }>`
-        with held as materialized (
+        with locked as materialized (
           select id from api_keys
           where owner_kind = 'service' and owner_id = ${accountId} and revoke_time is null order by id for update),
-        ended as (update api_keys k set revoke_time = ${date(now)} from held h where k.id = h.id)
+        ended as (update api_keys k set revoke_time = ${date(now)} from locked h where k.id = h.id)
         select id::text as id from api_keys where owner_kind = 'service' and owner_id = ${accountId}`.execute(
         tables,
       );
       return rows.map(({ id }) => id);
     },
 
-    hold: (id) => held(ofServices().where('id', '=', id).where('revoke_time', 'is', null)),
-    holdEnded: (id) => held(ofServices().where('id', '=', id)),
+    lock: (id) => lockedKey(ofServices().where('id', '=', id).where('revoke_time', 'is', null)),
+    lockEnded: (id) => lockedKey(ofServices().where('id', '=', id)),
   };
 }

@@ -24,7 +24,7 @@ type RetirementRow = {
   readonly horizon: string;
   readonly number: string;
   readonly hash: Uint8Array;
-  readonly is_told: boolean;
+  readonly is_recorded: boolean;
 };
 type FoundRow = { readonly id: string; readonly time: string; readonly total: number };
 type ReadRow = { readonly position: number } & (EventRecord | { readonly id: null });
@@ -51,12 +51,12 @@ export function chainReader(tables: Kysely<Tables>): ChainReader {
         select ${utc(sql`r.horizon`)} as horizon, r.last_number as number, r.last_hash as hash,
           exists (select from audit_events a where a.kind = 'audit.retire' and a.outcome = 'success' and a.time = r.retire_time
             and a.details ->> 'horizon' = ${utc(sql`r.horizon`)} and a.details ->> 'lastNumber' = r.last_number::text
-            and a.details ->> 'lastHash' = encode(r.last_hash, 'hex')) as is_told
+            and a.details ->> 'lastHash' = encode(r.last_hash, 'hex')) as is_recorded
         from audit_retirements r order by r.horizon desc, r.last_number desc limit 1`.execute(tables);
       const [row] = rows;
       if (row === undefined) return undefined;
       const last = { number: Number(row.number), hash: new Uint8Array(row.hash) };
-      return { horizon: row.horizon, last, isTold: row.is_told };
+      return { horizon: row.horizon, last, isRecorded: row.is_recorded };
     },
 
     async seals(after) {

@@ -19,7 +19,7 @@ import type { Tables } from '../rows.ts';
 const STATS_LOCK = 0x1a7c_4e16;
 const BEGINNING = '00000000-0000-0000-0000-000000000000';
 
-/** Where the sealed events of an hour or a day are counted, and what tells when it begins. */
+/** Where the sealed events of an hour or a day are counted, and what marks its beginning. */
 const SEALED = {
   hour: { counts: sql`audit_counts`, begins: sql`hour` },
   day: { counts: sql`audit_day_counts`, begins: sql`day` },
@@ -96,14 +96,14 @@ export function statsKeeper(tables: Kysely<Tables>): StatsKeeper {
       await sql`set transaction isolation level repeatable read`.execute(tables);
     },
 
-    async tryHold() {
+    async tryLock() {
       const { rows } = await sql<{
-        readonly held: boolean;
-      }>`select pg_try_advisory_xact_lock(${STATS_LOCK}) as held`.execute(tables);
-      return rows[0]?.held === true;
+        readonly locked: boolean;
+      }>`select pg_try_advisory_xact_lock(${STATS_LOCK}) as locked`.execute(tables);
+      return rows[0]?.locked === true;
     },
 
-    // In one statement: whoever reads meanwhile sees all the rows, or the one that they have become.
+    // In one statement: concurrent reads see all the rows, or the one that they have become.
     async foldUserCounts(limit) {
       const { rows } = await sql<{ readonly taken: number }>`
         with oldest as materialized (select * from user_counts order by id limit ${limit}),

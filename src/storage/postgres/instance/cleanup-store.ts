@@ -1,4 +1,4 @@
-// Cleanup in Postgres: short statements that wait for nobody.
+// Cleanup in Postgres: short statements that skip locked rows.
 
 import type { Kysely, RawBuilder } from 'kysely';
 import { sql } from 'kysely';
@@ -32,7 +32,7 @@ type Only = (now: Date) => RawBuilder<unknown>;
 /**
  * Every refresh moves a session's expire_time, and every login a device's last_seen_time: an index on them would have to be written each time
  * (no heap-only tuples), so these are walked. `least` passes over nulls. Without its `offset` the planner makes a join of the look for a later
- * device, and reads everybody's for it.
+ * device, and reads those of every user for it.
  */
 const WALKED = {
   sessions: {
@@ -64,7 +64,7 @@ const AGED: Record<Exclude<CleanupKind, keyof typeof WALKED>, ByAge> = {
     age: sql`last_failure_time`,
     only: (now) => sql`(locked_until is null or locked_until <= ${now})`,
   },
-  // A dropped letter has no time of its own: the end of its last lease, a minute and a half later at most, stands for it.
+  // A dropped email has no time of its own: the end of its last lease, a minute and a half later at most, stands for it.
   mails: {
     table: sql`outbox_mails`,
     age: sql`coalesce(sent_time, next_attempt_time)`,
@@ -78,11 +78,11 @@ const AGED: Record<Exclude<CleanupKind, keyof typeof WALKED>, ByAge> = {
 /** The store over a transaction. */
 export function cleanupStore(tables: Kysely<Tables>): CleanupStore {
   return {
-    async tryHold() {
+    async tryLock() {
       const { rows } = await sql<{
-        readonly held: boolean;
-      }>`select pg_try_advisory_xact_lock(${CLEANUP_LOCK}) as held`.execute(tables);
-      return rows[0]?.held === true;
+        readonly locked: boolean;
+      }>`select pg_try_advisory_xact_lock(${CLEANUP_LOCK}) as locked`.execute(tables);
+      return rows[0]?.locked === true;
     },
 
     async countEnded(now) {

@@ -72,7 +72,7 @@ async function requireFit(owner: Kysely<Tables>, role: string): Promise<string> 
   if (row === undefined || !row.is_there) throw new UnfitRoleError(`there is no role ${role}`);
   if (row.is_mighty === true)
     throw new UnfitRoleError(
-      `${role} owns the tables, or may become somebody who does: the service needs a role without such power`,
+      `${role} owns the tables, or may become a role that does: the service needs a role without such power`,
     );
   // What it creates there could stand in the place of what the owner's functions call.
   if (row.may_create === true)

@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 import type {
   BusyRecipients,
   LeasedMail,
-  Letter,
+  EmailContent,
   MailLease,
   Outbox,
   OutboxQueue,
@@ -16,13 +16,13 @@ import type { Tables } from '../rows.ts';
 type MailRow = {
   readonly id: string;
   readonly recipient: string;
-  readonly letter: Letter;
+  readonly letter: EmailContent;
   readonly attempts: number;
   readonly create_time: string;
 };
 
 const MAX_ERROR_LENGTH = 500;
-const NOBODY: BusyRecipients = { mailboxes: [], domains: [] };
+const NO_RECIPIENTS: BusyRecipients = { mailboxes: [], domains: [] };
 
 /** The use cases' side, over a transaction. */
 export function outbox(tables: Kysely<Tables>): Outbox {
@@ -30,16 +30,16 @@ export function outbox(tables: Kysely<Tables>): Outbox {
     async enqueue(mail) {
       await sql`
         insert into outbox_mails (id, recipient, letter, create_time, next_attempt_time)
-        values (${mail.id}, ${mail.to}, ${JSON.stringify(mail.letter)}::text::jsonb, ${date(mail.createTime)}, ${date(mail.createTime)})
+        values (${mail.id}, ${mail.to}, ${JSON.stringify(mail.content)}::text::jsonb, ${date(mail.createTime)}, ${date(mail.createTime)})
       `.execute(tables);
     },
   };
 }
 
-/** The sender's side. Any number of senders may lease at once: no letter is leased twice. */
+/** The sender's side. Any number of senders may lease at once: no email is leased twice. */
 export function outboxQueue(tables: Kysely<Tables>): OutboxQueue {
   return {
-    async lease(now, leaseUntil, limit, { mailboxes, domains } = NOBODY) {
+    async lease(now, leaseUntil, limit, { mailboxes, domains } = NO_RECIPIENTS) {
       // Materialized: a subquery might be run again for each row, and each time give others, beyond the limit.
       const { rows } = await sql<MailRow>`
         with due as materialized (
@@ -53,7 +53,7 @@ export function outboxQueue(tables: Kysely<Tables>): OutboxQueue {
       return rows.map((row): LeasedMail => ({
         id: row.id,
         to: row.recipient,
-        letter: row.letter,
+        content: row.letter,
         attempts: row.attempts,
         createTime: time(row.create_time),
       }));

@@ -12,11 +12,11 @@ const RETENTION_LOCK = 0x1a7c_4e22;
 /** The store over a transaction. */
 export function retentionStore(tables: Kysely<Tables>): RetentionStore {
   return {
-    async tryHold() {
+    async tryLock() {
       const { rows } = await sql<{
-        readonly held: boolean;
-      }>`select pg_try_advisory_xact_lock(${RETENTION_LOCK}) as held`.execute(tables);
-      return rows[0]?.held === true;
+        readonly locked: boolean;
+      }>`select pg_try_advisory_xact_lock(${RETENTION_LOCK}) as locked`.execute(tables);
+      return rows[0]?.locked === true;
     },
 
     async extend(until) {

@@ -24,16 +24,16 @@ export function roleEditor(tables: Kysely<Tables>): RoleEditor {
   return {
     list,
 
-    // Stands in nobody's way but another editor's: accounts get roles, and calls read them, meanwhile.
-    async holdAll() {
+    // Blocks only other editors: accounts get roles, and calls read them, meanwhile.
+    async lockAll() {
       await sql`lock table roles in share row exclusive mode`.execute(tables);
       return list();
     },
 
     countUsers: () => stats.usersByRole(),
 
-    // Whoever gives the role to an account holds its row (the foreign key): this waits for them, and those who come later wait for this.
-    async holdUsersOf(name) {
+    // A transaction that grants the role to an account locks its row (the foreign key): this waits for it, and later ones wait for this.
+    async lockUsersOf(name) {
       await tables.selectFrom('roles').select('name').where('name', '=', name).forUpdate().execute();
       return (await stats.usersByRole()).get(name) ?? 0;
     },

@@ -31,11 +31,11 @@ export function sealingQueue(tables: Kysely<Tables>): SealingQueue {
 /** The store over a transaction. */
 export function sealingStore(tables: Kysely<Tables>): SealingStore {
   return {
-    async tryHold() {
+    async tryLock() {
       const { rows } = await sql<{
-        readonly held: boolean;
-      }>`select pg_try_advisory_xact_lock(${SEALING_LOCK}) as held`.execute(tables);
-      return rows[0]?.held === true;
+        readonly locked: boolean;
+      }>`select pg_try_advisory_xact_lock(${SEALING_LOCK}) as locked`.execute(tables);
+      return rows[0]?.locked === true;
     },
 
     async take(limit) {

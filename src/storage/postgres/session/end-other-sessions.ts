@@ -50,7 +50,7 @@ function withoutThose(amr: readonly string[]) {
 }
 
 // One that is live counts although it was not seen for long: a refresh that began before this commits is noted as seen only afterwards, and
-// hands out an access token all the same. One that has expired counts while the last token that it gave may be in date, whichever node signed it;
+// issues an access token all the same. One that has expired counts while the last token that it gave may be in date, whichever node signed it;
 // the ten minutes are for clocks that disagree, and for a retry within the grace, which does not count as seen.
 async function revokeOthers(tables: Kysely<Tables>, input: EndOthers, epoch: number) {
   const { userId, keptId, seenSince, now: revokeTime, expireTime } = input;

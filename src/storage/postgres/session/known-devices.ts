@@ -13,8 +13,8 @@ const NOTE: Statement<{ readonly is_new: boolean; readonly has_others: boolean }
     returning xmax = 0 as is_new, exists (select 1 from known_devices o where o.user_id = $1) as has_others`,
 };
 
-const FORGET_ALL: Statement<never> = {
-  name: 'known_device_forget_all',
+const DELETE_ALL: Statement<never> = {
+  name: 'known_device_delete_all',
   text: 'delete from known_devices where user_id = $1',
 };
 
@@ -29,8 +29,8 @@ export function knownDevices(run: RunStatement): KnownDevices {
       return row.has_others ? 'another' : 'first';
     },
 
-    async forgetAll(userId) {
-      await run(FORGET_ALL, [userId]);
+    async deleteAll(userId) {
+      await run(DELETE_ALL, [userId]);
     },
   };
 }

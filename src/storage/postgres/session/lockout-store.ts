@@ -68,7 +68,7 @@ export function lockoutStore(tables: Kysely<Tables>, run: RunStatement): Lockout
       return locks;
     },
 
-    async forget(keys) {
+    async deleteAll(keys) {
       const { rows } = await run(LOCK_ROWS, [[...keys]]);
       await deleteRows(
         tables,

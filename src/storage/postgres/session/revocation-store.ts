@@ -92,7 +92,7 @@ export function revocationStore(tables: Kysely<Tables>): RevocationStore {
   };
 }
 
-// A token says itself when it expires; whatever else is revoked stops tokens that nobody has counted.
+// A token says itself when it expires; whatever else is revoked stops an unknown set of tokens.
 function expireTimeOf(revocation: Revocation): RawBuilder<unknown> {
   const atLeast = sql`${date(revocation.expireTime)}::timestamptz`;
   if (revocation.form === 'token') return atLeast;

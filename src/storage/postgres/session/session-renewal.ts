@@ -5,7 +5,7 @@ import { date } from '../row-values.ts';
 import type { SessionRow } from './session-rows.ts';
 import type { Statement } from '../statement.ts';
 
-/** Waits for a refresh that holds the row, and renews what that left. */
+/** Waits for a refresh that has locked the row, and renews what that left. */
 export const RENEW: Statement<SessionRow> = {
   name: 'session_renew',
   text: `

@@ -22,7 +22,7 @@ const RETURNED =
 const IS_LIVE = `not s.uses_cookie and s.revoke_time is null and u.status = 'active' and u.session_epoch = s.epoch`;
 
 /**
- * One step. Waits for whoever holds the row. clock_timestamp(): now() is when the statement began, and it may have waited since, for a lock or a server
+ * One step. Waits for a transaction that has locked the row. clock_timestamp(): now() is when the statement began, and it may have waited since, for a lock or a server
  * that hung.
  */
 export const ROTATE: Statement<RotatedRow> = {
@@ -37,30 +37,30 @@ export const ROTATE: Statement<RotatedRow> = {
     returning ${RETURNED}`,
 };
 
-/** Many steps. Leaves out those whose row somebody holds, so that nobody waits for another's session and no two groups deadlock. */
+/** Many steps. Skips locked rows, so that no call waits for another session and no two groups deadlock. */
 const ROTATE_MANY: Statement<RotatedRow> = {
   name: 'session_rotate_many',
   text: `
     with wanted as (
       select * from unnest($1::uuid[], $2::int[], $3::bytea[], $4::float8[], $5::float8[], $6::text[], $7::text[])
         as w (id, generation, salt, now, expire_time, ip_address, user_agent)),
-    held as materialized (
+    locked as materialized (
       select s.id from sessions s join wanted w on w.id = s.id and w.generation = s.generation for update of s skip locked)
     update sessions s
     set generation = s.generation + 1, rotate_time = clock_timestamp(), last_seen_time = to_timestamp(w.now / 1000.0),
       expire_time = least(to_timestamp(w.expire_time / 1000.0), s.max_expire_time), ip_address = w.ip_address, user_agent = w.user_agent
-    from users u, wanted w, held h
+    from users u, wanted w, locked h
     where h.id = s.id and s.id = w.id and s.generation = w.generation and s.salt = w.salt and u.id = s.user_id and ${IS_LIVE}
       and least(s.expire_time, s.max_expire_time) > to_timestamp(w.now / 1000.0)
     returning ${RETURNED}`,
 };
 
-// When the database hangs, whoever waits is in the next group at the latest.
+// When the database hangs, a waiting call is in the next group at the latest.
 const MAX_GROUP = 1_000;
 // One on its way while the one before commits.
 const MAX_RUNNING = 2;
 
-/** The step as the session store offers it: alone when nobody else refreshes, in groups when many do. */
+/** The step as the session store offers it: alone when no other call refreshes, in groups when many do. */
 export function rotation(run: RunStatement): (step: Rotation) => Promise<Rotated | undefined> {
   return inGroups({
     runGroup: (steps: readonly Rotation[]) => rotateGroup(run, steps),
@@ -76,7 +76,7 @@ async function rotateGroup(
   const bySession = new Map(steps.map((step) => [step.sessionId, step]));
   const firsts = [...bySession.values()];
   const rotated = firsts.length > 1 ? await rotateMany(run, firsts) : new Map<string, Rotated>();
-  // A row that somebody held may be free by now, so each that was left out has a try of its own.
+  // A row that was locked may be free by now, so each that was left out has a try of its own.
   return Promise.all(
     steps.map(async (step) => {
       const done = bySession.get(step.sessionId) === step ? rotated.get(step.sessionId) : undefined;

@@ -4,13 +4,13 @@ import type { Touch } from '../../../domain/session/session-store.ts';
 import { inGroups } from '../in-groups.ts';
 import type { RunStatement, Statement } from '../statement.ts';
 
-/** Leaves out those whose row somebody holds: nobody waits for a use, nor a use for anybody, and no two groups deadlock. */
+/** Skips locked rows: no other statement waits for a use, no use waits, and no two groups deadlock. */
 const TOUCH_MANY: Statement<never> = {
   name: 'session_touch_many',
   text: `
     with used as (
       select * from unnest($1::uuid[], $2::float8[], $3::float8[], $4::float8[]) as u (id, now, expire_time, seen_before)),
-    held as materialized (
+    locked as materialized (
       select s.id from sessions s join used u on u.id = s.id
       where s.uses_cookie and s.revoke_time is null and s.last_seen_time <= to_timestamp(u.seen_before / 1000.0)
         and least(s.expire_time, s.max_expire_time) > to_timestamp(u.now / 1000.0)
@@ -18,7 +18,7 @@ const TOUCH_MANY: Statement<never> = {
     update sessions s
     set last_seen_time = to_timestamp(u.now / 1000.0),
       expire_time = least(greatest(s.expire_time, to_timestamp(u.expire_time / 1000.0)), s.max_expire_time)
-    from used u, held h
+    from used u, locked h
     where h.id = s.id and u.id = s.id`,
 };
 

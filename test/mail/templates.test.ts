@@ -1,25 +1,25 @@
-// What a reader sees of each letter, and that nobody can put words, links or headers of their own into another's.
+// What a reader sees of each email, and that no untrusted text becomes words, links or headers in it.
 
 import { htmlUnescape } from 'escape-goat';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import type { ReadyLetter } from '../../src/domain/mail/ready-mail.ts';
+import type { ReadyContent } from '../../src/domain/mail/ready-mail.ts';
 import { layOut } from '../../src/mail/layout.ts';
 import { deviceName, maskedAddress, personName } from '../../src/mail/plain-words.ts';
-import { renderLetter } from '../../src/mail/templates.ts';
+import { renderEmail } from '../../src/mail/templates.ts';
 
 const ipAddress = '192.0.2.1';
 const fullName = 'Ada O’Hara-Lovelace';
 const link = `https://id.example.com/path#token=lkpr_${'A'.repeat(64)}`;
 const userAgent = 'Mozilla/5.0 (X11; Linux x86_64) Firefox/147.0';
 
-type Letters = {
-  readonly [Template in ReadyLetter['template']]: Extract<ReadyLetter, { template: Template }>;
+type Contents = {
+  readonly [Template in ReadyContent['template']]: Extract<ReadyContent, { template: Template }>;
 };
 
 // Nothing compiles while one is missing.
-const lettersOf = (name: string, device: string, agent: string, address: string): Letters => ({
+const contentsOf = (name: string, device: string, agent: string, address: string): Contents => ({
   verify_email: { template: 'verify_email', link },
   password_reset: { template: 'password_reset', fullName: name, ipAddress, link },
   invitation: { template: 'invitation', fullName: name, link },
@@ -43,7 +43,7 @@ const lettersOf = (name: string, device: string, agent: string, address: string)
   register_taken: { template: 'register_taken', ipAddress },
   session_theft: { template: 'session_theft', fullName: name, deviceName: device, ipAddress },
 });
-const LETTERS = lettersOf(fullName, 'laptop', userAgent, 'new.name@example.org');
+const CONTENTS = contentsOf(fullName, 'laptop', userAgent, 'new.name@example.org');
 
 /** What is left of a page for a reader. */
 function seen(html: string): string {
@@ -51,20 +51,20 @@ function seen(html: string): string {
   return htmlUnescape(body.replaceAll(/<[^>]*>/g, '\n')).replaceAll(/\s*\n\s*/g, '\n');
 }
 
-describe('the letter', () => {
-  it.each(Object.entries(LETTERS))('%s', (_template, letter) => {
-    const { subject, text, html } = renderLetter(letter);
+describe('the email', () => {
+  it.each(Object.entries(CONTENTS))('%s', (_template, content) => {
+    const { subject, text, html } = renderEmail(content);
     expect(`Subject: ${subject}\n\n${text}`).toMatchSnapshot();
     for (const paragraph of text.trim().split('\n\n')) expect(seen(html)).toContain(paragraph);
   });
 
   it('is a small page that screen readers can read, with one link and nothing to fetch', () => {
-    expect(renderLetter(LETTERS.password_reset).html).toMatchSnapshot();
-    for (const letter of Object.values(LETTERS)) {
-      const { html } = renderLetter(letter);
+    expect(renderEmail(CONTENTS.password_reset).html).toMatchSnapshot();
+    for (const content of Object.values(CONTENTS)) {
+      const { html } = renderEmail(content);
       expect(html).toMatch(/^<!doctype html>\n<html lang="en">/);
       expect(html).not.toMatch(/<(?:img|script|style|link|iframe|form|input|table)|src=|@import|url\(/i);
-      expect(html.match(/<a /g) ?? []).toHaveLength('link' in letter ? 1 : 0);
+      expect(html.match(/<a /g) ?? []).toHaveLength('link' in content ? 1 : 0);
       expect(html.length).toBeLessThan(4_096);
     }
   });
@@ -126,7 +126,7 @@ describe('a name', () => {
   });
 });
 
-it('no text of a stranger becomes a link, markup, a header or a paragraph', () => {
+it('no untrusted text becomes a link, markup, a header or a paragraph', () => {
   const hostile = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 200 }),
     fc
@@ -154,12 +154,12 @@ it('no text of a stranger becomes a link, markup, a header or a paragraph', () =
       )
       .map((parts) => parts.join('')),
   );
-  const innocent = lettersOf('Ada', 'laptop', 'curl', 'x@example.org');
+  const innocent = contentsOf('Ada', 'laptop', 'curl', 'x@example.org');
   fc.assert(
     fc.property(hostile, hostile, (name, device) => {
-      for (const letter of Object.values(lettersOf(name, device, device, 'x@example.org'))) {
-        const { subject, text, html } = renderLetter(letter);
-        const usual = renderLetter(innocent[letter.template]);
+      for (const content of Object.values(contentsOf(name, device, device, 'x@example.org'))) {
+        const { subject, text, html } = renderEmail(content);
+        const usual = renderEmail(innocent[content.template]);
         expect(subject).toBe(usual.subject);
         expect(text.split('\n')).toHaveLength(usual.text.split('\n').length);
         const own = text

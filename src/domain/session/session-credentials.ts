@@ -1,4 +1,4 @@
-// What a login hands out: a pair of tokens, or the cookie of a browser.
+// Issues the credentials of a new session: a pair of tokens, or the cookie of a browser.
 
 import type { User } from '../account/user.ts';
 import type { IssueDeps, TokenSet } from './issue-tokens.ts';
@@ -18,12 +18,18 @@ export type CookieGrant = {
   readonly sessionId: string;
 };
 
-export type HandOut = { readonly tokens: TokenSet } | { readonly cookie: CookieGrant };
+export type SessionCredentials = { readonly tokens: TokenSet } | { readonly cookie: CookieGrant };
 
-export type HandOutDeps = IssueDeps & { readonly sessionCookieCodec: Pick<SessionCookieCodec, 'write'> };
+export type SessionCredentialsDeps = IssueDeps & {
+  readonly sessionCookieCodec: Pick<SessionCookieCodec, 'write'>;
+};
 
-/** What the owner of a session that has just been opened gets. A cookie session has no tokens, now or later. Errors: none of its own. */
-export async function handOut(deps: HandOutDeps, user: User, session: Session): Promise<HandOut> {
+/** The credentials of a session that has just been opened. A cookie session has no tokens, now or later. Errors: none of its own. */
+export async function issueCredentials(
+  deps: SessionCredentialsDeps,
+  user: User,
+  session: Session,
+): Promise<SessionCredentials> {
   if (!session.usesCookie) return { tokens: await issueTokens(deps, user, session, session.generation, []) };
   const now = deps.clock.now();
   const { id: sessionId, salt } = session;

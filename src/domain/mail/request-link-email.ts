@@ -5,30 +5,33 @@ import type { CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import type { RateLimiter } from '../limits/rate-limiter.ts';
 import type { Transact } from '../transactions.ts';
-import type { LinkLetter, Outbox } from './outbox.ts';
+import type { LinkContent, Outbox } from './outbox.ts';
 
-export type RequestLetterDeps = Stamp & {
+export type RequestLinkEmailDeps = Stamp & {
   readonly transact: Transact<{ readonly outbox: Outbox }>;
   readonly rateLimiter: Pick<RateLimiter, 'consume'>;
 };
 
-export type RequestLetterInput = {
-  readonly template: Extract<LinkLetter['template'], 'password_reset' | 'verify_email'>;
+export type RequestLinkEmailInput = {
+  readonly template: Extract<LinkContent['template'], 'password_reset' | 'verify_email'>;
   readonly email: EmailAddress;
   readonly origin: CallOrigin;
 };
 
 /**
- * Notes that a letter was asked for; `prepareMail` finds out, out of the caller's sight, whether the address has an account. So neither
- * answer nor time tells (CWE-204, CWE-208). Errors: RATE_LIMITED (so many to one mailbox), STORAGE_UNAVAILABLE.
+ * Enqueues the request for an email; `prepareMail` finds out later whether the address has an account. So neither
+ * answer nor time shows it (CWE-204, CWE-208). Errors: RATE_LIMITED (so many to one mailbox), STORAGE_UNAVAILABLE.
  */
-export async function requestLetter(deps: RequestLetterDeps, input: RequestLetterInput): Promise<void> {
+export async function requestLinkEmail(
+  deps: RequestLinkEmailDeps,
+  input: RequestLinkEmailInput,
+): Promise<void> {
   const { template, email, origin } = input;
   await deps.rateLimiter.consume('mail', 'account', email.key);
   const mail = {
     id: deps.newId(),
     to: email.text,
-    letter: { template, origin },
+    content: { template, origin },
     createTime: deps.clock.now(),
   };
   await deps.transact(({ outbox }) => outbox.enqueue(mail));
