@@ -38,7 +38,7 @@ async function start(serve: ServeMethod, maxResponseBytes = 1_000): Promise<void
   client = connect(`http://127.0.0.1:${port}`);
 }
 
-const request = () => client.request({ ':path': '/', ':method': 'POST', 'x-a': 'b' });
+const request = () => client.request({ ':path': '/', ':method': 'POST', 'x-a': 'b' }).end();
 
 const jwks = (size: number) => ({
   response: create(GetJwksResponseSchema, { keys: [{ kid: 'k'.repeat(size) }] }),

@@ -21,15 +21,21 @@ export type RouteDeps = IntrospectDeps &
     readonly introspectionAccess: AccessRule;
   };
 
+/** Every operation that is plain HTTP. */
+export function httpOperations(deps: RouteDeps) {
+  return {
+    documents: documentOperations(deps),
+    oauth: [introspectOperation(deps, deps.introspectionAccess), revokeOperation(deps)],
+  };
+}
+
 /** Answers plain HTTP requests; 404 for what is not served. */
 export function createRoutes(pipeline: PipelineDeps, deps: RouteDeps): HttpHandler {
-  const documents = documentOperations(deps).map(
-    (operation) => [operation.name, documentEndpoint(pipeline, operation)] as const,
-  );
-  const oauth = [introspectOperation(deps, deps.introspectionAccess), revokeOperation(deps)].map(
-    (operation) => [operation.name, oauthEndpoint(pipeline, operation)] as const,
-  );
-  const routes = new Map<string, HttpHandler>([...documents, ...oauth]);
+  const { documents, oauth } = httpOperations(deps);
+  const routes = new Map<string, HttpHandler>([
+    ...documents.map((operation) => [operation.name, documentEndpoint(pipeline, operation)] as const),
+    ...oauth.map((operation) => [operation.name, oauthEndpoint(pipeline, operation)] as const),
+  ]);
   return (exchange) => {
     const route = routes.get(exchange.target.path);
     if (route !== undefined) return route(exchange);
