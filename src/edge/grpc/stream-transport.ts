@@ -10,6 +10,8 @@ export class StreamTransport implements Transport {
   readonly takesCookies = false;
   readonly requestBytes: Buffer;
   readonly timeoutMs: number | undefined;
+  /** Whether the call has been answered. */
+  isAnswered = false;
   readonly #stream: ServerHttp2Stream;
   readonly #headers: IncomingHttpHeaders;
 
@@ -35,7 +37,7 @@ export class StreamTransport implements Transport {
     if (stream.destroyed) listener();
     else
       stream.once('close', () => {
-        if (!stream.writableFinished) listener();
+        if (!this.isAnswered) listener();
       });
   }
 }

@@ -43,13 +43,16 @@ export class GrpcUnary {
 
   /** Answers the request. */
   handle(request: GrpcRequest): void {
-    const { stream, message } = request;
+    const transport = new StreamTransport(request);
     // Decoded when the caller has been authenticated.
-    const outcome = this.#serve(new StreamTransport(request), () => decodeBinary(this.#method, message));
-    void after(outcome, (known) => this.#answer(stream, request.headers, known));
+    const outcome = this.#serve(transport, () => decodeBinary(this.#method, request.message));
+    void after(outcome, (known) => {
+      transport.isAnswered = true;
+      this.#answer(request, known);
+    });
   }
 
-  #answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, outcome: Outcome): void {
+  #answer({ stream, headers }: GrpcRequest, outcome: Outcome): void {
     const limit = outcome.call?.limit;
     if ('error' in outcome) return answerError(stream, outcome.error, limit);
     if (stream.destroyed || stream.closed) return;

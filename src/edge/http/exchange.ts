@@ -28,6 +28,7 @@ export class HttpExchange {
   readonly unfinished: UnfinishedRequests;
   readonly #headers: HeaderList;
   #requestId: string | undefined;
+  #isAnswered = false;
 
   /** `headers` is what every answer of the server has. */
   constructor(
@@ -46,6 +47,16 @@ export class HttpExchange {
   get requestId(): string {
     this.#requestId ??= plainRequestId(this.header('x-request-id')) ?? randomUUID();
     return this.#requestId;
+  }
+
+  /** Calls `listener` when the caller goes before it has been answered; at once when it has gone already. */
+  onGone(listener: () => void): void {
+    const { request, response } = this;
+    if ('stream' in request ? request.stream.destroyed : response.destroyed) listener();
+    else
+      response.once('close', () => {
+        if (!this.#isAnswered) listener();
+      });
   }
 
   /** A header of the request; what stands more than once is joined by commas. `name` is lower case. */
@@ -82,6 +93,7 @@ export class HttpExchange {
   send(status: number, body: Uint8Array | string, headers: readonly string[] = []): void {
     const { response } = this;
     if (response.headersSent) return;
+    this.#isAnswered = true;
     const all = this.#headers;
     for (const part of headers) all.push(part);
     if (!headers.includes('x-request-id')) all.push('x-request-id', this.requestId);

@@ -37,11 +37,6 @@ export class HttpTransport implements Transport {
   }
 
   onCancelled(listener: () => void): void {
-    const { response } = this.#exchange;
-    if (response.destroyed) listener();
-    else
-      response.once('close', () => {
-        if (!response.writableFinished) listener();
-      });
+    this.#exchange.onGone(listener);
   }
 }
