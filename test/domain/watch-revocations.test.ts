@@ -3,11 +3,11 @@
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
-import { MAX_PENDING } from '../../src/domain/revocation/news-queue.ts';
+import { MAX_PENDING } from '../../src/domain/revocation/change-queue.ts';
 import { MAX_STALENESS_MS, RevocationIndex } from '../../src/domain/revocation/revocation-index.ts';
 import type { Revocation } from '../../src/domain/revocation/revocation.ts';
 import { revocation } from '../../src/domain/revocation/revocation.ts';
-import type { WatchDeps, WatchNews } from '../../src/domain/revocation/watch-revocations.ts';
+import type { WatchDeps, WatchMessage } from '../../src/domain/revocation/watch-revocations.ts';
 import {
   HEARTBEAT_MS,
   MAX_CURSOR_AGE_MS,
@@ -17,7 +17,8 @@ import {
 import { FakeClock } from '../support/fake-clock.ts';
 
 beforeEach(() => {
-  vi.useFakeTimers();
+  // Not setImmediate: a snapshot goes on in the next turn of the event loop.
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -56,19 +57,19 @@ function world() {
   return { clock, revocationIndex, stored, asked, deps, gone, start, revoke, listeners };
 }
 
-async function next(watching: AsyncGenerator<WatchNews, void, undefined>): Promise<WatchNews> {
+async function next(watching: AsyncGenerator<WatchMessage, void, undefined>): Promise<WatchMessage> {
   const step = await watching.next();
   if (step.done === true) throw new Error('the watch is over');
   return step.value;
 }
 
-function idsOf(news: WatchNews): readonly string[] {
+function idsOf(news: WatchMessage): readonly string[] {
   return 'revocations' in news ? news.revocations.map(({ id }) => id) : [];
 }
 
 const ids = (count: number, prefix = 'id') => Array.from({ length: count }, (_, index) => prefix + index);
 
-async function readSnapshot(watching: AsyncGenerator<WatchNews, void, undefined>): Promise<string[]> {
+async function readSnapshot(watching: AsyncGenerator<WatchMessage, void, undefined>): Promise<string[]> {
   const found: string[] = [];
   for (let news = await next(watching); news.kind !== 'snapshot_end'; news = await next(watching))
     found.push(...idsOf(news));

@@ -4,7 +4,7 @@ import { connect } from 'node:http2';
 import { connect as connectTcp } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { RevocationForm } from '../../gen/latchkey/v1/revocation_pb.ts';
-import { MAX_PENDING } from '../../src/domain/revocation/news-queue.ts';
+import { MAX_PENDING } from '../../src/domain/revocation/change-queue.ts';
 import { MAX_PER_MESSAGE } from '../../src/domain/revocation/watch-revocations.ts';
 import type { Revocation, RevocationTarget } from '../../src/domain/revocation/revocation.ts';
 import { revocation } from '../../src/domain/revocation/revocation.ts';

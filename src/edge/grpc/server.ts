@@ -132,12 +132,14 @@ async function* undecodedMessages(
 }
 
 function streaming(method: DescMethod, serve: ServeStream): handleServerStreamingCall<Buffer, Buffer> {
-  return (call) => void send(method, serve, call);
+  const serialize = serializer(method);
+  return (call) => void send(method, serialize, serve, call);
 }
 
 // The next message is asked for when the one before has left: what is unread waits in the handler, where it is bounded.
 async function send(
   method: DescMethod,
+  serialize: (message: Message) => Buffer,
   serve: ServeStream,
   call: ServerWritableStream<Buffer, Buffer>,
 ): Promise<void> {
@@ -145,8 +147,7 @@ async function send(
   let step = await stream.next();
   const { limit } = stream.call;
   if ('message' in step && limit !== undefined) call.sendMetadata(withLimit(new Metadata(), limit));
-  for (; 'message' in step; step = await stream.next())
-    await written(call, Buffer.from(toBinary(method.output, step.message)));
+  for (; 'message' in step; step = await stream.next()) await written(call, serialize(step.message));
   if (step.end === undefined) call.end();
   else call.emit('error', statusOf(step.end, limit));
 }

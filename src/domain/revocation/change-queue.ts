@@ -1,4 +1,4 @@
-// What a watcher has not read yet: bounded, so that a slow one costs no more than that.
+// Queues the changes that a watcher has not read yet: bounded, so that a slow one costs no more than that.
 
 import { DomainError } from '../errors.ts';
 import type { Revocation } from './revocation.ts';
@@ -7,7 +7,7 @@ import type { Revocation } from './revocation.ts';
 export const MAX_PENDING = 10_000;
 
 /** First in, first out, for one reader. */
-export class NewsQueue {
+export class ChangeQueue {
   #pending: Revocation[] = [];
   #hasOverflowed = false;
   #wake: () => void = () => undefined;
@@ -16,13 +16,13 @@ export class NewsQueue {
     return this.#pending.length === 0 && !this.#hasOverflowed;
   }
 
-  /** Adds news and wakes the reader. Past MAX_PENDING all is dropped, and the reader learns of it. */
-  push(news: readonly Revocation[]): void {
-    if (this.#pending.length + news.length > MAX_PENDING) {
+  /** Adds changes and wakes the reader. Past MAX_PENDING all are dropped, and the reader is given an error. */
+  push(changes: readonly Revocation[]): void {
+    if (this.#pending.length + changes.length > MAX_PENDING) {
       this.#hasOverflowed = true;
       this.#pending = [];
     }
-    if (!this.#hasOverflowed) this.#pending.push(...news);
+    if (!this.#hasOverflowed) this.#pending.push(...changes);
     this.wake();
   }
 
@@ -41,7 +41,7 @@ export class NewsQueue {
     this.#wake();
   }
 
-  /** Resolves at the next news or `wake`. */
+  /** Resolves at the next `push` or `wake`. */
   async wait(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
