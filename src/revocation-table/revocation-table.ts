@@ -13,7 +13,7 @@ export { PAGE_ROWS } from './packed-rows.ts';
 export const FORMS = { token: 1, session: 2, subject: 3 } as const;
 export type Form = (typeof FORMS)[keyof typeof FORMS];
 
-/** The value of a session that is revoked at once, whatever the clocks say. */
+/** The value of a session that is revoked at once: no clock says that it is earlier. */
 export const AT_ONCE = 0;
 
 /**

@@ -55,7 +55,7 @@ export class RevocationIndex {
     if (token.version < (this.#table.valueOf(FORMS.subject, token.subjectId) ?? 0)) return true;
     if (token.sessionId === undefined) return false;
     const effectTime = this.#table.valueOf(FORMS.session, token.sessionId);
-    return effectTime !== undefined && (effectTime === AT_ONCE || effectTime <= this.#clock.now());
+    return effectTime !== undefined && effectTime <= this.#clock.now();
   }
 
   /** Evicts what no token in date at `now` can match, a bounded number at a time; call it about once a second. */

@@ -12,8 +12,13 @@ export class ChangeQueue {
   #hasOverflowed = false;
   #wake: () => void = () => undefined;
 
+  /** How many changes wait; infinite when some were dropped. */
+  get size(): number {
+    return this.#hasOverflowed ? Infinity : this.#pending.length;
+  }
+
   get isEmpty(): boolean {
-    return this.#pending.length === 0 && !this.#hasOverflowed;
+    return this.size === 0;
   }
 
   /** Adds changes and wakes the reader. Past MAX_PENDING all are dropped, and the reader is given an error. */

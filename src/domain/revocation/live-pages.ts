@@ -36,12 +36,13 @@ export class LivePages {
   *read(): Generator<readonly Revocation[], void, undefined> {
     this.#readers += 1;
     try {
-      const start = this.#latest < this.#table.pageCount ? this.#latest : 0;
-      for (let page = start; page < this.#table.pageCount; page += 1) yield this.#page(page);
-      for (let page = 0; page < Math.min(start, this.#table.pageCount); page += 1) yield this.#page(page);
+      // What is added later stands behind, and would keep the reader from ever coming to the end.
+      const { pageCount } = this.#table;
+      const first = this.#latest < pageCount ? this.#latest : 0;
+      for (let turn = 0; turn < pageCount; turn += 1) yield this.#page((first + turn) % pageCount);
       const others = this.#table.others(this.#horizon()).map(fromEntry);
-      for (let first = 0; first < others.length; first += PAGE_ROWS)
-        yield others.slice(first, first + PAGE_ROWS);
+      for (let start = 0; start < others.length; start += PAGE_ROWS)
+        yield others.slice(start, start + PAGE_ROWS);
     } finally {
       this.#readers -= 1;
       if (this.#readers === 0) this.#cached.clear();

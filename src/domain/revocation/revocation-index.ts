@@ -2,7 +2,7 @@
 
 import type { Clock } from '../clock.ts';
 import { DomainError } from '../errors.ts';
-import { AT_ONCE, FORMS, RevocationTable } from '../../revocation-table/revocation-table.ts';
+import { FORMS, RevocationTable } from '../../revocation-table/revocation-table.ts';
 import { LivePages } from './live-pages.ts';
 import type { Revocation } from './revocation.ts';
 import { toEntry } from './table-entry.ts';
@@ -136,9 +136,7 @@ export class RevocationIndex {
   /** Whether the session or API key is revoked by itself. */
   isSessionRevoked(id: string): boolean {
     const effectTime = this.#table.valueOf(FORMS.session, id);
-    if (effectTime === undefined) return false;
-    // What is revoked at once does not wait for this node's clock to agree that it is now.
-    return effectTime === AT_ONCE || effectTime <= this.#clock.now();
+    return effectTime !== undefined && effectTime <= this.#clock.now();
   }
 
   /** The subject's lowest good `ver`. */

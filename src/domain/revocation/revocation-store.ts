@@ -14,7 +14,7 @@ export type RevocationPosition = {
 };
 
 /** How many revocations one page holds at most: it is decoded and applied in a few milliseconds. */
-export const MAX_PER_PAGE = 1_000;
+export const MAX_PER_PAGE = 250;
 
 export type RevocationPage = {
   readonly revocations: readonly Revocation[];

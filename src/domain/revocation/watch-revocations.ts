@@ -64,8 +64,13 @@ export async function* watchRevocations(
   try {
     deps.revocationIndex.requireFresh();
     const missed = await missedSince(deps, cursor);
-    if (missed === undefined) yield* snapshotOf(deps, signal);
-    else yield* eventsOf(deps, missed);
+    const known = missed === undefined ? snapshotOf(deps, signal) : eventsOf(deps, missed);
+    for await (const message of known) {
+      yield message;
+      // A long beginning must not overflow the queue. There is no cursor yet: what is known has not all been sent.
+      while (queue.size >= MAX_PER_MESSAGE)
+        yield { kind: 'events', revocations: queue.take(MAX_PER_MESSAGE), cursor: undefined };
+    }
     while (!signal.aborted) {
       yield* changesIn(deps, queue, pulse);
       if (!signal.aborted && queue.isEmpty && !pulse.isDue) await queue.wait();

@@ -15,6 +15,7 @@ import type { ClientStreamHandler, UndecodedMessage } from '../pipeline/client-s
 import { serveClientStream } from '../pipeline/client-stream-pipeline.ts';
 import type { Arrival, SetAsideBody } from './body.ts';
 import { settingBodyAside } from './body.ts';
+import { withLostReaders } from './lost-reader.ts';
 import type { RawMessages } from './messages.ts';
 import { settingMessagesAside } from './messages.ts';
 import { checkingTimeout } from './timeout.ts';
@@ -73,7 +74,7 @@ export function createConnectHandler(
   limits: ConnectLimits,
   fallback: NodeHandler,
 ): NodeHandler {
-  return connectNodeAdapter({
+  const handle = connectNodeAdapter({
     routes: (router) => {
       for (const served of services) addService(router, deps, served, limits);
       const decodedHere = router.handlers.map((handler) => {
@@ -97,6 +98,7 @@ export function createConnectHandler(
     grpc: false,
     fallback,
   });
+  return withLostReaders(handle);
 }
 
 function addService(
