@@ -3,7 +3,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { announce } from '../../src/domain/revocation/announce.ts';
+import { publishRevocations } from '../../src/domain/revocation/publish-revocations.ts';
 import { MAX_STALENESS_MS, RevocationIndex } from '../../src/domain/revocation/revocation-index.ts';
 import { REVOCATION_MARGIN_MS, revocation, type Revocation } from '../../src/domain/revocation/revocation.ts';
 import { BUCKET_MS } from '../../src/revocation-table/revocation-table.ts';
@@ -235,17 +235,17 @@ describe('a clock that is set ahead', () => {
   });
 });
 
-describe('announcing', () => {
+describe('publishing revocations', () => {
   const one = revocation({ form: 'token', id: TOKEN }, START, 1_000);
 
-  it('is felt here also when the channel is away, and tells of it', async () => {
+  it('applies them here also when the channel is away, and reports that', async () => {
     const revocationIndex = new RevocationIndex({
       clock: new FakeClock(START),
       databaseOutageGraceMs: 60_000,
     });
     const failures: unknown[] = [];
     const publish = () => Promise.reject(new Error('away'));
-    await announce(
+    await publishRevocations(
       { revocationIndex, revocationChannel: { publish }, onChannelFailure: (error) => failures.push(error) },
       [one],
     );
@@ -253,7 +253,7 @@ describe('announcing', () => {
     expect(failures).toEqual([new Error('away')]);
   });
 
-  it('of nothing sends nothing', async () => {
+  it('publishes nothing when there are none', async () => {
     const published: unknown[] = [];
     const revocationIndex = new RevocationIndex({
       clock: new FakeClock(START),
@@ -261,8 +261,8 @@ describe('announcing', () => {
     });
     const revocationChannel = { publish: async (list: readonly Revocation[]) => void published.push(list) };
     const deps = { revocationIndex, revocationChannel, onChannelFailure: () => undefined };
-    await announce(deps, []);
-    await announce(deps, [one]);
+    await publishRevocations(deps, []);
+    await publishRevocations(deps, [one]);
     expect(published).toEqual([[one]]);
   });
 });

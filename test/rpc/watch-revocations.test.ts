@@ -10,7 +10,7 @@ import { MAX_PENDING } from '../../src/domain/revocation/change-queue.ts';
 import { MAX_PER_MESSAGE } from '../../src/domain/revocation/watch-revocations.ts';
 import type { Revocation, RevocationTarget } from '../../src/domain/revocation/revocation.ts';
 import { revocation } from '../../src/domain/revocation/revocation.ts';
-import { announce } from '../../src/domain/revocation/announce.ts';
+import { publishRevocations } from '../../src/domain/revocation/publish-revocations.ts';
 import { watchCursorCodec } from '../../src/crypto/tokens/cursor-codecs.ts';
 import { MasterKey } from '../../src/crypto/keys/master-key.ts';
 import { watchRevocationsHandlers } from '../../src/edge/operations/auth/watch-revocations.ts';
@@ -46,7 +46,7 @@ async function revoke(...targets: readonly RevocationTarget[]): Promise<readonly
   await service.app.transact(async (stores) => {
     for (const one of all) await stores.revocations.insert(one);
   });
-  await announce(service.app, all);
+  await publishRevocations(service.app, all);
   return all.map(({ id }) => id);
 }
 
