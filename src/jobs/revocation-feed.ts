@@ -9,6 +9,7 @@ import type { RevocationIndex } from '../domain/revocation/revocation-index.ts';
 import type {
   RevocationCursor,
   RevocationPage,
+  RevocationPosition,
   RevocationStore,
 } from '../domain/revocation/revocation-store.ts';
 import type { Revocation } from '../domain/revocation/revocation.ts';
@@ -60,7 +61,7 @@ export class RevocationFeed {
     return this.#databaseAnswered;
   }
 
-  /** Reads what is new in the database (everything, the first time), and the roles. Errors: STORAGE_UNAVAILABLE; then nothing changes. */
+  /** Reads what is new in the database (everything, the first time), and the roles. Errors: STORAGE_UNAVAILABLE; all is read again then. */
   async poll(): Promise<void> {
     try {
       await this.#read();
@@ -84,32 +85,42 @@ export class RevocationFeed {
   }
 
   async #read(): Promise<void> {
-    const { roles, roleDirectory, clock } = this.#deps;
+    const { roles, roleDirectory, clock, revocationIndex } = this.#deps;
     const askedAt = clock.now();
     const gaps = this.#gaps;
     const rolesRead = roleDirectory.beginRead();
-    const [page, stored] = await Promise.all([this.#readPage(askedAt), roles.list()]);
-    this.#apply(page, askedAt);
-    roleDirectory.replace(stored, rolesRead);
-    this.#closedGaps = gaps;
-  }
-
-  async #readPage(askedAt: number): Promise<RevocationPage> {
-    const { revocations, clock, clockSkew } = this.#deps;
-    const page = await (this.#cursor === undefined
-      ? revocations.snapshot(askedAt)
-      : revocations.since(this.#cursor));
-    clockSkew.note({ askedAt, databaseTime: page.databaseTime, answeredAt: clock.now() });
-    return page;
-  }
-
-  #apply({ revocations, cursor, databaseTime }: RevocationPage, askedAt: number): void {
-    const { revocationIndex } = this.#deps;
-    revocationIndex.apply(revocations);
-    if (this.#cursor !== undefined) this.#republisher.noteRead(revocations, databaseTime);
+    const [{ cursor, databaseTime }, stored] = await Promise.all([this.#readAll(askedAt), roles.list()]);
     this.#cursor = cursor;
     revocationIndex.markRead({ position: cursor, time: askedAt });
     revocationIndex.markFresh(askedAt);
     revocationIndex.prune(databaseTime);
+    roleDirectory.replace(stored, rolesRead);
+    this.#closedGaps = gaps;
+  }
+
+  /** Applies page after page, so that neither memory nor the event loop holds them all at once. Answers the first. */
+  async #readAll(askedAt: number): Promise<RevocationPage> {
+    const { clock, clockSkew } = this.#deps;
+    const first = await this.#readPage(askedAt);
+    clockSkew.note({ askedAt, databaseTime: first.databaseTime, answeredAt: clock.now() });
+    this.#apply(first);
+    for (let { next } = first; next !== undefined;) {
+      const page = await this.#readPage(askedAt, next);
+      this.#apply(page);
+      ({ next } = page);
+    }
+    return first;
+  }
+
+  #readPage(askedAt: number, after?: RevocationPosition): Promise<RevocationPage> {
+    const { revocations } = this.#deps;
+    return this.#cursor === undefined
+      ? revocations.snapshot(askedAt, after)
+      : revocations.since(this.#cursor, after);
+  }
+
+  #apply({ revocations, databaseTime }: RevocationPage): void {
+    this.#deps.revocationIndex.apply(revocations);
+    if (this.#cursor !== undefined) this.#republisher.noteRead(revocations, databaseTime);
   }
 }

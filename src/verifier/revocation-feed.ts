@@ -23,7 +23,6 @@ export type RevocationFeedOptions = {
 
 const FIRST_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 5_000;
-const PRUNE_INTERVAL_MS = 60_000;
 /** How fast two clocks may part: a stream may live for weeks. Quartz does ten times better. */
 const MAX_DRIFT = 0.001;
 
@@ -34,7 +33,6 @@ export class RevocationFeed {
   readonly #firstFresh = Promise.withResolvers<void>();
   #cursor = '';
   #pauseMs = FIRST_PAUSE_MS;
-  #prunedAt = -Infinity;
 
   constructor(options: RevocationFeedOptions) {
     this.#options = options;
@@ -97,8 +95,6 @@ export class RevocationFeed {
     if (!index.isFresh()) throw new ConnectError('the stream of revocations is behind', Code.Unavailable);
     this.#pauseMs = FIRST_PAUSE_MS;
     this.#firstFresh.resolve();
-    if (Math.abs(now - this.#prunedAt) < PRUNE_INTERVAL_MS) return;
-    this.#prunedAt = now;
     // By the clock that is behind: were this machine's set ahead, what is evicted would be missing once it is right again.
     index.prune(Math.min(now, sentAt));
   }

@@ -4,6 +4,8 @@ import type { Timestamp } from '@bufbuild/protobuf/wkt';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type { Revocation } from '../../gen/latchkey/v1/revocation_pb.ts';
 import { RevocationForm } from '../../gen/latchkey/v1/revocation_pb.ts';
+import type { Entry, Form } from '../revocation-table/revocation-table.ts';
+import { AT_ONCE, FORMS, RevocationTable } from '../revocation-table/revocation-table.ts';
 import type { Clock } from './clock.ts';
 
 /** What identifies a token to the index. */
@@ -14,31 +16,27 @@ export type RevocableToken = {
   readonly version: number;
 };
 
-type Entry = { readonly minVersion: number; readonly effectTime: number; readonly expireTime: number };
-type Entries = Map<string, Entry>;
-
 /** Answers in constant time. Applying a revocation twice, or an older one after a newer one, changes nothing. */
 export class RevocationIndex {
   readonly #clock: Clock;
   readonly #staleAfterMs: number;
-  readonly #tokens: Entries = new Map();
-  readonly #sessions: Entries = new Map();
-  readonly #subjects: Entries = new Map();
+  readonly #table = new RevocationTable();
   #freshAt = -Infinity;
+  #prunedAt = -Infinity;
 
   constructor(clock: Clock, staleAfterMs: number) {
     this.#clock = clock;
     this.#staleAfterMs = staleAfterMs;
   }
 
-  /** How many revocations are held. */
+  /** How many revocations are held. Expired ones count until `prune` has deleted them. */
   get size(): number {
-    return this.#tokens.size + this.#sessions.size + this.#subjects.size;
+    return this.#table.size;
   }
 
   /** Errors: Error for a form that this version does not know: whoever passed it over would accept what is revoked. */
   apply(revocations: readonly Revocation[]): void {
-    for (const revocation of revocations) this.#applyOne(revocation);
+    for (const revocation of revocations) this.#table.put(toEntry(revocation), this.#prunedAt);
   }
 
   /** Notes that everything that was revoked before `time` has been applied. */
@@ -53,36 +51,36 @@ export class RevocationIndex {
   }
 
   isRevoked(token: RevocableToken): boolean {
-    if (this.#tokens.has(token.tokenId)) return true;
-    if (token.version < (this.#subjects.get(token.subjectId)?.minVersion ?? 0)) return true;
-    const ending = token.sessionId === undefined ? undefined : this.#sessions.get(token.sessionId);
-    return ending !== undefined && ending.effectTime <= this.#clock.now();
+    if (this.#table.has(FORMS.token, token.tokenId)) return true;
+    if (token.version < (this.#table.valueOf(FORMS.subject, token.subjectId) ?? 0)) return true;
+    if (token.sessionId === undefined) return false;
+    const effectTime = this.#table.valueOf(FORMS.session, token.sessionId);
+    return effectTime !== undefined && effectTime <= this.#clock.now();
   }
 
-  /** Evicts what no token in date at `now` can match. */
+  /** Evicts what no token in date at `now` can match, a bounded number at a time; call it about once a second. */
   prune(now: number): void {
-    for (const entries of [this.#tokens, this.#sessions, this.#subjects]) {
-      for (const [id, entry] of entries) if (entry.expireTime <= now) entries.delete(id);
-    }
+    this.#prunedAt = now;
+    this.#table.prune(now);
   }
+}
 
-  #applyOne({ form, id, minVersion, effectTime, expireTime }: Revocation): void {
-    const entries = this.#entriesOf(form);
-    const known = entries.get(id);
-    entries.set(id, {
-      minVersion: Math.max(known?.minVersion ?? 0, minVersion),
-      // No time is at once, whatever the clocks say.
-      effectTime: Math.min(known?.effectTime ?? Infinity, timeOr(effectTime, -Infinity)),
-      expireTime: Math.max(known?.expireTime ?? 0, timeOr(expireTime, Infinity)),
-    });
-  }
+function toEntry({ form, id, minVersion, revokeTime, effectTime, expireTime }: Revocation): Entry {
+  return {
+    form: formOf(form),
+    id,
+    revokeTime: timeOr(revokeTime, 0),
+    // Without one it is kept for good.
+    expireTime: timeOr(expireTime, Infinity),
+    value: form === RevocationForm.SESSION ? timeOr(effectTime, AT_ONCE) : minVersion,
+  };
+}
 
-  #entriesOf(form: RevocationForm): Entries {
-    if (form === RevocationForm.TOKEN) return this.#tokens;
-    if (form === RevocationForm.SESSION) return this.#sessions;
-    if (form === RevocationForm.SUBJECT) return this.#subjects;
-    throw new Error(`the feed tells of a form of revocation that this verifier does not know: ${form}`);
-  }
+function formOf(form: RevocationForm): Form {
+  if (form === RevocationForm.TOKEN) return FORMS.token;
+  if (form === RevocationForm.SESSION) return FORMS.session;
+  if (form === RevocationForm.SUBJECT) return FORMS.subject;
+  throw new Error(`the feed tells of a form of revocation that this verifier does not know: ${form}`);
 }
 
 function timeOr(time: Timestamp | undefined, otherwise: number): number {

@@ -18,7 +18,8 @@ const ANYTHING: Rule = { folders: ['*'], packages: ['*'], builtins: true };
 
 /** The longest matching path counts. A folder without a row is an offence: a new folder starts with a decision. */
 const MATRIX: Readonly<Record<string, Rule>> = {
-  domain: { folders: [], packages: [], builtins: false },
+  'revocation-table': { folders: [], packages: [], builtins: false },
+  domain: { folders: ['revocation-table'], packages: [], builtins: false },
   storage: { folders: ['domain'], packages: [], builtins: true },
   'storage/postgres': {
     folders: ['domain', 'storage'],
@@ -45,7 +46,11 @@ const MATRIX: Readonly<Record<string, Rule>> = {
     builtins: true,
   },
   'edge/transport': { folders: [], packages: [], builtins: true },
-  verifier: { folders: ['gen'], packages: [...GRPC, 'jose', 'lru-cache'], builtins: true },
+  verifier: {
+    folders: ['gen', 'revocation-table'],
+    packages: [...GRPC, 'jose', 'lru-cache'],
+    builtins: true,
+  },
   telemetry: { folders: ['domain'], packages: ['pino', '@opentelemetry/*'], builtins: true },
   jobs: { folders: ['domain', 'telemetry'], packages: [], builtins: true },
   console: { folders: [], packages: [], builtins: true },
@@ -188,6 +193,13 @@ describe('the rules themselves', () => {
   it.each([
     ['domain/session/session.ts', '../account/account.ts', undefined],
     ['domain/session/session.ts', 'node:crypto', 'domain imports no node: module (node:crypto)'],
+    ['domain/revocation/revocation-index.ts', '../../revocation-table/revocation-table.ts', undefined],
+    ['verifier/revocation-index.ts', '../revocation-table/revocation-table.ts', undefined],
+    [
+      'revocation-table/x.ts',
+      '../domain/clock.ts',
+      'revocation-table does not import domain (../domain/clock.ts)',
+    ],
     ['domain/session/session.ts', 'jose', 'domain does not import the package jose'],
     ['domain/clock.ts', '../crypto/hash.ts', 'domain does not import crypto (../crypto/hash.ts)'],
     ['storage/redis/feed.ts', 'ioredis', undefined],

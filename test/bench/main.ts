@@ -11,6 +11,7 @@ import { benchLoginTransactions } from './login-transactions.ts';
 import { benchScale } from './scale.ts';
 import { benchSessions } from './sessions.ts';
 import { benchRefresh } from './refresh.ts';
+import { benchRevocations } from './revocations.ts';
 import type { Figure } from './report.ts';
 import { print } from './report.ts';
 import { benchStats } from './stats.ts';
@@ -22,6 +23,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   login: benchLogin,
   'login-transactions': benchLoginTransactions,
   refresh: benchRefresh,
+  revocations: benchRevocations,
   start: benchStart,
   enumeration: benchEnumeration,
   scale: benchScale,

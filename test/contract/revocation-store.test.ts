@@ -4,6 +4,8 @@ import { sql } from 'kysely';
 import { beforeAll, expect, it } from 'vitest';
 
 import { newId } from '../../src/crypto/ids.ts';
+import type { RevocationPage, RevocationPosition } from '../../src/domain/revocation/revocation-store.ts';
+import { MAX_PER_PAGE } from '../../src/domain/revocation/revocation-store.ts';
 import type { Revocation, RevocationTarget } from '../../src/domain/revocation/revocation.ts';
 import { eventually } from '../support/eventually.ts';
 import { describeOnEveryDatabase, describeOnPostgres, type TestStores } from '../support/databases.ts';
@@ -126,6 +128,38 @@ describeOnEveryDatabase('RevocationStore', (open) => {
     expect((await revocations.since(cursor)).revocations).toContainEqual(
       revoke({ ...subject, minVersion: 3 }),
     );
+  });
+
+  it('reads many page by page, and nothing is missed of what commits between two pages', async () => {
+    const { stores, database } = await open();
+    await sql`
+      insert into revocations (form, target_id, min_version, revoke_time, expire_time)
+      select 'token', gen_random_uuid()::text, 0, now(), now() + interval '1 day'
+      from generate_series(1, ${2 * MAX_PER_PAGE + 1})`.execute(database.tables);
+    const bothEnds = async () => {
+      const ids = ['0', 'f'].map((digit) => digit.repeat(7) + newId().slice(7));
+      for (const id of ids) await stores.revocations.insert(revoke({ id }, Date.now() + TTL_MS));
+      return ids;
+    };
+    const readAll = async (read: (after?: RevocationPosition) => Promise<RevocationPage>) => {
+      const [first, written, ids] = [await read(), await bothEnds(), new Set<string>()];
+      const sizes: number[] = [];
+      for (let page = first; ; page = await read(page.next)) {
+        sizes.push(page.revocations.length);
+        for (const { id } of page.revocations) ids.add(id);
+        if (page.next === undefined) return { sizes, ids, written, cursor: first.cursor };
+      }
+    };
+    const start = await stores.revocations.snapshot(NOW);
+    const whole = await readAll((after) => stores.revocations.snapshot(NOW, after));
+    expect(whole.sizes).toEqual([MAX_PER_PAGE, MAX_PER_PAGE, 2]);
+    await sql`update revocations set written_by = pg_current_xact_id()`.execute(database.tables);
+    const rest = await readAll((after) => stores.revocations.since(whole.cursor, after));
+    expect(rest.sizes.slice(0, 2)).toEqual([MAX_PER_PAGE, MAX_PER_PAGE]);
+    expect(whole.written.filter((id) => !rest.ids.has(id) && !whole.ids.has(id))).toEqual([]);
+    expect(start.revocations.filter(({ id }) => !whole.ids.has(id))).toEqual([]);
+    const last = await readAll((after) => stores.revocations.since(rest.cursor, after));
+    expect(rest.written.filter((id) => !rest.ids.has(id) && !last.ids.has(id))).toEqual([]);
   });
 
   it('shows nothing of a transaction that failed', async () => {

@@ -3,14 +3,22 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { announce } from '../../src/domain/revocation/announce.ts';
+import { publishRevocations } from '../../src/domain/revocation/publish-revocations.ts';
 import { MAX_STALENESS_MS, RevocationIndex } from '../../src/domain/revocation/revocation-index.ts';
 import { REVOCATION_MARGIN_MS, revocation, type Revocation } from '../../src/domain/revocation/revocation.ts';
+import { BUCKET_MS } from '../../src/revocation-table/revocation-table.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { anyNumber, containing } from '../support/matchers.ts';
+import { uuidOf } from '../support/uuids.ts';
 
 const START = Date.UTC(2026, 0, 1);
-const NAMES = ['a', 'b', 'c'];
+const NAMES = ['a', 'b', 'c'].map(uuidOf);
+const [TOKEN, SESSION, SUBJECT, NOBODY] = ['token', 'session', 'subject', 'nobody'].map(uuidOf) as [
+  string,
+  string,
+  string,
+  string,
+];
 
 const anyRevocation: fc.Arbitrary<Revocation> = fc
   .record({
@@ -30,9 +38,9 @@ const anyRevocation: fc.Arbitrary<Revocation> = fc
 function answers(index: RevocationIndex) {
   const tokens = NAMES.flatMap((name) =>
     [1, 2, 3, 4, 5].flatMap((version) => [
-      index.isRevoked({ tokenId: name, sessionId: undefined, subjectId: '-', version }),
-      index.isRevoked({ tokenId: '-', sessionId: name, subjectId: '-', version }),
-      index.isRevoked({ tokenId: '-', sessionId: '-', subjectId: name, version }),
+      index.isRevoked({ tokenId: name, sessionId: undefined, subjectId: NOBODY, version }),
+      index.isRevoked({ tokenId: NOBODY, sessionId: name, subjectId: NOBODY, version }),
+      index.isRevoked({ tokenId: NOBODY, sessionId: NOBODY, subjectId: name, version }),
     ]),
   );
   const lookups = NAMES.flatMap((name) => [index.isSessionRevoked(name), index.minVersionOf(name)]);
@@ -71,67 +79,72 @@ describe('the revocation index', () => {
     const clock = new FakeClock(START);
     const at = (effectTime?: number) =>
       revocation(
-        { form: 'session', id: 's', ...(effectTime === undefined ? {} : { effectTime }) },
+        { form: 'session', id: SESSION, ...(effectTime === undefined ? {} : { effectTime }) },
         START,
         1_000,
       );
     const index = new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 });
     index.apply([at(START + 10), at(START + 20)]);
     clock.advance(9);
-    expect(index.isSessionRevoked('s')).toBe(false);
+    expect(index.isSessionRevoked(SESSION)).toBe(false);
     clock.advance(1);
-    expect(index.isSessionRevoked('s')).toBe(true);
-    expect(index.isRevoked({ tokenId: 't', sessionId: 's', subjectId: 'u', version: 1 })).toBe(true);
+    expect(index.isSessionRevoked(SESSION)).toBe(true);
+    expect(index.isRevoked({ tokenId: TOKEN, sessionId: SESSION, subjectId: SUBJECT, version: 1 })).toBe(
+      true,
+    );
     for (const both of [
       [at(START + 10), at()],
       [at(), at(START + 10)],
     ]) {
       const other = new RevocationIndex({ clock: new FakeClock(START), databaseOutageGraceMs: 60_000 });
       other.apply(both);
-      expect(other.isSessionRevoked('s')).toBe(true);
+      expect(other.isSessionRevoked(SESSION)).toBe(true);
     }
   });
 
   it('keeps a revocation that lies ahead for as long as a token from just before could live', () => {
-    const late = revocation({ form: 'session', id: 's', effectTime: START + 50_000 }, START, 1_000);
+    const late = revocation({ form: 'session', id: SESSION, effectTime: START + 50_000 }, START, 1_000);
     expect(late.expireTime).toBe(START + 50_000 + 1_000 + REVOCATION_MARGIN_MS);
     // Another node's clock may be behind: what holds at once holds there too.
     const index = new RevocationIndex({
       clock: new FakeClock(START - 60_000),
       databaseOutageGraceMs: 60_000,
     });
-    index.apply([revocation({ form: 'session', id: 's' }, START, 1_000)]);
-    expect(index.isSessionRevoked('s')).toBe(true);
+    index.apply([revocation({ form: 'session', id: SESSION }, START, 1_000)]);
+    expect(index.isSessionRevoked(SESSION)).toBe(true);
   });
 
   it('holds what is live, and each form for what it names', () => {
     const clock = new FakeClock(START);
     const index = new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 });
-    const token = { tokenId: 't', sessionId: 's', subjectId: 'u', version: 4 };
+    const token = { tokenId: TOKEN, sessionId: SESSION, subjectId: SUBJECT, version: 4 };
     expect(index.isRevoked(token)).toBe(false);
     const revoked = (one: Parameters<typeof revocation>[0]) => {
       const other = new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 });
       other.apply([revocation(one, START, 0)]);
       return other.isRevoked(token);
     };
-    expect(revoked({ form: 'token', id: 't' })).toBe(true);
-    expect(revoked({ form: 'session', id: 's' })).toBe(true);
-    expect(revoked({ form: 'subject', id: 'u', minVersion: 5 })).toBe(true);
-    expect(revoked({ form: 'subject', id: 'u', minVersion: 4 })).toBe(false);
-    expect(revoked({ form: 'token', id: 's' })).toBe(false);
-    expect(revoked({ form: 'session', id: 't' })).toBe(false);
-    expect(revoked({ form: 'subject', id: 't', minVersion: 9 })).toBe(false);
+    expect(revoked({ form: 'token', id: TOKEN })).toBe(true);
+    expect(revoked({ form: 'session', id: SESSION })).toBe(true);
+    expect(revoked({ form: 'subject', id: SUBJECT, minVersion: 5 })).toBe(true);
+    expect(revoked({ form: 'subject', id: SUBJECT, minVersion: 4 })).toBe(false);
+    expect(revoked({ form: 'token', id: SESSION })).toBe(false);
+    expect(revoked({ form: 'session', id: TOKEN })).toBe(false);
+    expect(revoked({ form: 'subject', id: TOKEN, minVersion: 9 })).toBe(false);
   });
 
   it('keeps a revocation for longer than any token that it ends, and then lets it go', () => {
     const clock = new FakeClock(START);
     const index = new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 });
     const ttl = 900_000;
-    index.apply([revocation({ form: 'session', id: 's' }, START, ttl)]);
+    index.apply([revocation({ form: 'session', id: SESSION }, START, ttl)]);
     clock.advance(ttl + REVOCATION_MARGIN_MS - 1);
     index.prune();
-    expect(index.isSessionRevoked('s')).toBe(true);
+    expect(index.isSessionRevoked(SESSION)).toBe(true);
     clock.advance(1);
+    index.prune();
+    expect([...index.livePages()].flat()).toEqual([]);
+    clock.advance(BUCKET_MS);
     index.prune();
     expect(index.size).toBe(0);
   });
@@ -211,28 +224,28 @@ describe('a clock that is set ahead', () => {
   it('makes the index neither evict nor pass over what is live by the clock of the database', () => {
     const clock = new FakeClock(START + 86_400_000);
     const index = new RevocationIndex({ clock, databaseOutageGraceMs: 60_000 });
-    index.apply([revocation({ form: 'session', id: 'before' }, START, 900_000)]);
+    index.apply([revocation({ form: 'session', id: uuidOf('before') }, START, 900_000)]);
     index.prune(START);
-    index.apply([revocation({ form: 'session', id: 's' }, START, 900_000)]);
+    index.apply([revocation({ form: 'session', id: SESSION }, START, 900_000)]);
     index.prune(START + 1_000);
     clock.set(START + 1_000);
-    expect(index.isSessionRevoked('s')).toBe(true);
+    expect(index.isSessionRevoked(SESSION)).toBe(true);
     index.prune(START + 86_400_000);
-    expect(index.isSessionRevoked('s')).toBe(true);
+    expect(index.isSessionRevoked(SESSION)).toBe(true);
   });
 });
 
-describe('announcing', () => {
-  const one = revocation({ form: 'token', id: 't' }, START, 1_000);
+describe('publishing revocations', () => {
+  const one = revocation({ form: 'token', id: TOKEN }, START, 1_000);
 
-  it('is felt here also when the channel is away, and tells of it', async () => {
+  it('applies them here also when the channel is away, and reports that', async () => {
     const revocationIndex = new RevocationIndex({
       clock: new FakeClock(START),
       databaseOutageGraceMs: 60_000,
     });
     const failures: unknown[] = [];
     const publish = () => Promise.reject(new Error('away'));
-    await announce(
+    await publishRevocations(
       { revocationIndex, revocationChannel: { publish }, onChannelFailure: (error) => failures.push(error) },
       [one],
     );
@@ -240,7 +253,7 @@ describe('announcing', () => {
     expect(failures).toEqual([new Error('away')]);
   });
 
-  it('of nothing sends nothing', async () => {
+  it('publishes nothing when there are none', async () => {
     const published: unknown[] = [];
     const revocationIndex = new RevocationIndex({
       clock: new FakeClock(START),
@@ -248,8 +261,8 @@ describe('announcing', () => {
     });
     const revocationChannel = { publish: async (list: readonly Revocation[]) => void published.push(list) };
     const deps = { revocationIndex, revocationChannel, onChannelFailure: () => undefined };
-    await announce(deps, []);
-    await announce(deps, [one]);
+    await publishRevocations(deps, []);
+    await publishRevocations(deps, [one]);
     expect(published).toEqual([[one]]);
   });
 });

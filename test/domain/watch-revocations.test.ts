@@ -3,11 +3,12 @@
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
-import { MAX_PENDING } from '../../src/domain/revocation/news-queue.ts';
+import { MAX_PENDING } from '../../src/domain/revocation/change-queue.ts';
 import { MAX_STALENESS_MS, RevocationIndex } from '../../src/domain/revocation/revocation-index.ts';
+import type { RevocationPosition } from '../../src/domain/revocation/revocation-store.ts';
 import type { Revocation } from '../../src/domain/revocation/revocation.ts';
 import { revocation } from '../../src/domain/revocation/revocation.ts';
-import type { WatchDeps, WatchNews } from '../../src/domain/revocation/watch-revocations.ts';
+import type { WatchDeps, WatchMessage } from '../../src/domain/revocation/watch-revocations.ts';
 import {
   HEARTBEAT_MS,
   MAX_CURSOR_AGE_MS,
@@ -15,9 +16,11 @@ import {
   watchRevocations,
 } from '../../src/domain/revocation/watch-revocations.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { uuidOf } from '../support/uuids.ts';
 
 beforeEach(() => {
-  vi.useFakeTimers();
+  // Not setImmediate: a snapshot goes on in the next turn of the event loop.
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -56,19 +59,20 @@ function world() {
   return { clock, revocationIndex, stored, asked, deps, gone, start, revoke, listeners };
 }
 
-async function next(watching: AsyncGenerator<WatchNews, void, undefined>): Promise<WatchNews> {
+async function next(watching: AsyncGenerator<WatchMessage, void, undefined>): Promise<WatchMessage> {
   const step = await watching.next();
   if (step.done === true) throw new Error('the watch is over');
   return step.value;
 }
 
-function idsOf(news: WatchNews): readonly string[] {
+function idsOf(news: WatchMessage): readonly string[] {
   return 'revocations' in news ? news.revocations.map(({ id }) => id) : [];
 }
 
-const ids = (count: number, prefix = 'id') => Array.from({ length: count }, (_, index) => prefix + index);
+const ids = (count: number, prefix = 'id') =>
+  Array.from({ length: count }, (_, index) => uuidOf(prefix + index));
 
-async function readSnapshot(watching: AsyncGenerator<WatchNews, void, undefined>): Promise<string[]> {
+async function readSnapshot(watching: AsyncGenerator<WatchMessage, void, undefined>): Promise<string[]> {
   const found: string[] = [];
   for (let news = await next(watching); news.kind !== 'snapshot_end'; news = await next(watching))
     found.push(...idsOf(news));
@@ -97,6 +101,55 @@ describe('a watch', () => {
     revoke('late');
     const rest = [...(await readSnapshot(watching)), ...idsOf(await next(watching))];
     expect([...idsOf(first), ...rest]).toContain('late');
+    await watching.return();
+  });
+
+  it('comes to the end of a long snapshot though more changes come meanwhile than may wait', async () => {
+    const { revoke, start } = world();
+    const before = ids(12 * MAX_PER_MESSAGE);
+    revoke(...before);
+    const watching = start();
+    const seen = new Set<string>();
+    const late: string[] = [];
+    const cursors = new Set<unknown>();
+    for (
+      let message = await next(watching);
+      message.kind !== 'snapshot_end';
+      message = await next(watching)
+    ) {
+      for (const id of idsOf(message)) seen.add(id);
+      if (message.kind === 'events') cursors.add(message.cursor);
+      if (message.kind !== 'snapshot') continue;
+      late.push(...ids(MAX_PENDING / 10, `late${late.length}-`));
+      revoke(...late.slice(-MAX_PENDING / 10));
+    }
+    expect(late.length).toBeGreaterThan(MAX_PENDING);
+    expect([...cursors]).toEqual([undefined]);
+    for (const id of idsOf(await next(watching))) seen.add(id);
+    expect([...before, ...late].filter((id) => !seen.has(id))).toEqual([]);
+    await watching.return();
+  });
+
+  it('reads what it missed page by page, with a cursor behind the last', async () => {
+    const { deps, clock, gone } = world();
+    const page = (prefix: string, position?: RevocationPosition) => ({
+      revocations: ids(MAX_PER_MESSAGE, prefix).map((id) =>
+        revocation({ form: 'token', id }, clock.now(), 900_000),
+      ),
+      cursor: `cursor ${prefix}`,
+      databaseTime: clock.now(),
+      next: position,
+    });
+    const second: RevocationPosition = { form: 'token', id: 'x', writtenBy: '7' };
+    const since = async (cursor: string, after?: RevocationPosition) =>
+      after === undefined ? page('a', second) : page(`${cursor}${after.id}`);
+    const input = { cursor: { position: '7', time: clock.now() }, signal: gone.signal };
+    const watching = watchRevocations({ ...deps, revocations: { since } }, input);
+    expect(await next(watching)).toMatchObject({ kind: 'events', cursor: undefined });
+    const last = await next(watching);
+    expect(last).toMatchObject({ kind: 'events', cursor: { position: 'cursor a' } });
+    expect(idsOf(last)[0]).toBe(uuidOf('7x0'));
+    expect(await next(watching)).toMatchObject({ kind: 'heartbeat' });
     await watching.return();
   });
 

@@ -30,7 +30,9 @@ describeOnEveryBackend('a token that is revoked again and again', (openNodes) =>
       );
     await revokeAll(AT_ONCE);
     await eventually(() =>
-      nodes.every((node) => [...node.app.revocationIndex.live()].some(({ id }) => id === targetId)),
+      nodes.every((node) =>
+        [...node.app.revocationIndex.livePages()].flat().some(({ id }) => id === targetId),
+      ),
     );
     transacted.forEach((spy) => spy.mockClear());
     await revokeAll(AT_ONCE);

@@ -1,7 +1,7 @@
 // Cookie sessions on two nodes: whatever ends one on a node ends it on the other at once, though both cached it.
 
 import { beforeAll, expect, it } from 'vitest';
-import { announce } from '../../src/domain/revocation/announce.ts';
+import { publishRevocations } from '../../src/domain/revocation/publish-revocations.ts';
 import { revocation } from '../../src/domain/revocation/revocation.ts';
 import type { Browser } from '../support/browser.ts';
 import { openBrowser, PAGE_ORIGIN, signInByCookie } from '../support/browser.ts';
@@ -116,7 +116,7 @@ describeOnEveryBackend('a cookie session', (openNodes) => {
       await revocations.insert(revocation(subject, now, 900_000));
       return subject;
     });
-    await announce(node.app, [revocation(revoked, now, 900_000)]);
+    await publishRevocations(node.app, [revocation(revoked, now, 900_000)]);
     expect(await isDead(browser, cookie)).toBe(true);
     await eventually(() => isDead(elsewhere, cookie));
   });

@@ -29,7 +29,7 @@ describeWithServices('a node whose tokens live shorter than those of another', (
   async function keptUntil(nodes: readonly TestService[], { session, user }: Held, tokenId: string) {
     const names = new Set([session.id, user.id, tokenId]);
     const { revocations } = await nodes[0]!.app.revocations.snapshot(0);
-    const held = nodes.flatMap((node) => [...node.app.revocationIndex.live()]);
+    const held = nodes.flatMap((node) => [...node.app.revocationIndex.livePages()].flat());
     return [...revocations, ...held].filter(({ id }) => names.has(id)).map(({ expireTime }) => expireTime);
   }
 

@@ -2,7 +2,7 @@
 
 import * as fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
-import { announce } from '../../src/domain/revocation/announce.ts';
+import { publishRevocations } from '../../src/domain/revocation/publish-revocations.ts';
 import type { RevocationTarget } from '../../src/domain/revocation/revocation.ts';
 import { revocation } from '../../src/domain/revocation/revocation.ts';
 import { eventually } from '../support/eventually.ts';
@@ -54,7 +54,7 @@ describeWithServices('watchers of two nodes', () => {
     await at.app.transact(async ({ revocations }) => {
       for (const one of all) await revocations.insert(one);
     });
-    if (isAnnounced) await announce(at.app, all);
+    if (isAnnounced) await publishRevocations(at.app, all);
     return all.map(({ id }) => id);
   }
 

@@ -6,7 +6,7 @@ import { auditCursorCodec } from '../../src/crypto/tokens/cursor-codecs.ts';
 import { newId } from '../../src/crypto/ids.ts';
 import { MasterKey } from '../../src/crypto/keys/master-key.ts';
 import type { AuditEvent } from '../../src/domain/audit/audit-event.ts';
-import { announce } from '../../src/domain/revocation/announce.ts';
+import { publishRevocations } from '../../src/domain/revocation/publish-revocations.ts';
 import type { RevocationTarget } from '../../src/domain/revocation/revocation.ts';
 import { revocation } from '../../src/domain/revocation/revocation.ts';
 import { newAuditProgress, watchAudit } from '../support/audit-watcher.ts';
@@ -156,7 +156,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     await service.app.transact(async ({ revocations }) => {
       for (const one of all) await revocations.insert(one);
     });
-    await announce(service.app, all);
+    await publishRevocations(service.app, all);
     for (const watcher of watchers) expect((await watcher.ended)?.reason).toBe('TOKEN_REVOKED');
     const stored = await service.app.roles.list();
     const without = stored.map((role) => ({

@@ -2,15 +2,19 @@
 
 import { connect } from 'node:http2';
 import { connect as connectTcp } from 'node:net';
+import { create } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { WatchRevocationsRequestSchema } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { RevocationForm } from '../../gen/latchkey/v1/revocation_pb.ts';
-import { MAX_PENDING } from '../../src/domain/revocation/news-queue.ts';
+import { MAX_PENDING } from '../../src/domain/revocation/change-queue.ts';
 import { MAX_PER_MESSAGE } from '../../src/domain/revocation/watch-revocations.ts';
 import type { Revocation, RevocationTarget } from '../../src/domain/revocation/revocation.ts';
 import { revocation } from '../../src/domain/revocation/revocation.ts';
-import { announce } from '../../src/domain/revocation/announce.ts';
+import { publishRevocations } from '../../src/domain/revocation/publish-revocations.ts';
 import { watchCursorCodec } from '../../src/crypto/tokens/cursor-codecs.ts';
 import { MasterKey } from '../../src/crypto/keys/master-key.ts';
+import { watchRevocationsHandlers } from '../../src/edge/operations/auth/watch-revocations.ts';
+import type { Call } from '../../src/edge/pipeline/call.ts';
 import { MAX_STREAMS, OpenStreams } from '../../src/edge/pipeline/open-streams.ts';
 import { eventually } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -42,7 +46,7 @@ async function revoke(...targets: readonly RevocationTarget[]): Promise<readonly
   await service.app.transact(async (stores) => {
     for (const one of all) await stores.revocations.insert(one);
   });
-  await announce(service.app, all);
+  await publishRevocations(service.app, all);
   return all.map(({ id }) => id);
 }
 
@@ -329,6 +333,22 @@ it.each(PROTOCOLS)(
       expect(await watcher.ended).toMatchObject({ code: 'Unavailable', reason: 'SHUTTING_DOWN' });
   },
 );
+
+it('makes each message of a snapshot once for all who start together', async () => {
+  await revoke(someToken());
+  const { watchRevocations } = watchRevocationsHandlers(service.app);
+  const gone = new AbortController();
+  const call = { signal: gone.signal } as Call;
+  const [one, other] = [1, 2].map(() =>
+    watchRevocations(create(WatchRevocationsRequestSchema), call)[Symbol.asyncIterator](),
+  );
+  const first = await one!.next();
+  const second = await other!.next();
+  expect(first.value).toMatchObject({ message: { case: 'snapshot' } });
+  expect(second.value).toBe(first.value);
+  gone.abort();
+  await Promise.all([one!.return?.(), other!.return?.()]);
+});
 
 it('a person without the scope may not watch', async () => {
   const { accessToken } = await signUp(service, 'somebody');

@@ -9,8 +9,8 @@ import { DomainError } from '../errors.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { ProvenInput, ProvePersonDeps, SettleStores } from '../mfa/prove-person.ts';
 import { actAsPerson, personAttempt } from '../mfa/prove-person.ts';
-import type { AnnounceDeps } from '../revocation/announce.ts';
-import { announce } from '../revocation/announce.ts';
+import type { PublishRevocationsDeps } from '../revocation/publish-revocations.ts';
+import { publishRevocations } from '../revocation/publish-revocations.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { EndCredentialsDeps, EndKeysStores } from '../session/end-credentials.ts';
 import { endCredentialsAndKeys } from '../session/end-credentials.ts';
@@ -38,7 +38,7 @@ type DeleteStores = SettleStores &
 export type EraseDeps = Stamp & EndCredentialsDeps;
 
 export type DeleteAccountDeps = EraseDeps &
-  AnnounceDeps &
+  PublishRevocationsDeps &
   ProvePersonDeps & {
     readonly users: Pick<UserStore, 'findWithPassword'>;
     readonly transact: Transact<DeleteStores>;
@@ -63,7 +63,7 @@ export async function deleteAccount(deps: DeleteAccountDeps, input: ProvenInput)
     return eraseAccount(deps, stores, { user, actorId: userId, origin });
   });
   if (ending instanceof DomainError) throw ending;
-  await announce(deps, ending);
+  await publishRevocations(deps, ending);
 }
 
 function changedMeanwhile(): DomainError {

@@ -8,8 +8,8 @@ import { auditEvent } from '../audit/record.ts';
 import type { RateLimiter } from '../limits/rate-limiter.ts';
 import { codeCounter } from '../lockout/failure-counter.ts';
 import type { Outbox } from '../mail/outbox.ts';
-import type { AnnounceDeps } from '../revocation/announce.ts';
-import { announce } from '../revocation/announce.ts';
+import type { PublishRevocationsDeps } from '../revocation/publish-revocations.ts';
+import { publishRevocations } from '../revocation/publish-revocations.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { Transact } from '../transactions.ts';
 import { emailKey } from './email-address.ts';
@@ -31,7 +31,7 @@ type VerifyStores = FirstProofStores & {
 export type VerifyEmailDeps = PresentTokenDeps &
   ProvePasswordDeps &
   FirstProofDeps &
-  AnnounceDeps & {
+  PublishRevocationsDeps & {
     readonly users: Pick<UserStore, 'findWithPassword'>;
     readonly rateLimiter: Pick<RateLimiter, 'consume'>;
     readonly transact: Transact<VerifyStores>;
@@ -74,7 +74,7 @@ export async function verifyEmail(deps: VerifyEmailDeps, input: VerifyEmailInput
     const now = await deps.users.findWithPassword(token.userId);
     return provedBefore(deps, token, context, now);
   }
-  await announce(deps, outcome);
+  await publishRevocations(deps, outcome);
   return { mustSetPassword: !isKept || user.passwordHash === undefined };
 }
 

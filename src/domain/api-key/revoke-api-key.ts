@@ -3,8 +3,8 @@
 import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
-import type { AnnounceDeps } from '../revocation/announce.ts';
-import { announce } from '../revocation/announce.ts';
+import type { PublishRevocationsDeps } from '../revocation/publish-revocations.ts';
+import { publishRevocations } from '../revocation/publish-revocations.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import { revocation } from '../revocation/revocation.ts';
 import type { TokenPolicy } from '../token/access-token.ts';
@@ -19,7 +19,7 @@ type RevokeStores = {
 };
 
 export type RevokeApiKeyDeps = Stamp &
-  AnnounceDeps & {
+  PublishRevocationsDeps & {
     readonly transact: Transact<RevokeStores>;
     readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'>;
   };
@@ -53,5 +53,5 @@ export async function revokeApiKey(deps: RevokeApiKeyDeps, input: RevokeApiKeyIn
     );
     return kept;
   });
-  await announce(deps, [kept]);
+  await publishRevocations(deps, [kept]);
 }

@@ -2,8 +2,8 @@
 
 import { intersectScopes } from '../access/scope.ts';
 import type { CallOrigin } from '../audit/audit-event.ts';
-import type { AnnounceDeps } from '../revocation/announce.ts';
-import { announce } from '../revocation/announce.ts';
+import type { PublishRevocationsDeps } from '../revocation/publish-revocations.ts';
+import { publishRevocations } from '../revocation/publish-revocations.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { TokenPolicy } from '../token/access-token.ts';
 import type { Transact } from '../transactions.ts';
@@ -17,7 +17,7 @@ import { makeApiKey } from './make-api-key.ts';
 type RotateStores = KeyStores & { readonly revocations: Pick<RevocationStore, 'insert'> };
 
 export type RotateApiKeyDeps = Omit<CreateApiKeyDeps, 'transact'> &
-  AnnounceDeps & {
+  PublishRevocationsDeps & {
     readonly transact: Transact<RotateStores>;
     readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'>;
   };
@@ -66,6 +66,6 @@ export async function rotateApiKey(deps: RotateApiKeyDeps, input: RotateApiKeyIn
     );
     return { created, ended };
   });
-  await announce(deps, ended);
+  await publishRevocations(deps, ended);
   return created;
 }

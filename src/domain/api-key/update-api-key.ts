@@ -3,8 +3,8 @@
 import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
-import type { AnnounceDeps } from '../revocation/announce.ts';
-import { announce } from '../revocation/announce.ts';
+import type { PublishRevocationsDeps } from '../revocation/publish-revocations.ts';
+import { publishRevocations } from '../revocation/publish-revocations.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { TokenPolicy } from '../token/access-token.ts';
 import type { Transact } from '../transactions.ts';
@@ -21,7 +21,7 @@ type UpdateStores = {
 };
 
 export type UpdateApiKeyDeps = Stamp &
-  AnnounceDeps & {
+  PublishRevocationsDeps & {
     readonly transact: Transact<UpdateStores>;
     readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'>;
   };
@@ -57,7 +57,7 @@ export async function updateApiKey(deps: UpdateApiKeyDeps, input: UpdateApiKeyIn
     );
     return narrowed;
   });
-  await announce(deps, revocations);
+  await publishRevocations(deps, revocations);
   return apiKey;
 }
 

@@ -11,8 +11,8 @@ import { audited } from '../audit/audited.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
-import type { AnnounceDeps } from '../revocation/announce.ts';
-import { announce } from '../revocation/announce.ts';
+import type { PublishRevocationsDeps } from '../revocation/publish-revocations.ts';
+import { publishRevocations } from '../revocation/publish-revocations.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { ManagedUserStore } from './managed-user-store.ts';
 
@@ -39,7 +39,7 @@ export type ActStores = {
   readonly audit: AuditLog;
 };
 
-export type ActDeps<Stores extends ActStores> = AuditedDeps<Stores> & AnnounceDeps;
+export type ActDeps<Stores extends ActStores> = AuditedDeps<Stores> & PublishRevocationsDeps;
 
 /** The account, locked for update, who acts upon it, and what every role grants at this moment. */
 export type Locked = {
@@ -71,7 +71,7 @@ export async function actUpon<Stores extends ActStores, Result>(
     requireAuthorityOver({ roleDirectory }, actor, target.role);
     return work(stores, { target, actor, roleDirectory });
   });
-  await announce(deps, ended);
+  await publishRevocations(deps, ended);
   return result;
 }
 

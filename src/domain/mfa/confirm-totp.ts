@@ -12,8 +12,8 @@ import type { LockoutStore } from '../lockout/lockout-store.ts';
 import type { LockoutStores } from '../lockout/lockout.ts';
 import { sessionCounter } from '../lockout/failure-counter.ts';
 import { accountLocked, lockedUntil } from '../lockout/lockout.ts';
-import type { AnnounceDeps } from '../revocation/announce.ts';
-import { announce } from '../revocation/announce.ts';
+import type { PublishRevocationsDeps } from '../revocation/publish-revocations.ts';
+import { publishRevocations } from '../revocation/publish-revocations.ts';
 import type { EndOtherSessionsDeps } from '../session/end-other-sessions.ts';
 import { endOtherSessions } from '../session/end-other-sessions.ts';
 import type { SessionStore } from '../session/session-store.ts';
@@ -36,7 +36,7 @@ type ConfirmStores = LockoutStores & {
 };
 
 export type ConfirmTotpDeps = CodeAttemptDeps &
-  AnnounceDeps &
+  PublishRevocationsDeps &
   KnownDeviceDeps &
   EndOtherSessionsDeps & {
     readonly users: Pick<UserStore, 'findById'>;
@@ -86,7 +86,7 @@ export async function confirmTotp(deps: ConfirmTotpDeps, input: ConfirmTotpInput
   const { revoked, user: enabled } = await deps
     .transact((stores: ConfirmStores) => enable(deps, stores, input, factor, step, codes))
     .catch((error: unknown) => refuseIfLocked(deps, attempt, error));
-  await announce(deps, revoked);
+  await publishRevocations(deps, revoked);
   return { backupCodes: codes.map(({ text }) => text), device: grantDevice(deps, enabled, sessionId) };
 }
 

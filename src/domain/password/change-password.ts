@@ -12,8 +12,8 @@ import type { LockoutStore } from '../lockout/lockout-store.ts';
 import type { LockoutDeps } from '../lockout/lockout.ts';
 import { accountLocked, countFailure, lockedUntil } from '../lockout/lockout.ts';
 import type { Outbox } from '../mail/outbox.ts';
-import type { AnnounceDeps } from '../revocation/announce.ts';
-import { announce } from '../revocation/announce.ts';
+import type { PublishRevocationsDeps } from '../revocation/publish-revocations.ts';
+import { publishRevocations } from '../revocation/publish-revocations.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { EndCredentialsDeps, EndKeysStores } from '../session/end-credentials.ts';
 import { endCredentials, endCredentialsAndKeys, keysEnded } from '../session/end-credentials.ts';
@@ -43,7 +43,7 @@ type ChangeStores = EndKeysStores & {
 };
 
 export type ChangePasswordDeps = LockoutDeps &
-  AnnounceDeps &
+  PublishRevocationsDeps &
   AcceptablePasswordDeps &
   EndCredentialsDeps &
   RenewSessionDeps &
@@ -86,7 +86,7 @@ export async function changePassword(
   await requireAcceptablePassword(deps, 'new_password', input.newPassword, user, others);
   const newHash = await deps.passwordHasher.hash(input.newPassword, input.signal);
   const changed = await deps.transact((stores) => replace(deps, stores, input, checkedHash, newHash));
-  await announce(deps, changed.ended);
+  await publishRevocations(deps, changed.ended);
   // By the id of the session, so that as many changes as one likes give one counter.
   const given = await issueCredentials(deps, changed.user, changed.session);
   return { ...given, device: grantDevice(deps, changed.user, input.sessionId) };

@@ -9,8 +9,8 @@ import { auditEvent } from '../audit/record.ts';
 import type { LockoutStore } from '../lockout/lockout-store.ts';
 import { deleteFailures } from '../lockout/lockout.ts';
 import type { Outbox } from '../mail/outbox.ts';
-import type { AnnounceDeps } from '../revocation/announce.ts';
-import { announce } from '../revocation/announce.ts';
+import type { PublishRevocationsDeps } from '../revocation/publish-revocations.ts';
+import { publishRevocations } from '../revocation/publish-revocations.ts';
 import type { EndCredentialsDeps, EndCredentialsInput } from '../session/end-credentials.ts';
 import { endCredentials, endCredentialsAndKeys, keysEnded } from '../session/end-credentials.ts';
 import type { Transact } from '../transactions.ts';
@@ -35,7 +35,7 @@ type ResetStores = FirstProofStores & {
 
 export type ResetPasswordDeps = PresentTokenDeps &
   AcceptablePasswordDeps &
-  AnnounceDeps &
+  PublishRevocationsDeps &
   EndCredentialsDeps & {
     readonly users: Pick<UserStore, 'findById'>;
     readonly passwordHasher: Pick<PasswordHasher, 'hash'>;
@@ -93,7 +93,7 @@ export async function resetPassword(deps: ResetPasswordDeps, input: ResetPasswor
     await auditAndNotify(deps, stores, user, { ...context, hasEndedKeys, isFirst }, now);
     return ended;
   });
-  await announce(deps, revoked);
+  await publishRevocations(deps, revoked);
 }
 
 // Each purpose has a prefix of its own.

@@ -2,7 +2,10 @@
 
 import type { Clock } from '../clock.ts';
 import { DomainError } from '../errors.ts';
+import { FORMS, RevocationTable } from '../../revocation-table/revocation-table.ts';
+import { LivePages } from './live-pages.ts';
 import type { Revocation } from './revocation.ts';
+import { toEntry } from './table-entry.ts';
 import type { WatchCursor } from './watch-cursor.ts';
 
 /** Older knowledge than this is not acted on: validation answers UNAVAILABLE. */
@@ -22,19 +25,15 @@ export type RevocableToken = {
   readonly version: number;
 };
 
-type TokenRevocation = Extract<Revocation, { form: 'token' }>;
-type SessionRevocation = Extract<Revocation, { form: 'session' }>;
-type SubjectRevocation = Extract<Revocation, { form: 'subject' }>;
-type NewsListener = (news: readonly Revocation[]) => void;
+type RevocationListener = (changes: readonly Revocation[]) => void;
 
 /** Answers in constant time. Applying a revocation twice, or an older one after a newer one, changes nothing. */
 export class RevocationIndex {
   readonly #clock: Clock;
   readonly #databaseOutageGraceMs: number;
-  readonly #tokens = new Map<string, TokenRevocation>();
-  readonly #sessions = new Map<string, SessionRevocation>();
-  readonly #subjects = new Map<string, SubjectRevocation>();
-  readonly #listeners = new Set<NewsListener>();
+  readonly #table = new RevocationTable();
+  readonly #pages = new LivePages(this.#table, () => this.#horizon());
+  readonly #listeners = new Set<RevocationListener>();
   readonly #database: FreshnessMark;
   readonly #channel: FreshnessMark;
   #databaseTime = Infinity;
@@ -47,29 +46,31 @@ export class RevocationIndex {
     this.#channel = new FreshnessMark(clock);
   }
 
-  /** How many revocations are held. */
+  /** How many revocations are held. Expired ones count until `prune` has deleted them. */
   get size(): number {
-    return this.#tokens.size + this.#sessions.size + this.#subjects.size;
+    return this.#table.size;
   }
 
+  /** Adds what is not known, and calls the listeners with that. */
   apply(revocations: Iterable<Revocation>): void {
-    const news = [...revocations].filter((revocation) => this.#applyOne(revocation));
-    if (news.length > 0) for (const listener of this.#listeners) listener(news);
+    const horizon = this.#horizon();
+    const changes: Revocation[] = [];
+    for (const revocation of revocations) {
+      if (revocation.expireTime > horizon && this.#table.put(toEntry(revocation), horizon))
+        changes.push(revocation);
+    }
+    if (changes.length > 0) for (const listener of this.#listeners) listener(changes);
   }
 
   /** Calls `listener` with whatever changes an answer from now on; call the result to end that. */
-  subscribe(listener: NewsListener): () => void {
+  subscribe(listener: RevocationListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /**
-   * All that is held. It may be read slowly, without a copy: what comes meanwhile is told to who subscribed before, and may be told here too.
-   */
-  *live(): Generator<Revocation, void, undefined> {
-    yield* this.#tokens.values();
-    yield* this.#sessions.values();
-    yield* this.#subjects.values();
+  /** All that is live, page by page, see LivePages. Whoever subscribes before the first page misses nothing. */
+  livePages(): Generator<readonly Revocation[], void, undefined> {
+    return this.#pages.read();
   }
 
   /** Up to where the database has been read and applied; undefined before the first time. */
@@ -126,7 +127,7 @@ export class RevocationIndex {
 
   isRevoked(token: RevocableToken): boolean {
     return (
-      this.#tokens.has(token.tokenId) ||
+      this.#table.has(FORMS.token, token.tokenId) ||
       (token.sessionId !== undefined && this.isSessionRevoked(token.sessionId)) ||
       token.version < this.minVersionOf(token.subjectId)
     );
@@ -134,65 +135,27 @@ export class RevocationIndex {
 
   /** Whether the session or API key is revoked by itself. */
   isSessionRevoked(id: string): boolean {
-    const ending = this.#sessions.get(id);
-    if (ending === undefined) return false;
-    // What is revoked at once does not wait for this node's clock to agree that it is now.
-    return ending.effectTime === undefined || ending.effectTime <= this.#clock.now();
+    const effectTime = this.#table.valueOf(FORMS.session, id);
+    return effectTime !== undefined && effectTime <= this.#clock.now();
   }
 
   /** The subject's lowest good `ver`. */
   minVersionOf(subjectId: string): number {
-    return this.#subjects.get(subjectId)?.minVersion ?? 0;
+    return this.#table.valueOf(FORMS.subject, subjectId) ?? 0;
   }
 
-  /** Evicts what no token in date can match. `databaseTime` is the newest that is known of the database's clock. */
+  /**
+   * Evicts what no token in date can match, a bounded number at a time; call it about once a second. `databaseTime` is the newest that is known of
+   * the database's clock.
+   */
   prune(databaseTime = Infinity): void {
     this.#databaseTime = databaseTime;
-    const horizon = this.#horizon();
-    for (const entries of [this.#tokens, this.#sessions, this.#subjects]) {
-      for (const [id, entry] of entries) if (entry.expireTime <= horizon) entries.delete(id);
-    }
+    this.#table.prune(this.#horizon());
   }
 
   // By the clock that is behind: were this node's set ahead, what it evicted would be missing once the clock is right again.
   #horizon(): number {
     return Math.min(this.#clock.now(), this.#databaseTime);
-  }
-
-  /** Whether the revocation changed anything. */
-  #applyOne(revocation: Revocation): boolean {
-    if (revocation.expireTime <= this.#horizon()) return false;
-    if (revocation.form === 'token') return this.#endToken(revocation);
-    if (revocation.form === 'session') return this.#endSession(revocation);
-    return this.#raiseVersion(revocation);
-  }
-
-  #endToken(revocation: TokenRevocation): boolean {
-    const known = this.#tokens.get(revocation.id);
-    if (known !== undefined && known.expireTime >= revocation.expireTime) return false;
-    this.#tokens.set(revocation.id, revocation);
-    return true;
-  }
-
-  #endSession(revocation: SessionRevocation): boolean {
-    const known = this.#sessions.get(revocation.id);
-    const effectTime =
-      known === undefined ? revocation.effectTime : soonest(known.effectTime, revocation.effectTime);
-    const expireTime = Math.max(known?.expireTime ?? 0, revocation.expireTime);
-    if (known !== undefined && known.effectTime === effectTime && known.expireTime === expireTime)
-      return false;
-    this.#sessions.set(revocation.id, { ...revocation, effectTime, expireTime });
-    return true;
-  }
-
-  #raiseVersion(revocation: SubjectRevocation): boolean {
-    const known = this.#subjects.get(revocation.id);
-    const minVersion = Math.max(known?.minVersion ?? 0, revocation.minVersion);
-    const expireTime = Math.max(known?.expireTime ?? 0, revocation.expireTime);
-    if (known !== undefined && known.minVersion === minVersion && known.expireTime === expireTime)
-      return false;
-    this.#subjects.set(revocation.id, { ...revocation, minVersion, expireTime });
-    return true;
   }
 }
 
@@ -214,9 +177,4 @@ class FreshnessMark {
   get ageMs(): number {
     return Math.abs(this.#clock.now() - this.#time);
   }
-}
-
-/** Undefined is at once, and nothing is sooner. */
-function soonest(left: number | undefined, right: number | undefined): number | undefined {
-  return left === undefined || right === undefined ? undefined : Math.min(left, right);
 }

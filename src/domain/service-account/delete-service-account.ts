@@ -7,8 +7,8 @@ import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { AuditedDeps } from '../audit/audited.ts';
 import { audited } from '../audit/audited.ts';
 import { auditEvent } from '../audit/record.ts';
-import type { AnnounceDeps } from '../revocation/announce.ts';
-import { announce } from '../revocation/announce.ts';
+import type { PublishRevocationsDeps } from '../revocation/publish-revocations.ts';
+import { publishRevocations } from '../revocation/publish-revocations.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import { revocation } from '../revocation/revocation.ts';
 import type { TokenPolicy } from '../token/access-token.ts';
@@ -26,7 +26,7 @@ type DeleteStores = ActingStores & {
 };
 
 export type DeleteServiceAccountDeps = AuditedDeps<DeleteStores> &
-  AnnounceDeps & { readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'> };
+  PublishRevocationsDeps & { readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'> };
 
 export type DeleteServiceAccountInput = {
   readonly actor: Actor;
@@ -65,5 +65,5 @@ export async function deleteServiceAccount(
     await stores.audit.append(auditEvent(deps, { ...act, outcome: 'success', details }));
     return [kept, ...made];
   });
-  await announce(deps, ended);
+  await publishRevocations(deps, ended);
 }

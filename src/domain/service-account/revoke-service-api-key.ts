@@ -7,8 +7,8 @@ import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { AuditedDeps } from '../audit/audited.ts';
 import { audited } from '../audit/audited.ts';
 import { auditEvent } from '../audit/record.ts';
-import type { AnnounceDeps } from '../revocation/announce.ts';
-import { announce } from '../revocation/announce.ts';
+import type { PublishRevocationsDeps } from '../revocation/publish-revocations.ts';
+import { publishRevocations } from '../revocation/publish-revocations.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import { revocation } from '../revocation/revocation.ts';
 import type { TokenPolicy } from '../token/access-token.ts';
@@ -25,7 +25,7 @@ type RevokeStores = ActingStores & {
 };
 
 export type RevokeServiceApiKeyDeps = AuditedDeps<RevokeStores> &
-  AnnounceDeps & { readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'> };
+  PublishRevocationsDeps & { readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'> };
 
 export type RevokeServiceApiKeyInput = {
   readonly actor: Actor;
@@ -66,7 +66,7 @@ export async function revokeServiceApiKey(
     await stores.audit.append(auditEvent(deps, { ...act, outcome: 'success', details }));
     return [...own, ...made];
   });
-  await announce(deps, ended);
+  await publishRevocations(deps, ended);
   return ended.map(({ id }) => id);
 }
 

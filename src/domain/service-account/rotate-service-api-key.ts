@@ -11,8 +11,8 @@ import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { AuditedDeps } from '../audit/audited.ts';
 import { audited } from '../audit/audited.ts';
 import { DomainError } from '../errors.ts';
-import type { AnnounceDeps } from '../revocation/announce.ts';
-import { announce } from '../revocation/announce.ts';
+import type { PublishRevocationsDeps } from '../revocation/publish-revocations.ts';
+import { publishRevocations } from '../revocation/publish-revocations.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { TokenPolicy } from '../token/access-token.ts';
 import type { ActingStores } from './acting.ts';
@@ -37,7 +37,7 @@ type RotateStores = ActingStores &
 
 export type RotateServiceApiKeyDeps = MakeApiKeyDeps &
   AuditedDeps<RotateStores> &
-  AnnounceDeps & { readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'> };
+  PublishRevocationsDeps & { readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'> };
 
 export type RotateServiceApiKeyInput = {
   readonly actor: Actor;
@@ -89,7 +89,7 @@ export async function rotateServiceApiKey(
     );
     return { created, ended };
   });
-  await announce(deps, ended);
+  await publishRevocations(deps, ended);
   return created;
 }
 

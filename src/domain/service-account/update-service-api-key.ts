@@ -9,8 +9,8 @@ import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { AuditedDeps } from '../audit/audited.ts';
 import { audited } from '../audit/audited.ts';
 import { auditEvent } from '../audit/record.ts';
-import type { AnnounceDeps } from '../revocation/announce.ts';
-import { announce } from '../revocation/announce.ts';
+import type { PublishRevocationsDeps } from '../revocation/publish-revocations.ts';
+import { publishRevocations } from '../revocation/publish-revocations.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import type { TokenPolicy } from '../token/access-token.ts';
 import type { ActingStores } from './acting.ts';
@@ -26,7 +26,7 @@ type UpdateStores = ActingStores &
   };
 
 export type UpdateServiceApiKeyDeps = AuditedDeps<UpdateStores> &
-  AnnounceDeps & { readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'> };
+  PublishRevocationsDeps & { readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'> };
 
 export type UpdateServiceApiKeyInput = {
   readonly actor: Actor;
@@ -58,6 +58,6 @@ export async function updateServiceApiKey(
     await stores.audit.append(auditEvent(deps, { ...act, outcome: 'success', details }));
     return narrowed;
   });
-  await announce(deps, revocations);
+  await publishRevocations(deps, revocations);
   return apiKey;
 }

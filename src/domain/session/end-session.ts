@@ -5,8 +5,8 @@ import type { AuditKind, AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
-import type { AnnounceDeps } from '../revocation/announce.ts';
-import { announce } from '../revocation/announce.ts';
+import type { PublishRevocationsDeps } from '../revocation/publish-revocations.ts';
+import { publishRevocations } from '../revocation/publish-revocations.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import { revocation } from '../revocation/revocation.ts';
 import type { TokenPolicy } from '../token/access-token.ts';
@@ -24,7 +24,8 @@ export type EndSessionStores = EndKeysStores & {
 /** What sessions are ended by, in a transaction of the caller's. */
 export type EndWithinDeps = Stamp & { readonly tokenPolicy: Pick<TokenPolicy, 'accessTokenTtlMs'> };
 
-export type EndSessionDeps = EndWithinDeps & AnnounceDeps & { readonly transact: Transact<EndSessionStores> };
+export type EndSessionDeps = EndWithinDeps &
+  PublishRevocationsDeps & { readonly transact: Transact<EndSessionStores> };
 
 export type EndSessionInput = {
   readonly userId: string;
@@ -44,7 +45,7 @@ export async function endSession(deps: EndSessionDeps, input: EndSessionInput): 
   const ended = await deps.transact((stores) =>
     endSessionWithin(deps, stores, { ...input, actorId: input.userId }),
   );
-  await announce(deps, ended);
+  await publishRevocations(deps, ended);
   return ended.length > 0;
 }
 
@@ -89,7 +90,7 @@ export async function logoutAll(deps: EndSessionDeps, input: LogoutAllInput): Pr
   const ended = await deps.transact((stores) =>
     logoutAllWithin(deps, stores, { ...input, actorId: input.userId }),
   );
-  await announce(deps, ended);
+  await publishRevocations(deps, ended);
 }
 
 /** As `logoutAll`, in a transaction of the caller's, who publishes the answer after the commit. */

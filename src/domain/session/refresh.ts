@@ -5,8 +5,8 @@ import type { AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import { auditEvent } from '../audit/record.ts';
 import { DomainError } from '../errors.ts';
 import type { Outbox } from '../mail/outbox.ts';
-import type { AnnounceDeps } from '../revocation/announce.ts';
-import { announce } from '../revocation/announce.ts';
+import type { PublishRevocationsDeps } from '../revocation/publish-revocations.ts';
+import { publishRevocations } from '../revocation/publish-revocations.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import { revocation } from '../revocation/revocation.ts';
 import type { Transact } from '../transactions.ts';
@@ -34,7 +34,7 @@ type TheftStores = {
 };
 
 export type RefreshDeps = IssueDeps &
-  AnnounceDeps & {
+  PublishRevocationsDeps & {
     readonly sessions: Pick<SessionStore, 'findWithUser' | 'rotate'>;
     readonly unansweredRefreshes: UnansweredRefreshes;
     /** Monotonic milliseconds. */
@@ -156,7 +156,7 @@ async function endStolenSession(
     await stores.outbox.enqueue({ id: deps.newId(), to: user.email, content, createTime: now });
     return [kept];
   });
-  await announce(deps, ended);
+  await publishRevocations(deps, ended);
   throw new DomainError(
     'REFRESH_TOKEN_REUSED',
     'This refresh token was used before, so the session has been ended. Log in again.',

@@ -6,8 +6,8 @@ import { API_KEY_PREFIX } from '../api-key/api-key.ts';
 import type { AuditEvent, AuditLog, CallOrigin } from '../audit/audit-event.ts';
 import type { Stamp } from '../audit/record.ts';
 import { auditEvent } from '../audit/record.ts';
-import type { AnnounceDeps } from '../revocation/announce.ts';
-import { announce } from '../revocation/announce.ts';
+import type { PublishRevocationsDeps } from '../revocation/publish-revocations.ts';
+import { publishRevocations } from '../revocation/publish-revocations.ts';
 import type { RevocationIndex } from '../revocation/revocation-index.ts';
 import type { RevocationStore } from '../revocation/revocation-store.ts';
 import { revocation, tokenRevocation } from '../revocation/revocation.ts';
@@ -28,7 +28,7 @@ type RevokeStores = {
 };
 
 export type RevokeTokenDeps = Stamp &
-  AnnounceDeps &
+  PublishRevocationsDeps &
   EndSessionDeps & {
     readonly accessTokenVerifier: AccessTokenVerifier;
     readonly revocationIndex: Pick<RevocationIndex, 'apply' | 'isRevoked' | 'isSessionRevoked'>;
@@ -85,7 +85,7 @@ async function revokeApiKey(deps: RevokeTokenDeps, { token, origin }: RevokeToke
     await stores.audit.append(revokedEvent(deps, 'api_key.revoke', key.id, owner, origin));
     return [kept];
   });
-  await announce(deps, ended);
+  await publishRevocations(deps, ended);
 }
 
 async function revokeAccessToken(deps: RevokeTokenDeps, { token, origin }: RevokeTokenInput): Promise<void> {
@@ -99,7 +99,7 @@ async function revokeAccessToken(deps: RevokeTokenDeps, { token, origin }: Revok
     await stores.audit.append(revokedEvent(deps, 'token.revoke', claims.tokenId, owner, origin));
     return [revoked];
   });
-  await announce(deps, ended);
+  await publishRevocations(deps, ended);
 }
 
 function revokedEvent(

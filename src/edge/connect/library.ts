@@ -15,6 +15,7 @@ import type { ClientStreamHandler, UndecodedMessage } from '../pipeline/client-s
 import { serveClientStream } from '../pipeline/client-stream-pipeline.ts';
 import type { Arrival, SetAsideBody } from './body.ts';
 import { settingBodyAside } from './body.ts';
+import { withLostReaders } from './lost-reader.ts';
 import type { RawMessages } from './messages.ts';
 import { settingMessagesAside } from './messages.ts';
 import { checkingTimeout } from './timeout.ts';
@@ -72,7 +73,7 @@ export function libraryHandler(
   services: readonly ServedService[],
   limits: ConnectLimits,
 ): NodeHandler {
-  return connectNodeAdapter({
+  const handle = connectNodeAdapter({
     routes: (router) => {
       for (const served of services) addService(router, deps, served, limits);
       const decodedHere = router.handlers.map((handler) => {
@@ -95,6 +96,7 @@ export function libraryHandler(
     acceptCompression: [],
     grpc: false,
   });
+  return withLostReaders(handle);
 }
 
 function addService(

@@ -1,7 +1,7 @@
 // gRPC over HTTP/2: unary calls by an adapter of ours, streams, health and reflection by grpc-js.
 
 import { toBinary } from '@bufbuild/protobuf';
-import type { DescMethod } from '@bufbuild/protobuf';
+import type { DescMethod, Message } from '@bufbuild/protobuf';
 import type {
   handleClientStreamingCall,
   handleServerStreamingCall,
@@ -104,12 +104,14 @@ async function* undecodedMessages(
 }
 
 function streaming(method: DescMethod, serve: ServeStream): handleServerStreamingCall<Buffer, Buffer> {
-  return (call) => void send(method, serve, call);
+  const serialize = serializer(method);
+  return (call) => void send(method, serialize, serve, call);
 }
 
 // The next message is asked for when the one before has left: what is unread waits in the handler, where it is bounded.
 async function send(
   method: DescMethod,
+  serialize: (message: Message) => Buffer,
   serve: ServeStream,
   call: ServerWritableStream<Buffer, Buffer>,
 ): Promise<void> {
@@ -117,8 +119,7 @@ async function send(
   let step = await stream.next();
   const { limit } = stream.call;
   if ('message' in step && limit !== undefined) call.sendMetadata(withLimit(new Metadata(), limit));
-  for (; 'message' in step; step = await stream.next())
-    await written(call, Buffer.from(toBinary(method.output, step.message)));
+  for (; 'message' in step; step = await stream.next()) await written(call, serialize(step.message));
   if (step.end === undefined) call.end();
   else call.emit('error', statusOf(step.end, limit));
 }
@@ -162,4 +163,16 @@ class GrpcTransport implements Transport {
     if (this.#call.cancelled) listener();
     else this.#call.on('cancelled', listener);
   }
+}
+
+// A handler that answers with the very same message again, like a page of a snapshot for many watchers, has its bytes cached.
+function serializer(method: DescMethod): (response: Message) => Buffer {
+  const serialized = new WeakMap<Message, Buffer>();
+  return (response) => {
+    const known = serialized.get(response);
+    if (known !== undefined) return known;
+    const bytes = Buffer.from(toBinary(method.output, response));
+    serialized.set(response, bytes);
+    return bytes;
+  };
 }

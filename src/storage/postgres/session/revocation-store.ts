@@ -2,7 +2,12 @@
 
 import type { Kysely, RawBuilder } from 'kysely';
 import { sql } from 'kysely';
-import type { RevocationPage, RevocationStore } from '../../../domain/revocation/revocation-store.ts';
+import type {
+  RevocationPage,
+  RevocationPosition,
+  RevocationStore,
+} from '../../../domain/revocation/revocation-store.ts';
+import { MAX_PER_PAGE } from '../../../domain/revocation/revocation-store.ts';
 import type { Revocation } from '../../../domain/revocation/revocation.ts';
 import { date, optionalDate, optionalTime, time } from '../row-values.ts';
 import { expiryOfRevocation } from './token-lifetime-store.ts';
@@ -19,7 +24,7 @@ export type RevocationRow = {
 };
 
 type PageColumns = { readonly cursor: string; readonly database_time: string };
-type PagedRow = RevocationRow & PageColumns;
+type PagedRow = RevocationRow & PageColumns & { readonly written_by: string };
 
 /** The columns of a RevocationRow, of the table or its alias `r`. */
 export const REVOCATION_COLUMNS = sql.raw(
@@ -46,15 +51,20 @@ export function toRevocation(row: RevocationRow): Revocation {
  * commits later was written by that one or a younger one, in whatever order they commit.
  */
 export function revocationStore(tables: Kysely<Tables>): RevocationStore {
-  const page = async (condition: ReturnType<typeof sql<boolean>>): Promise<RevocationPage> => {
+  const page = async (
+    condition: RawBuilder<boolean>,
+    order: RawBuilder<unknown>,
+  ): Promise<RevocationPage> => {
     // The cursor comes with the rows, from the same snapshot; the outer join keeps it when there are none.
     const { rows } = await sql<PagedRow | (PageColumns & { readonly form: null })>`
-      select ${REVOCATION_COLUMNS}, c.cursor, c.database_time
+      select ${REVOCATION_COLUMNS}, r.written_by, c.cursor, c.database_time
       from (select pg_snapshot_xmin(pg_current_snapshot())::text as cursor, clock_timestamp() as database_time) c
-      left join (select * from revocations where ${condition}) r on true`.execute(tables);
-    const revocations = rows.filter((row): row is PagedRow => row.form !== null).map(toRevocation);
+      left join (select * from revocations where ${condition} order by ${order} limit ${MAX_PER_PAGE}) r on true
+      order by ${order}`.execute(tables);
+    const found = rows.filter((row): row is PagedRow => row.form !== null);
     const { cursor, database_time: databaseTime } = rows[0] ?? unanswered();
-    return { revocations, cursor, databaseTime: time(databaseTime) };
+    const revocations = found.map(toRevocation);
+    return { revocations, cursor, databaseTime: time(databaseTime), next: nextAfter(found) };
   };
 
   return {
@@ -84,12 +94,28 @@ export function revocationStore(tables: Kysely<Tables>): RevocationStore {
     },
 
     // By the clock that is behind: were the node's set ahead, what is left out would be missing once it is right again.
-    snapshot: (now) => page(sql<boolean>`expire_time > least(${date(now)}::timestamptz, clock_timestamp())`),
+    snapshot: (now, after) =>
+      page(
+        sql<boolean>`expire_time > least(${date(now)}::timestamptz, clock_timestamp())
+          and ${after === undefined ? sql`true` : sql`(form, target_id) > (${after.form}, ${after.id})`}`,
+        sql`form, target_id`,
+      ),
     // One value to compare with, so that the index serves it.
-    since: (cursor) =>
-      page(sql<boolean>`written_by >= case
-        when pg_snapshot_xmin(pg_current_snapshot()) < ${cursor}::xid8 then '0'::xid8 else ${cursor}::xid8 end`),
+    since: (cursor, after) =>
+      page(
+        after === undefined
+          ? sql<boolean>`written_by >= case
+              when pg_snapshot_xmin(pg_current_snapshot()) < ${cursor}::xid8 then '0'::xid8 else ${cursor}::xid8 end`
+          : sql<boolean>`(written_by, form, target_id) > (${after.writtenBy}::xid8, ${after.form}, ${after.id})`,
+        sql`written_by, form, target_id`,
+      ),
   };
+}
+
+function nextAfter(rows: readonly PagedRow[]): RevocationPosition | undefined {
+  const last = rows.at(-1);
+  if (last === undefined || rows.length < MAX_PER_PAGE) return undefined;
+  return { form: last.form, id: last.target_id, writtenBy: last.written_by };
 }
 
 // A token says itself when it expires; whatever else is revoked stops an unknown set of tokens.

@@ -1,18 +1,21 @@
-// After the commit: makes a revocation felt here at once and elsewhere in milliseconds.
+// After the commit: applies revocations on this node at once and publishes them to the others.
 
 import type { Revocation } from './revocation.ts';
 import type { RevocationChannel } from './revocation-channel.ts';
 import type { RevocationIndex } from './revocation-index.ts';
 
-export type AnnounceDeps = {
+export type PublishRevocationsDeps = {
   readonly revocationIndex: Pick<RevocationIndex, 'apply'>;
   readonly revocationChannel: Pick<RevocationChannel, 'publish'>;
-  /** Told when the channel could not be reached: the other nodes then learn from the database, within a second. */
+  /** Called when the channel could not be reached: the other nodes then read them from the database within a second. */
   readonly onChannelFailure: (error: unknown) => void;
 };
 
-/** Applies committed revocations to this node and tells the others. Never fails: the database holds them already. */
-export async function announce(deps: AnnounceDeps, revocations: readonly Revocation[]): Promise<void> {
+/** Applies committed revocations on this node and publishes them to the others. Never fails: the database holds them already. */
+export async function publishRevocations(
+  deps: PublishRevocationsDeps,
+  revocations: readonly Revocation[],
+): Promise<void> {
   if (revocations.length === 0) return;
   deps.revocationIndex.apply(revocations);
   try {

@@ -1,4 +1,4 @@
-// What a watcher has not read yet: bounded, so that a slow one costs no more than that.
+// Queues the changes that a watcher has not read yet: bounded, so that a slow one costs no more than that.
 
 import { DomainError } from '../errors.ts';
 import type { Revocation } from './revocation.ts';
@@ -7,22 +7,27 @@ import type { Revocation } from './revocation.ts';
 export const MAX_PENDING = 10_000;
 
 /** First in, first out, for one reader. */
-export class NewsQueue {
+export class ChangeQueue {
   #pending: Revocation[] = [];
   #hasOverflowed = false;
   #wake: () => void = () => undefined;
 
-  get isEmpty(): boolean {
-    return this.#pending.length === 0 && !this.#hasOverflowed;
+  /** How many changes wait; infinite when some were dropped. */
+  get size(): number {
+    return this.#hasOverflowed ? Infinity : this.#pending.length;
   }
 
-  /** Adds news and wakes the reader. Past MAX_PENDING all is dropped, and the reader learns of it. */
-  push(news: readonly Revocation[]): void {
-    if (this.#pending.length + news.length > MAX_PENDING) {
+  get isEmpty(): boolean {
+    return this.size === 0;
+  }
+
+  /** Adds changes and wakes the reader. Past MAX_PENDING all are dropped, and the reader is given an error. */
+  push(changes: readonly Revocation[]): void {
+    if (this.#pending.length + changes.length > MAX_PENDING) {
       this.#hasOverflowed = true;
       this.#pending = [];
     }
-    if (!this.#hasOverflowed) this.#pending.push(...news);
+    if (!this.#hasOverflowed) this.#pending.push(...changes);
     this.wake();
   }
 
@@ -41,7 +46,7 @@ export class NewsQueue {
     this.#wake();
   }
 
-  /** Resolves at the next news or `wake`. */
+  /** Resolves at the next `push` or `wake`. */
   async wait(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
