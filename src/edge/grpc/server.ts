@@ -1,7 +1,7 @@
 // The grpc-js adapter: gRPC over HTTP/2, with health and reflection.
 
 import { toBinary } from '@bufbuild/protobuf';
-import type { DescMethod, Message } from '@bufbuild/protobuf';
+import type { DescMethod } from '@bufbuild/protobuf';
 import type {
   handleClientStreamingCall,
   handleServerStreamingCall,
@@ -79,7 +79,7 @@ function methodOf(deps: StreamPipelineDeps, served: ServedService, method: DescM
   const name = method.localName;
   const handler = served.handlers.get(name);
   if (handler !== undefined)
-    return unary(method, serveMethod(deps, method, handler, served.lookups.get(name)));
+    return unary(method, serveMethod(deps, method, handler, served.encodedHandlers.get(name)));
   const streamHandler = served.streamHandlers.get(name);
   if (streamHandler !== undefined) return streaming(method, serveStream(deps, method, streamHandler));
   const clientStreamHandler = served.clientStreamHandlers.get(name);
@@ -98,16 +98,15 @@ function unary(method: DescMethod, serve: ServeMethod): handleUnaryCall<Buffer, 
 }
 
 function answering(method: DescMethod) {
-  const serialize = serializer(method);
   return (
     outcome: Outcome,
     call: Pick<ServerUnaryCall<Buffer, Buffer>, 'sendMetadata'>,
     respond: sendUnaryData<Buffer>,
   ) => {
-    const limit = outcome.call?.limit;
+    const { limit } = outcome.call;
     if ('error' in outcome) return respond(statusOf(outcome.error, limit));
     if (limit !== undefined) call.sendMetadata(withLimit(new Metadata(), limit));
-    respond(null, serialize(outcome.response));
+    respond(null, outcome.encoded ?? Buffer.from(toBinary(method.output, outcome.response)));
   };
 }
 
@@ -190,16 +189,4 @@ class GrpcTransport implements Transport {
     if (this.#call.cancelled) listener();
     else this.#call.on('cancelled', listener);
   }
-}
-
-// A handler that answers with the very same message again has its bytes cached.
-function serializer(method: DescMethod): (response: Message) => Buffer {
-  const serialized = new WeakMap<Message, Buffer>();
-  return (response) => {
-    const known = serialized.get(response);
-    if (known !== undefined) return known;
-    const bytes = Buffer.from(toBinary(method.output, response));
-    serialized.set(response, bytes);
-    return bytes;
-  };
 }

@@ -1,6 +1,5 @@
 // Charges a call to its limits: when its request has been checked, or, for limits on failures, when it has failed.
 
-import type { Message } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
 import { addressKey } from '../../domain/limits/address-key.ts';
 import { FAILURE_CLASSES } from '../../domain/limits/limit-table.ts';
@@ -19,12 +18,12 @@ export type ChargeDeps = StatedAddressDeps & { readonly rateLimiter: RateLimiter
  * bounded in size, decoded once, and reads no database; so it is charged to the wide limit `malformed` alone, and three typos close no form.
  * What ends well without having charged is charged then. Errors: those of `work`, RATE_LIMITED.
  */
-export async function charged(
+export async function charged<Response>(
   deps: ChargeDeps,
   limitClass: LimitClass,
   call: Call,
-  work: () => MaybePromise<Message>,
-): Promise<Message> {
+  work: () => MaybePromise<Response>,
+): Promise<Response> {
   await believeStatedAddress(deps, call);
   const key = addressKey(call.clientAddress);
   deps.rateLimiter.requireLeft('malformed', 'address', key);

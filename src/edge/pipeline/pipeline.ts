@@ -2,7 +2,9 @@
 // log. Knows no transport.
 
 import type { DescMethod, Message } from '@bufbuild/protobuf';
+import { fromBinary } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
+import type { Principal } from '../../domain/access/principal.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { RateLimitedError } from '../../domain/limits/rate-limited.ts';
 import type { RateLimiter } from '../../domain/limits/rate-limiter.ts';
@@ -26,8 +28,11 @@ import { toRpcError } from './error-table.ts';
  */
 export type Handler = (request: Message, call: Call) => MaybePromise<Message>;
 
-/** The answer to a call that was answered before and would be answered the same now. It looks at the credential itself. */
-export type CacheLookup = (transport: Transport) => Message | undefined;
+/**
+ * A handler that answers from the bytes of a request, when its caller may make the call; undefined for a request that has to be decoded, which
+ * goes to the handler.
+ */
+export type EncodedHandler = (request: Buffer) => MaybePromise<Buffer> | undefined;
 
 export type PipelineDeps = CallerDeps & {
   readonly accessTable: AccessTable;
@@ -42,9 +47,10 @@ export type PipelineDeps = CallerDeps & {
 };
 
 /** The outcome of a call. */
-export type Outcome =
-  /** Without a call when the answer came from a cache: nothing else was worked out. */
-  { readonly response: Message; readonly call: Call | undefined } | Failure;
+export type Outcome = Success | Failure;
+
+/** The response of a call; `encoded` where a handler made it as bytes, then `response` decodes them. */
+export type Success = { readonly response: Message; readonly encoded?: Buffer; readonly call: Call };
 
 /** What a refused or failed call came to. */
 export type Failure = { readonly error: RpcError; readonly call: Call };
@@ -55,27 +61,29 @@ export type Failure = { readonly error: RpcError; readonly call: Call };
  */
 export type ServeMethod = (transport: Transport, decode: () => Message) => MaybePromise<Outcome>;
 
+type Response = Message | Buffer;
+
 /** Composes the pipeline around one handler. Errors: Error when the method has no access rule. */
 export function serveMethod(
   deps: PipelineDeps,
   method: DescMethod,
   handler: Handler,
-  lookup?: CacheLookup,
+  encodedHandler?: EncodedHandler,
 ): ServeMethod {
   const rule = deps.accessTable.get(method);
   if (rule === undefined) throw new Error(`${method.parent.typeName}/${method.name} has no access rule`);
   const { limitClass } = rule;
+  const answer = ({ requestBytes }: Transport, decode: () => Message, call: Call) =>
+    (requestBytes === undefined ? undefined : encodedHandler?.(requestBytes)) ?? handler(decode(), call);
 
   return (transport, decode) => {
-    const known = lookup?.(transport);
-    if (known !== undefined) return { response: known, call: undefined };
     const call = new Call(method, transport, deps);
     const startTime = deps.clock.now();
     try {
-      const response = after(callerOf(deps, rule, call), (principal) => {
+      const response = after<Principal | undefined, Response>(callerOf(deps, rule, call), (principal) => {
         call.principal = principal;
-        if (limitClass === undefined) return handler(decode(), call);
-        return charged(deps, limitClass, call, () => handler(decode(), call));
+        if (limitClass === undefined) return answer(transport, decode, call);
+        return charged(deps, limitClass, call, () => answer(transport, decode, call));
       });
       if (response instanceof Promise) return withinTime(deps, call, startTime, response);
       return succeeded(deps, call, startTime, response);
@@ -90,7 +98,7 @@ async function withinTime(
   deps: PipelineDeps,
   call: Call,
   startTime: number,
-  work: Promise<Message>,
+  work: Promise<Response>,
 ): Promise<Outcome> {
   const { promise: timeUp, reject } = Promise.withResolvers<never>();
   const limitMs = Math.max(0, Math.min(deps.maxCallMs, call.transport.timeoutMs ?? Infinity));
@@ -111,9 +119,23 @@ async function withinTime(
 }
 
 /** Logs that the call went well. */
-export function succeeded(deps: PipelineDeps, call: Call, startTime: number, response: Message): Outcome {
+export function succeeded(deps: PipelineDeps, call: Call, startTime: number, response: Response): Outcome {
   if (deps.logger.isLevelEnabled('debug')) logCall(deps, call, startTime);
-  return { response, call };
+  return response instanceof Uint8Array ? new EncodedSuccess(response, call) : { response, call };
+}
+
+class EncodedSuccess implements Success {
+  readonly encoded: Buffer;
+  readonly call: Call;
+
+  constructor(encoded: Buffer, call: Call) {
+    this.encoded = encoded;
+    this.call = call;
+  }
+
+  get response(): Message {
+    return fromBinary(this.call.method.output, this.encoded);
+  }
 }
 
 /** Logs why the call failed, and says what its caller is told. */
