@@ -84,29 +84,34 @@ export class TokenCache {
     if (slot !== -1) this.#delete(slot);
   }
 
-  /** Inserts a verified token, unless there is no room and it is not admitted. `now` is epoch milliseconds. */
+  /**
+   * Inserts a verified token, unless there is no room and it is not admitted. Its claims, which share what other tokens have too where it was
+   * inserted. `now` is epoch milliseconds.
+   */
   insert(
     digest: string,
     claims: AccessTokenClaims,
     key: { readonly kid: string; readonly keysetVersion: number },
     now: number,
-  ): void {
+  ): AccessTokenClaims {
     this.delete(digest);
     this.#sweep(now);
     const ids = idsOf(claims);
-    if (ids === undefined) return;
+    if (ids === undefined) return claims;
     const share = this.#shareOf(claims.subjectId);
     const claimSet = this.#claimSets.hold(claims, key.kid, key.keysetVersion);
     const slot = this.#makeRoom(ids.bytes, share, now);
     if (slot === undefined) {
       this.#claimSets.release(claimSet);
-      return;
+      return claims;
     }
     readDigest(digest, this.#digest);
     this.#index.add(this.#digest, slot);
-    this.#page(slot).write(slot % PAGE_SLOTS, claims, ids.text, { claimSet, share });
+    const page = this.#page(slot);
+    page.write(slot % PAGE_SLOTS, claims, ids.text, { claimSet, share });
     this.#textBytes += ids.bytes;
     this.#addToShare(share, ids.bytes);
+    return page.claims(slot % PAGE_SLOTS, this.#claimSets.get(claimSet));
   }
 
   get #slots(): number {

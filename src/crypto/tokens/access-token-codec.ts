@@ -148,8 +148,7 @@ export class CachingVerifier implements AccessTokenVerifier, CachedTokens {
     const now = clock.now();
     const fault = timeFault(claims, now);
     if (fault !== undefined) return { fault };
-    this.#cache.insert(digest, claims, { kid, keysetVersion: keyset.version }, now);
-    return { claims };
+    return { claims: this.#cache.insert(digest, claims, { kid, keysetVersion: keyset.version }, now) };
   }
 
   async #verifySignature(token: string): Promise<Signed> {
