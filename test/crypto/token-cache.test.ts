@@ -3,7 +3,6 @@
 import { hash } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { argon2Hasher } from '../../src/crypto/hashing/argon2-hasher.ts';
 import { TokenCache } from '../../src/crypto/token-cache/token-cache.ts';
 import type { AccessTokenClaims } from '../../src/domain/token/access-token.ts';
 import { claimsAt, forge, tokenForge } from './token-forge.ts';
@@ -205,20 +204,5 @@ describe('the verifier', () => {
     expect(verifier.find(Buffer.from(token))).toEqual({ claims: claimsAt(clock.now()) });
     expect(verifier.find(Buffer.from(`${token} `))).toBeUndefined();
     expect(verifier.find(Buffer.from(token.slice(1)))).toBeUndefined();
-  });
-
-  it('verifies while every hashing slot is held', async () => {
-    const { verifier, signer, clock } = await tokenForge();
-    const token = await signer.sign(claimsAt(clock.now()));
-    const costly = { memoryCost: 131_072, timeCost: 6, parallelism: 1, slots: 2, maxWaiting: 8 };
-    const hasher = await argon2Hasher(costly);
-    const ended: string[] = [];
-    const hashes = Array.from({ length: 4 }, (_, index) =>
-      hasher.hash(`password ${index}`).then(() => ended.push('hash')),
-    );
-    expect(await verifier.verify(token)).toHaveProperty('claims');
-    ended.push('token');
-    await Promise.all(hashes);
-    expect(ended[0]).toBe('token');
   });
 });
