@@ -45,6 +45,7 @@ const Environment = z.object({
   MASTER_KEY: base64Key.optional(),
   MASTER_KEY_SECOND: base64Key.optional(),
   ACCESS_TOKEN_TTL: duration('10s', '24h').default(15 * 60_000),
+  TOKEN_CACHE_BYTES: integer(1_048_576, 999_999_999).default(67_108_864),
   REFRESH_TOKEN_TTL: duration('10s', '365d').default(7 * 86_400_000),
   SESSION_MAX_AGE: duration('10s', '3650d').default(30 * 86_400_000),
   REFRESH_GRACE: duration('0s', '5m').default(10_000),

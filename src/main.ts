@@ -2,7 +2,6 @@
 // The command line. One clear line and a non-zero exit code for whatever keeps a command from its work.
 
 import { existsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { loadEnvFile } from 'node:process';
 import { Command } from 'commander';
 import type { App } from './app.ts';
@@ -11,15 +10,13 @@ import { openCurrentStorage, requireServable } from './cli/current-storage.ts';
 import { addOperatorCommands } from './cli/operator-commands.ts';
 import type { Config } from './config.ts';
 import { ConfigError, readConfig, unknownVariables } from './config.ts';
+import { THREADS_VARIABLE, threadsFor } from './config/threads.ts';
 import { WrongMasterKeyError } from './crypto/keys/master-key-check.ts';
 import type { BootstrapSecrets } from './domain/instance/bootstrap.ts';
 import type { RunningService } from './service.ts';
 import { startService } from './service.ts';
 import { createLogger } from './telemetry/logger.ts';
 import { describeFault } from './telemetry/describe-fault.ts';
-
-// As many threads as hashes at once, and some for signatures, so that a login flood leaves them theirs. Read when the pool is first used.
-process.env['UV_THREADPOOL_SIZE'] ??= String(availableParallelism() + 4);
 
 const program = new Command('latchkey')
   .description('A gRPC identity service: accounts, sessions, tokens and their revocation.')
@@ -56,6 +53,8 @@ async function run(command: (config: Config) => Promise<void>): Promise<void> {
   try {
     if (existsSync('.env')) loadEnvFile('.env');
     const config = readConfig(process.env);
+    // Read when the pool is first used, which nothing has done yet.
+    process.env[THREADS_VARIABLE] ??= String(threadsFor(config.HASHING_SLOTS));
     for (const variable of unknownVariables(process.env))
       console.error(`latchkey: ${variable}: there is no such variable; ignored`);
     await command(config);

@@ -126,9 +126,8 @@ function openGrpc(app: App, served: Served, unfinished: UnfinishedRequests): Pro
   served.health.addTo(server);
   addReflection(server, [...descriptors, Health]);
   const unary = new Map(
-    unaryMethods(served.pipeline, served.services).map(({ path, method, serve, isCached }) => {
-      const bounds = { maxResponseBytes: MAX_MESSAGE_BYTES, isCached };
-      return [path, new GrpcUnary(method, serve, bounds)] as const;
+    unaryMethods(served.pipeline, served.services).map(({ path, method, serve }) => {
+      return [path, new GrpcUnary(method, serve, MAX_MESSAGE_BYTES)] as const;
     }),
   );
   const shapes = requestShapes(descriptors, messageLimits(MAX_MESSAGE_BYTES));

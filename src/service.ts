@@ -24,7 +24,6 @@ import { startJobLoop } from './jobs/job-loop.ts';
 import { POLL_INTERVAL_MS, RevocationFeed } from './jobs/revocation-feed.ts';
 import { keepStats, STATS_INTERVAL_MS } from './jobs/stats-keeper.ts';
 import { openPorts } from './ports.ts';
-import type { Transport } from './edge/pipeline/call.ts';
 import { accessTable } from './edge/pipeline/access-table.ts';
 import { ActiveCalls } from './edge/pipeline/active-calls.ts';
 import { clientAddressBehind } from './edge/pipeline/client-address.ts';
@@ -33,11 +32,11 @@ import { OpenStreams } from './edge/pipeline/open-streams.ts';
 import { ProxyWatch } from './edge/pipeline/proxy-watch.ts';
 import { adminServiceHandlers } from './edge/operations/admin/admin-service.ts';
 import { authServiceHandlers } from './edge/operations/auth/auth-service.ts';
+import { encodedValidation } from './edge/operations/auth/encoded-validation.ts';
 import type { ServedService } from './edge/operations/handlers.ts';
 import { servedService } from './edge/operations/handlers.ts';
 import { userServiceHandlers } from './edge/operations/user/user-service.ts';
 import type { StreamPipelineDeps } from './edge/pipeline/stream-life.ts';
-import { VerdictCache } from './edge/pipeline/verdict-cache.ts';
 
 const SERVICES = [AuthService, UserService, AdminService];
 const MAIL_INTERVAL_MS = 1_000;
@@ -54,7 +53,7 @@ export type RunningService = {
 
 /** Starts the service. Errors: when a port is taken, a certificate is unusable, or the database is away; nothing is left running then. */
 export async function startService(app: App): Promise<RunningService> {
-  for (const line of adviceOn(app.config)) app.logger.warn(line);
+  for (const line of adviceOn(app.config, process.env)) app.logger.warn(line);
   await checkDependencies(app);
   const { revocations, roles } = app.reservedStores;
   const feed = new RevocationFeed({ ...app, revocations, roles });
@@ -225,10 +224,8 @@ function pipelineOf(app: App): StreamPipelineDeps {
 }
 
 function servicesOf(app: App): readonly ServedService[] {
-  const cache = new VerdictCache(app);
-  const lookups = { validateToken: (transport: Transport) => cache.find(transport) };
   return [
-    servedService(AuthService, authServiceHandlers(app, cache), lookups),
+    servedService(AuthService, authServiceHandlers(app), encodedValidation(app)),
     servedService(UserService, userServiceHandlers(app)),
     servedService(AdminService, adminServiceHandlers(app)),
   ];

@@ -1,18 +1,21 @@
 // What is allowed in a configuration and is hardly meant.
 
 import { PREFIX } from './config-error.ts';
+import { threadFault } from './threads.ts';
 
 export type AdvisedConfig = {
   readonly PUBLIC_URL: string;
   readonly ISSUER: string;
   readonly HTTP_ADDRESS: string;
+  readonly HASHING_SLOTS: number;
 };
 
 const LOCAL_HOSTS = new Set(['localhost', '127.0.0.1', '[::1]']);
 
-/** A line for each thing that is hardly meant, none for most configurations. */
-export function adviceOn(config: AdvisedConfig): readonly string[] {
-  return [...portAdvice(config), ...issuerAdvice(config)];
+/** A line for each thing that is hardly meant, none for most configurations. `environment` is that of the process. */
+export function adviceOn(config: AdvisedConfig, environment: NodeJS.ProcessEnv): readonly string[] {
+  const threads = threadFault(config.HASHING_SLOTS, environment);
+  return [...portAdvice(config), ...issuerAdvice(config), ...(threads === undefined ? [] : [threads])];
 }
 
 function portAdvice({ PUBLIC_URL, HTTP_ADDRESS }: AdvisedConfig): readonly string[] {

@@ -15,6 +15,7 @@ import type { Base } from './base.ts';
 export function wireTokens({ config, logger, clock, keyring, stores, secrets }: Base) {
   const keyset = new Keyset({ signingKeys: stores.signingKeys, sealer: keyring, clock });
   const { ISSUER: issuer, AUDIENCE: audience } = config;
+  const verifier = new CachingVerifier({ keyset, clock, issuer, maxCacheBytes: config.TOKEN_CACHE_BYTES });
   return {
     keyset,
     onKeysetFailure: (error: unknown) =>
@@ -23,7 +24,8 @@ export function wireTokens({ config, logger, clock, keyring, stores, secrets }: 
     signingAlgorithm: config.SIGNING_ALGORITHM,
     rotationMs: config.SIGNING_KEY_ROTATION,
     accessTokenSigner: accessTokenSigner({ keyset, issuer }),
-    accessTokenVerifier: new CachingVerifier({ keyset, clock, issuer }),
+    accessTokenVerifier: verifier,
+    cachedTokens: verifier,
     accessTokenSizer: accessTokenSizer({ issuer, audience }),
     refreshTokenCodec: refreshTokenCodec(secrets['refresh-token']),
     deviceTokenCodec: deviceTokenCodec(secrets['device-token']),

@@ -17,9 +17,11 @@ import { print } from './report.ts';
 import { benchStats } from './stats.ts';
 import { benchStart } from './start.ts';
 import { benchValidate } from './validate.ts';
+import { benchWorkingSet } from './working-set.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   validate: benchValidate,
+  'working-set': benchWorkingSet,
   login: benchLogin,
   'login-transactions': benchLoginTransactions,
   refresh: benchRefresh,

@@ -2,6 +2,8 @@
 // with. Speaks to its parent by messages.
 
 import { readFileSync, writeFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { hash } from 'argon2';
 import { Pool } from 'pg';
@@ -11,6 +13,7 @@ import { ROTATE } from '../../src/storage/postgres/session/session-rotation.ts';
 import { GOOD_PASSWORD, startTestService } from '../support/service.ts';
 import { inParallel } from './load.ts';
 import { prepareLogins } from './login-replay.ts';
+import { mintTokens } from './mint-tokens.ts';
 
 /** What the parent may ask. */
 export type Question =
@@ -26,6 +29,12 @@ export type Question =
       readonly concurrency: number;
       readonly isBare: boolean;
     }
+  /** What is alive on the heap and in buffers, after a garbage collection, in bytes. */
+  | { readonly ask: 'live-bytes' }
+  /** What the cache of tokens takes by its own account, in bytes. */
+  | { readonly ask: 'token-cache' }
+  /** Writes so many access tokens into a file, one a line, for so many people with a session each; how many. */
+  | { readonly ask: 'mint'; readonly tokens: number; readonly people: number; readonly file: string }
   | { readonly ask: 'hash'; readonly total: number; readonly concurrency: number }
   | {
       readonly ask: 'statements';
@@ -63,6 +72,9 @@ async function answer(question: Question): Promise<number> {
     return user + system;
   }
   if (question.ask === 'peak-rss') return peakRss();
+  if (question.ask === 'live-bytes') return liveBytes();
+  if (question.ask === 'token-cache') return service.app.cachedTokens.usage.bytes;
+  if (question.ask === 'mint') return mintTokens(service, question);
   if (question.ask === 'clean') return totalOf((await service.app.cleaner.run()).counts);
   if (question.ask === 'hash') {
     const {
@@ -87,6 +99,13 @@ function peakRss(): number {
   const status = readFileSync('/proc/self/status', 'utf8');
   writeFileSync('/proc/self/clear_refs', '5');
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
+}
+
+function liveBytes(): number {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc()');
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
 }
 
 type BareSession = { readonly id: string; readonly generation: number; readonly salt: Buffer };

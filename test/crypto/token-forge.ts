@@ -53,7 +53,7 @@ export async function tokenForge(algorithm: SigningAlgorithm = 'ES256') {
     keyset,
     privateKey: privateHalf(masterKey, key),
     signer: accessTokenSigner({ keyset, issuer: ISSUER }),
-    verifier: new CachingVerifier({ keyset, clock, issuer: ISSUER }),
+    verifier: new CachingVerifier({ keyset, clock, issuer: ISSUER, maxCacheBytes: 4_194_304 }),
     header: { alg: algorithm, typ: 'at+jwt', kid: key.kid },
     payload: payloadAt(clock.now()),
   };

@@ -230,27 +230,37 @@ describe('configuration advice', () => {
     PUBLIC_URL: 'https://id.example.com',
     ISSUER: 'https://id.example.com',
     HTTP_ADDRESS: '0.0.0.0:8080',
+    HASHING_SLOTS: 2,
   };
-  const local = { PUBLIC_URL: 'http://localhost:8080', ISSUER: 'http://localhost:8080' };
+  const local = { ...usual, PUBLIC_URL: 'http://localhost:8080', ISSUER: 'http://localhost:8080' };
+  const advice = (config: typeof usual, environment: NodeJS.ProcessEnv = {}) => adviceOn(config, environment);
 
   it('is not given for a usual configuration', () => {
-    expect(adviceOn(usual)).toEqual([]);
-    expect(adviceOn({ ...local, HTTP_ADDRESS: '127.0.0.1:8080' })).toEqual([]);
-    expect(adviceOn({ ...local, HTTP_ADDRESS: '127.0.0.1:0' })).toEqual([]);
-    expect(adviceOn({ ...usual, PUBLIC_URL: 'https://id.example.com/app' })).toEqual([]);
+    expect(advice(usual)).toEqual([]);
+    expect(advice({ ...local, HTTP_ADDRESS: '127.0.0.1:8080' })).toEqual([]);
+    expect(advice({ ...local, HTTP_ADDRESS: '127.0.0.1:0' })).toEqual([]);
+    expect(advice({ ...usual, PUBLIC_URL: 'https://id.example.com/app' })).toEqual([]);
   });
 
   it('warns of a port that the public URL does not have', () => {
-    const [line, ...others] = adviceOn({ ...local, HTTP_ADDRESS: '127.0.0.1:9090' });
+    const [line, ...others] = advice({ ...local, HTTP_ADDRESS: '127.0.0.1:9090' });
     expect(others).toEqual([]);
     expect(line).toContain('LATCHKEY_PUBLIC_URL is http://localhost:8080, but HTTP listens on port 9090');
   });
 
   it('warns of an issuer that was left behind', () => {
-    const [line, ...others] = adviceOn({ ...usual, ISSUER: 'http://localhost:8080' });
+    const [line, ...others] = advice({ ...usual, ISSUER: 'http://localhost:8080' });
     expect(others).toEqual([]);
     expect(line).toContain(
       'LATCHKEY_ISSUER is http://localhost:8080, but LATCHKEY_PUBLIC_URL is https://id.example.com',
     );
+  });
+
+  it('is told of a thread pool that hashes can fill', () => {
+    expect(advice(usual, { UV_THREADPOOL_SIZE: '3' })).toEqual([]);
+    const [line, ...others] = advice(usual, { UV_THREADPOOL_SIZE: '2' });
+    expect(others).toEqual([]);
+    expect(line).toContain('UV_THREADPOOL_SIZE is 2, but up to 2 passwords are hashed at once');
+    expect(advice({ ...usual, HASHING_SLOTS: 4 })).toHaveLength(1);
   });
 });

@@ -15,6 +15,7 @@ import { afterEach, expect, it } from 'vitest';
 import { AuthService, GetJwksResponseSchema } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { GrpcUnary } from '../../src/edge/grpc/unary.ts';
 import type { Transport } from '../../src/edge/pipeline/call.ts';
+import { Call } from '../../src/edge/pipeline/call.ts';
 import type { ServeMethod } from '../../src/edge/pipeline/pipeline.ts';
 
 const { method } = AuthService;
@@ -26,7 +27,7 @@ afterEach(() => {
 });
 
 async function start(serve: ServeMethod, maxResponseBytes = 1_000): Promise<void> {
-  const unary = new GrpcUnary(method.getJwks, serve, { maxResponseBytes, isCached: false });
+  const unary = new GrpcUnary(method.getJwks, serve, maxResponseBytes);
   server = createServer();
   server.on('stream', (stream: ServerHttp2Stream, headers) => {
     stream.on('error', () => undefined).resume();
@@ -40,9 +41,11 @@ async function start(serve: ServeMethod, maxResponseBytes = 1_000): Promise<void
 
 const request = () => client.request({ ':path': '/', ':method': 'POST', 'x-a': 'b' }).end();
 
-const jwks = (size: number) => ({
+const SETTING = { clientAddress: () => '', cookieOrigins: new Set<string>() };
+
+const jwks = (transport: Transport, size = 1) => ({
   response: create(GetJwksResponseSchema, { keys: [{ kid: 'k'.repeat(size) }] }),
-  call: undefined,
+  call: new Call('latchkey.v1.AuthService/GetJwks', transport, SETTING),
 });
 
 /** The status that stands in the trailers, or in the head that is all. */
@@ -58,13 +61,15 @@ async function statusOf(stream: ReturnType<typeof request>): Promise<string | un
 
 it('tells the pipeline of headers, message, deadline and the other end', async () => {
   let seen: Transport | undefined;
-  await start((transport) => {
+  let bytes: number | undefined;
+  await start((transport, decode) => {
     seen = transport;
-    return jwks(1);
+    bytes = decode().bytes?.length;
+    return jwks(transport);
   });
   expect(await statusOf(request())).toBe('0');
   expect([seen?.headerValues('x-a'), seen?.headerValues('x-b')]).toEqual([['b'], []]);
-  expect([seen?.timeoutMs, seen?.takesCookies, seen?.requestBytes?.length]).toEqual([70, false, 0]);
+  expect([seen?.timeoutMs, seen?.takesCookies, bytes]).toEqual([70, false, 0]);
 });
 
 it('tells of a caller who goes before the answer', async () => {
@@ -74,7 +79,7 @@ it('tells of a caller who goes before the answer', async () => {
     transport.onCancelled(gone.resolve);
     begun.resolve();
     await gone.promise;
-    return jwks(1);
+    return jwks(transport);
   });
   const stream = request();
   stream.on('error', () => undefined);
@@ -89,7 +94,7 @@ it('tells of no such thing when the caller has its answer', async () => {
     transport.onCancelled(() => {
       isGone = true;
     });
-    return jwks(1);
+    return jwks(transport);
   });
   expect(await statusOf(request())).toBe('0');
   expect(isGone).toBe(false);
@@ -103,7 +108,7 @@ it('tells at once where the caller has gone already', async () => {
     begun.resolve();
     await closed.promise;
     transport.onCancelled(told.resolve);
-    return jwks(1);
+    return jwks(transport);
   });
   server.on('stream', (stream: ServerHttp2Stream) => stream.once('close', closed.resolve));
   const stream = request();
@@ -114,6 +119,6 @@ it('tells at once where the caller has gone already', async () => {
 });
 
 it('sends no more than it may', async () => {
-  await start(() => jwks(2_000));
+  await start((transport) => jwks(transport, 2_000));
   expect(await statusOf(request())).toBe('8');
 });

@@ -220,13 +220,12 @@ describe('a greatest age of the login', () => {
     });
     const transport = {
       headerValues: () => [],
-      requestBytes: undefined,
       takesCookies: false,
       timeoutMs: undefined,
       peerAddress: '',
       onCancelled: () => undefined,
     };
-    const outcome = await serve(transport, () => create(EmptySchema));
+    const outcome = await serve(transport, () => ({ bytes: undefined, decode: () => create(EmptySchema) }));
     expect('error' in outcome ? outcome.error.reason : 'OK').toBe(ending);
     expect(runs).toBe(ending === 'OK' ? 1 : 0);
   });

@@ -15,7 +15,6 @@ afterAll(() => service.stop());
 it('a signal that is looked at after the call was aborted is aborted', () => {
   const transport = {
     headerValues: () => [],
-    requestBytes: undefined,
     takesCookies: false,
     timeoutMs: undefined,
     peerAddress: '',

@@ -302,14 +302,20 @@ describe('the pipeline', () => {
   });
   const transport = {
     headerValues: () => [],
-    requestBytes: undefined,
     takesCookies: false,
     timeoutMs: undefined,
     peerAddress: '192.0.2.1',
     onCancelled: () => undefined,
   };
   const serve = (limiter: RateLimiter, method: DescMethod, handler: Handler) =>
-    serveMethod(deps(limiter), method, handler)(transport, () => create(method.input));
+    serveMethod(
+      deps(limiter),
+      method,
+      handler,
+    )(transport, () => ({
+      bytes: undefined,
+      decode: () => create(method.input),
+    }));
 
   it('reports the tightest of the limits that a call was counted toward', async () => {
     const limiter = memoryRateLimiter(clock, LIMIT_TABLE);

@@ -48,7 +48,7 @@ export function recordedService(service: DescService): ServedService {
     handlers: handlersOf('unary', recorder),
     streamHandlers: handlersOf('server_streaming', streamRecorder),
     clientStreamHandlers: handlersOf('client_streaming', clientStreamRecorder),
-    lookups: new Map(),
+    encodedHandlers: new Map(),
   };
 }
 

@@ -3,7 +3,6 @@
 import { hash } from 'node:crypto';
 import { base64url, errors, jwtVerify } from 'jose';
 import type { CompactJWSHeaderParameters } from 'jose';
-import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import type { Clock } from '../../domain/clock.ts';
 import type { MaybePromise } from '../../domain/maybe-promise.ts';
@@ -11,20 +10,24 @@ import type {
   AccessTokenClaims,
   AccessTokenSigner,
   AccessTokenVerifier,
+  CachedTokens,
   VerifiedToken,
 } from '../../domain/token/access-token.ts';
 import { CLOCK_SKEW_MS } from '../../domain/token/access-token.ts';
 import { signCompact } from './compact-jws.ts';
 import type { Keyset } from '../keys/keyset.ts';
+import type { CachedToken } from '../token-cache/token-cache.ts';
+import { TokenCache } from '../token-cache/token-cache.ts';
 
 const TYPE = 'at+jwt';
 const MAX_TOKEN_LENGTH = 16_384;
-const MAX_CACHED = 20_000;
 
 export type AccessTokenCodecDeps = {
   readonly keyset: Pick<Keyset, 'signer' | 'find' | 'has' | 'version'>;
   readonly clock: Clock;
   readonly issuer: string;
+  /** How much memory the cache may take. */
+  readonly maxCacheBytes: number;
 };
 
 /** What is read of a token. src/verifier/access-token.ts has its own, for it may not import this one: test/crypto/two-readers.test.ts holds them equal. */
@@ -44,13 +47,7 @@ export const Claims = z.object({
   auth_time: z.number().optional(),
 });
 
-/** A token that proved good, and what it rests on. */
-type Cached = {
-  readonly verified: { readonly claims: AccessTokenClaims };
-  readonly kid: string;
-  /** The keyset's when the key was last seen to be there. */
-  keysetVersion: number;
-};
+type Signed = { readonly claims: AccessTokenClaims; readonly kid: string } | { readonly fault: 'invalid' };
 
 const seconds = (milliseconds: number) => Math.floor(milliseconds / 1000);
 
@@ -88,52 +85,73 @@ export function claimsToWire(issuer: string, claims: AccessTokenClaims): Readonl
 }
 
 /**
- * Verifies signature, type, issuer, algorithm and times. A token that proved good is cached by its SHA-256 until it expires or its key
- * leaves the keyset; times are checked on every look. Errors: STORAGE_UNAVAILABLE when an unknown `kid` cannot be looked up.
+ * Verifies signature, type, issuer, algorithm and times. The claims of a token that proved good are cached until it expires or its key leaves the
+ * keyset; times and key are checked on every hit. Signatures are checked in the thread pool, where the hashing slots leave threads free, and once for
+ * all who ask for a token at the same time. Errors: STORAGE_UNAVAILABLE when an unknown `kid` cannot be looked up.
  */
-export class CachingVerifier implements AccessTokenVerifier {
+export class CachingVerifier implements AccessTokenVerifier, CachedTokens {
   readonly #deps: AccessTokenCodecDeps;
-  readonly #cache = new LRUCache<string, Cached>({ max: MAX_CACHED });
+  readonly #cache: TokenCache;
+  readonly #underWay = new Map<string, Promise<VerifiedToken>>();
 
   constructor(deps: AccessTokenCodecDeps) {
     this.#deps = deps;
+    this.#cache = new TokenCache(deps.maxCacheBytes);
   }
 
   verify(token: string): MaybePromise<VerifiedToken> {
     if (token.length > MAX_TOKEN_LENGTH) return { fault: 'invalid' };
-    const fingerprint = hash('sha256', token, 'base64');
-    const cached = this.#cache.get(fingerprint);
-    if (cached === undefined) return this.#verifyNew(token, fingerprint);
-    if (cached.keysetVersion !== this.#deps.keyset.version && !this.#isKeyThere(cached)) {
-      this.#cache.delete(fingerprint);
-      return { fault: 'invalid' };
-    }
-    const fault = timeFault(cached.verified.claims, this.#deps.clock.now());
-    if (fault === undefined) return cached.verified;
-    this.#cache.delete(fingerprint);
+    const digest = digestOf(token);
+    return this.#find(digest) ?? this.#verifyOnce(token, digest);
+  }
+
+  find(token: Uint8Array): VerifiedToken | undefined {
+    return this.#find(digestOf(token));
+  }
+
+  /** How many tokens are cached, and the bytes that they take. */
+  get usage(): { readonly tokens: number; readonly bytes: number } {
+    return { tokens: this.#cache.size, bytes: this.#cache.bytes };
+  }
+
+  #find(digest: string): VerifiedToken | undefined {
+    const cached = this.#cache.find(digest);
+    if (cached === undefined) return undefined;
+    const fault = this.#isKeyThere(cached) ? timeFault(cached.claims, this.#deps.clock.now()) : 'invalid';
+    if (fault === undefined) return { claims: cached.claims };
+    this.#cache.delete(digest);
     return { fault };
   }
 
-  #isKeyThere(cached: Cached): boolean {
+  #isKeyThere({ set }: CachedToken): boolean {
     const { keyset } = this.#deps;
-    if (!keyset.has(cached.kid)) return false;
-    cached.keysetVersion = keyset.version;
+    if (set.keysetVersion === keyset.version) return true;
+    if (!keyset.has(set.kid)) return false;
+    set.keysetVersion = keyset.version;
     return true;
   }
 
-  async #verifyNew(token: string, fingerprint: string): Promise<VerifiedToken> {
+  #verifyOnce(token: string, digest: string): Promise<VerifiedToken> {
+    const underWay = this.#underWay.get(digest);
+    if (underWay !== undefined) return underWay;
+    const verified = this.#verifyNew(token, digest).finally(() => this.#underWay.delete(digest));
+    this.#underWay.set(digest, verified);
+    return verified;
+  }
+
+  async #verifyNew(token: string, digest: string): Promise<VerifiedToken> {
     const { clock, keyset } = this.#deps;
     const signed = await this.#verifySignature(token);
     // A key may leave while it verifies.
     if ('fault' in signed || !keyset.has(signed.kid)) return { fault: 'invalid' };
-    const { kid, verified } = signed;
-    const fault = timeFault(verified.claims, clock.now());
+    const { claims, kid } = signed;
+    const now = clock.now();
+    const fault = timeFault(claims, now);
     if (fault !== undefined) return { fault };
-    this.#cache.set(fingerprint, { verified, kid, keysetVersion: keyset.version });
-    return verified;
+    return { claims: this.#cache.insert(digest, claims, { kid, keysetVersion: keyset.version }, now) };
   }
 
-  async #verifySignature(token: string): Promise<Pick<Cached, 'verified' | 'kid'> | { fault: 'invalid' }> {
+  async #verifySignature(token: string): Promise<Signed> {
     if (!hasOneSpelling(token)) return { fault: 'invalid' };
     try {
       // Times are ours to check, so that one rule serves the first look and every later one: jose is given a moment at which they hold.
@@ -145,7 +163,7 @@ export class CachingVerifier implements AccessTokenVerifier {
       });
       const claims = Claims.safeParse(payload);
       if (!claims.success) return { fault: 'invalid' };
-      return { verified: { claims: fromWire(claims.data) }, kid: protectedHeader.kid ?? '' };
+      return { claims: fromWire(claims.data), kid: protectedHeader.kid ?? '' };
     } catch (error) {
       if (error instanceof errors.JOSEError) return { fault: 'invalid' };
       throw error;
@@ -159,6 +177,11 @@ export class CachingVerifier implements AccessTokenVerifier {
     if (key === undefined || key.algorithm !== header.alg) throw new errors.JWKSNoMatchingKey();
     return key.publicKey;
   }
+}
+
+// The same for a text and for its bytes in UTF-8.
+function digestOf(token: string | Uint8Array): string {
+  return hash('sha256', token, 'latin1');
 }
 
 // The signature's last character has spare bits: a token with other spare bits would be a second spelling of the same token.

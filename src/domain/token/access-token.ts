@@ -41,10 +41,16 @@ export type TokenFault = 'invalid' | 'expired' | 'not_yet_valid';
 export type VerifiedToken = { readonly claims: AccessTokenClaims } | { readonly fault: TokenFault };
 
 /**
- * Port: reads tokens. Checks signature, type, issuer, algorithm, key and times, every time or from a cache; audience, revocation and
+ * Port: reads tokens. Checks signature, type, issuer and algorithm when it first sees a token, key and times every time; audience, revocation and
  * scopes are the caller's to check, each time.
  */
 export type AccessTokenVerifier = { verify(token: string): MaybePromise<VerifiedToken> };
+
+/** Port: what is cached of tokens that `AccessTokenVerifier` has verified. */
+export type CachedTokens = {
+  /** As `verify` answers for the token with these bytes, which may be any bytes, when it is cached; undefined when it is not. */
+  find(token: Uint8Array): VerifiedToken | undefined;
+};
 
 /** What tokens and sessions are made of. Durations are milliseconds. */
 export type TokenPolicy = {

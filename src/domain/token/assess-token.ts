@@ -55,14 +55,23 @@ export function assessAccessToken(
   token: string,
   audience: string,
 ): MaybePromise<TokenVerdict> {
-  return after<VerifiedToken, TokenVerdict>(deps.accessTokenVerifier.verify(token), (verified) => {
-    if ('fault' in verified) return inactive(verified.fault);
-    const { claims } = verified;
-    if (!claims.audience.includes(audience)) return inactive('wrong_audience');
-    deps.revocationIndex.requireFresh();
-    if (deps.revocationIndex.isRevoked(claims)) return inactive('revoked');
-    return { active: true, principal: tokenPrincipal(claims, deps.roleDirectory), claims };
-  });
+  return after<VerifiedToken, TokenVerdict>(deps.accessTokenVerifier.verify(token), (verified) =>
+    assessVerified(deps, verified, audience),
+  );
+}
+
+/** The verdict on an access token that has been verified, now or earlier. Errors: REVOCATIONS_STALE. */
+export function assessVerified(
+  deps: Pick<AssessDeps, 'revocationIndex' | 'roleDirectory'>,
+  verified: VerifiedToken,
+  audience: string,
+): TokenVerdict {
+  if ('fault' in verified) return inactive(verified.fault);
+  const { claims } = verified;
+  if (!claims.audience.includes(audience)) return inactive('wrong_audience');
+  deps.revocationIndex.requireFresh();
+  if (deps.revocationIndex.isRevoked(claims)) return inactive('revoked');
+  return { active: true, principal: tokenPrincipal(claims, deps.roleDirectory), claims };
 }
 
 /**

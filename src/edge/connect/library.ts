@@ -19,7 +19,7 @@ import { withLostReaders } from './lost-reader.ts';
 import type { RawMessages } from './messages.ts';
 import { settingMessagesAside } from './messages.ts';
 import { checkingTimeout } from './timeout.ts';
-import { decodeMessage } from '../messages/decode-message.ts';
+import { decodeMessage, messageOf } from '../messages/decode-message.ts';
 import { DomainError, validationFailed } from '../../domain/errors.ts';
 import type { RpcError } from '../pipeline/error-table.ts';
 import { toRpcError } from '../pipeline/error-table.ts';
@@ -143,10 +143,13 @@ function addUnary(
   router.rpc(
     method,
     async (request, context) => {
-      const outcome = await serve(transportOf(context), () => decode(method, context, request));
+      const outcome = await serve(transportOf(context), () => ({
+        bytes: undefined,
+        decode: () => decode(method, context, request),
+      }));
       setHeaders(context, outcome.call);
       if ('error' in outcome) throw connectError(inTime(context, outcome.error));
-      return outcome.response;
+      return messageOf(method, outcome.response);
     },
     options,
   );
@@ -257,7 +260,6 @@ function transportOf(context: HandlerContext): Transport {
       const value = context.requestHeader.get(name);
       return value === null ? [] : [value];
     },
-    requestBytes: undefined,
     // What is asked for by GET is the same for everyone.
     takesCookies: context.requestMethod === 'POST',
     timeoutMs: context.timeoutMs(),

@@ -19,8 +19,8 @@ export function createConnectHandler(
 ): HttpHandler {
   const { maxResponseBytes } = limits;
   const unary = new Map(
-    unaryMethods(deps, services).map(({ path, method, serve, isCached }) => {
-      const bounds = { maxRequestBytes: limits.maxMessageBytes(method), maxResponseBytes, isCached };
+    unaryMethods(deps, services).map(({ path, method, serve }) => {
+      const bounds = { maxRequestBytes: limits.maxMessageBytes(method), maxResponseBytes };
       return [path, new ConnectUnary(method, serve, bounds)] as const;
     }),
   );

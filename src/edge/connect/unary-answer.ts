@@ -1,6 +1,6 @@
 // Writes the answers of unary calls over Connect: a message, or an error in JSON. https://connectrpc.com/docs/protocol/#unary-response
 
-import type { DescMethod, Message } from '@bufbuild/protobuf';
+import type { DescMethod } from '@bufbuild/protobuf';
 import { toBinary, toJson } from '@bufbuild/protobuf';
 
 import { Code, ConnectError } from '@connectrpc/connect';
@@ -13,6 +13,8 @@ import { NO_STORE } from '../http/response.ts';
 import type { Call } from '../pipeline/call.ts';
 import type { RpcError } from '../pipeline/error-table.ts';
 import { limitHeaders, retryAfter } from '../pipeline/limit-headers.ts';
+import { messageOf } from '../messages/decode-message.ts';
+import type { RpcResponse } from '../pipeline/operation.ts';
 import type { Outcome } from '../pipeline/pipeline.ts';
 import type { MessageFormat } from './format.ts';
 
@@ -34,20 +36,14 @@ const CONTENT_TYPES: Readonly<Record<MessageFormat, string>> = {
 export class UnaryAnswers {
   readonly #method: DescMethod;
   readonly #maxBytes: number;
-  /** Of responses that come from a cache, and come again: in JSON and in binary. */
-  readonly #cached: Readonly<Record<MessageFormat, WeakMap<Message, Uint8Array>>> | undefined;
 
-  constructor(
-    method: DescMethod,
-    { maxResponseBytes, isCached }: { readonly maxResponseBytes: number; readonly isCached: boolean },
-  ) {
+  constructor(method: DescMethod, maxBytes: number) {
     this.#method = method;
-    this.#maxBytes = maxResponseBytes;
-    this.#cached = isCached ? { binary: new WeakMap(), json: new WeakMap() } : undefined;
+    this.#maxBytes = maxBytes;
   }
 
   /** Sends what the call came to. */
-  send(exchange: HttpExchange, format: MessageFormat, outcome: Outcome): void {
+  send(exchange: HttpExchange, format: MessageFormat, outcome: Outcome<RpcResponse>): void {
     if ('error' in outcome) return this.sendError(exchange, { ...noted(outcome.call), error: outcome.error });
     const body = this.#encoded(format, outcome.response);
     if (body.length > this.#maxBytes)
@@ -56,7 +52,7 @@ export class UnaryAnswers {
       'content-type',
       CONTENT_TYPES[format],
       ...NO_STORE,
-      ...(outcome.call === undefined ? [] : callHeaders(outcome.call)),
+      ...callHeaders(outcome.call),
     ]);
   }
 
@@ -94,15 +90,10 @@ export class UnaryAnswers {
     this.sendError(exchange, { error, limit: undefined, setCookies: [] });
   }
 
-  #encoded(format: MessageFormat, response: Message): Uint8Array {
-    const known = this.#cached?.[format].get(response);
-    if (known !== undefined) return known;
-    const bytes =
-      format === 'binary'
-        ? toBinary(this.#method.output, response)
-        : Buffer.from(JSON.stringify(toJson(this.#method.output, response)));
-    this.#cached?.[format].set(response, bytes);
-    return bytes;
+  #encoded(format: MessageFormat, response: RpcResponse): Uint8Array {
+    if (format === 'json')
+      return Buffer.from(JSON.stringify(toJson(this.#method.output, messageOf(this.#method, response))));
+    return response instanceof Uint8Array ? response : toBinary(this.#method.output, response);
   }
 }
 

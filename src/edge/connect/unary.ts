@@ -31,16 +31,12 @@ export class ConnectUnary {
   constructor(
     method: DescMethod,
     serve: ServeMethod,
-    limits: {
-      readonly maxRequestBytes: number;
-      readonly maxResponseBytes: number;
-      readonly isCached: boolean;
-    },
+    limits: { readonly maxRequestBytes: number; readonly maxResponseBytes: number },
   ) {
     this.#method = method;
     this.#serve = serve;
     this.#maxRequestBytes = limits.maxRequestBytes;
-    this.#answers = new UnaryAnswers(method, limits);
+    this.#answers = new UnaryAnswers(method, limits.maxResponseBytes);
     this.#takesGet = method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
   }
 
@@ -85,7 +81,11 @@ export class ConnectUnary {
     });
     const outcome = this.#serve(transport, () => {
       if (timeout !== undefined && 'fault' in timeout) throw malformed(timeout.fault);
-      return decodeMessage(this.#method, format, bytes());
+      const message = bytes();
+      return {
+        bytes: format === 'binary' ? message : undefined,
+        decode: () => decodeMessage(this.#method, format, message),
+      };
     });
     void after(outcome, (known) => this.#answers.send(exchange, format, known));
   }

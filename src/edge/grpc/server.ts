@@ -54,8 +54,6 @@ export function createGrpcServer(
 }
 
 type GrpcCall = Pick<ServerUnaryCall<Buffer, Buffer>, 'metadata' | 'cancelled' | 'getPeer'> & {
-  /** Only where the request is one message. */
-  readonly request?: Buffer;
   on(event: 'cancelled', listener: () => void): unknown;
 };
 
@@ -86,7 +84,7 @@ function clientStreaming(
   return (call, respond) => {
     const served = serve(new GrpcTransport(call), undecodedMessages(method, call));
     void served.then((outcome) => {
-      const limit = outcome.call?.limit;
+      const { limit } = outcome.call;
       if ('error' in outcome) return respond(statusOf(outcome.error, limit));
       if (limit !== undefined) call.sendMetadata(withLimit(new Metadata(), limit));
       respond(null, Buffer.from(toBinary(method.output, outcome.response)));
@@ -145,10 +143,6 @@ class GrpcTransport implements Transport {
 
   constructor(call: GrpcCall) {
     this.#call = call;
-  }
-
-  get requestBytes(): Buffer | undefined {
-    return this.#call.request;
   }
 
   get peerAddress(): string {

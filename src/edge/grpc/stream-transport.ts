@@ -8,15 +8,13 @@ import type { GrpcRequest } from './unary.ts';
 export class StreamTransport implements Transport {
   // No browser speaks gRPC.
   readonly takesCookies = false;
-  readonly requestBytes: Buffer;
   readonly timeoutMs: number | undefined;
   /** Whether the call has been answered. */
   isAnswered = false;
   readonly #stream: ServerHttp2Stream;
   readonly #headers: IncomingHttpHeaders;
 
-  constructor({ stream, headers, message, timeoutMs }: GrpcRequest) {
-    this.requestBytes = message;
+  constructor({ stream, headers, timeoutMs }: GrpcRequest) {
     this.timeoutMs = timeoutMs;
     this.#stream = stream;
     this.#headers = headers;

@@ -1,7 +1,7 @@
 // Unary calls of gRPC, on streams of Node's HTTP/2 server: no library stands between the message and the pipeline.
 // https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 
-import type { DescMethod, Message } from '@bufbuild/protobuf';
+import type { DescMethod } from '@bufbuild/protobuf';
 import { toBinary } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
@@ -9,6 +9,7 @@ import { after } from '../../domain/maybe-promise.ts';
 import { decodeBinary } from '../messages/decode-message.ts';
 import { envelope } from '../messages/envelope.ts';
 import { limitHeaders } from '../pipeline/limit-headers.ts';
+import type { RpcResponse } from '../pipeline/operation.ts';
 import type { Outcome, ServeMethod } from '../pipeline/pipeline.ts';
 import { answerError, refusalError, RESPONSE_HEADERS } from './status.ts';
 import { StreamTransport } from './stream-transport.ts';
@@ -27,36 +28,35 @@ export class GrpcUnary {
   readonly #method: DescMethod;
   readonly #serve: ServeMethod;
   readonly #maxResponseBytes: number;
-  /** Framed, of responses that come from a cache, and come again. */
-  readonly #cached: WeakMap<Message, Buffer> | undefined;
 
-  constructor(
-    method: DescMethod,
-    serve: ServeMethod,
-    options: { readonly maxResponseBytes: number; readonly isCached: boolean },
-  ) {
+  constructor(method: DescMethod, serve: ServeMethod, maxResponseBytes: number) {
     this.#method = method;
     this.#serve = serve;
-    this.#maxResponseBytes = options.maxResponseBytes;
-    this.#cached = options.isCached ? new WeakMap() : undefined;
+    this.#maxResponseBytes = maxResponseBytes;
   }
 
   /** Answers the request. */
   handle(request: GrpcRequest): void {
     const transport = new StreamTransport(request);
-    // Decoded when the caller has been authenticated.
-    const outcome = this.#serve(transport, () => decodeBinary(this.#method, request.message));
+    const bytes = request.message;
+    const outcome = this.#serve(transport, () => ({
+      bytes,
+      decode: () => decodeBinary(this.#method, bytes),
+    }));
     void after(outcome, (known) => {
       transport.isAnswered = true;
       this.#answer(request, known);
     });
   }
 
-  #answer({ stream, headers }: GrpcRequest, outcome: Outcome): void {
-    const limit = outcome.call?.limit;
+  #answer({ stream, headers }: GrpcRequest, outcome: Outcome<RpcResponse>): void {
+    const { limit } = outcome.call;
     if ('error' in outcome) return answerError(stream, outcome.error, limit);
     if (stream.destroyed || stream.closed) return;
-    const framed = this.#framed(outcome.response);
+    const { response } = outcome;
+    const framed = envelope(
+      response instanceof Uint8Array ? response : toBinary(this.#method.output, response),
+    );
     if (framed.length > this.#maxResponseBytes) return answerError(stream, refusalError(TOO_LARGE, headers));
     const head =
       limit === undefined
@@ -65,14 +65,6 @@ export class GrpcUnary {
     stream.respond(head, WAIT_FOR_TRAILERS);
     stream.once('wantTrailers', sendOk);
     stream.end(framed);
-  }
-
-  #framed(response: Message): Buffer {
-    const known = this.#cached?.get(response);
-    if (known !== undefined) return known;
-    const framed = envelope(toBinary(this.#method.output, response));
-    this.#cached?.set(response, framed);
-    return framed;
   }
 }
 

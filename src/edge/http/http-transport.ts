@@ -14,7 +14,6 @@ export type HttpTransportOptions = {
 export class HttpTransport implements Transport {
   readonly takesCookies: boolean;
   readonly timeoutMs: number | undefined;
-  readonly requestBytes = undefined;
   readonly #exchange: HttpExchange;
 
   constructor(exchange: HttpExchange, { takesCookies, timeoutMs }: HttpTransportOptions) {

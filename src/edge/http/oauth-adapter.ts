@@ -48,7 +48,7 @@ function answer(
 ): void {
   if ('error' in outcome)
     return refuse(exchange, toOAuthError(outcome.cause, outcome.error.requestId, transport.triesSecret));
-  const limit = outcome.call?.limit;
+  const { limit } = outcome.call;
   const headers = limit === undefined ? NO_STORE : [...NO_STORE, ...limitHeaders(limit).flat()];
   if (outcome.response === undefined) exchange.send(200, '', headers);
   else sendJson(exchange, 200, outcome.response, headers);

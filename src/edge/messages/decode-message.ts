@@ -5,6 +5,11 @@ import { fromBinary, fromJson } from '@bufbuild/protobuf';
 import { validationFailed } from '../../domain/errors.ts';
 import { rfc3339Time } from '../../domain/written-time.ts';
 
+/** The response of a method, decoded where it is bytes in protobuf's binary format. */
+export function messageOf(method: DescMethod, response: Message | Uint8Array): Message {
+  return response instanceof Uint8Array ? fromBinary(method.output, response) : response;
+}
+
 /** The message in a format of protobuf. Errors: VALIDATION_FAILED. */
 export function decodeMessage(method: DescMethod, format: 'binary' | 'json', bytes: Uint8Array): Message {
   return format === 'json' ? decodeJson(method, bytes) : decodeBinary(method, bytes);

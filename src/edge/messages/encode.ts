@@ -25,7 +25,8 @@ export const USER_STATUS: Readonly<Record<DomainUserStatus, UserStatus>> = {
   deleted: UserStatus.DELETED,
 };
 
-const CREDENTIAL: Readonly<Record<DomainCredentialKind, CredentialKind>> = {
+/** The kind of credential as other programs see it. */
+export const CREDENTIAL: Readonly<Record<DomainCredentialKind, CredentialKind>> = {
   access_token: CredentialKind.ACCESS_TOKEN,
   api_key: CredentialKind.API_KEY,
   session_cookie: CredentialKind.SESSION_COOKIE,

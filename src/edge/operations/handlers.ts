@@ -4,7 +4,7 @@ import type { DescMessage, DescMethod, DescService, Message, MessageShape } from
 import type { MaybePromise } from '../../domain/maybe-promise.ts';
 import type { Call } from '../pipeline/call.ts';
 import type { ClientStreamHandler } from '../pipeline/client-stream-pipeline.ts';
-import type { CacheLookup, Handler } from '../pipeline/operation.ts';
+import type { EncodedHandler, Handler } from '../pipeline/operation.ts';
 import type { StreamHandler } from '../pipeline/stream-pipeline.ts';
 
 type Question<Kind, Request> = Kind extends 'client_streaming' ? AsyncIterable<Request> : Request;
@@ -35,15 +35,15 @@ export type ServedService = {
   readonly streamHandlers: ReadonlyMap<string, StreamHandler>;
   /** Of client-streaming methods. */
   readonly clientStreamHandlers: ReadonlyMap<string, ClientStreamHandler>;
-  /** For methods whose answers are cached. */
-  readonly lookups: ReadonlyMap<string, CacheLookup>;
+  /** For methods that are answered without decoding their requests, where that can be. */
+  readonly encodedHandlers: ReadonlyMap<string, EncodedHandler>;
 };
 
 /** Pairs a service with its handlers, by local method name. */
 export function servedService<Service extends DescService>(
   service: Service,
   handlers: ServiceHandlers<Service>,
-  lookups: Readonly<Record<string, CacheLookup>> = {},
+  encodedHandlers: Readonly<Record<string, EncodedHandler>> = {},
 ): ServedService {
   const unary = new Map<string, Handler>();
   const streaming = new Map<string, StreamHandler>();
@@ -59,7 +59,7 @@ export function servedService<Service extends DescService>(
     handlers: unary,
     streamHandlers: streaming,
     clientStreamHandlers: clientStreaming,
-    lookups: new Map(Object.entries(lookups)),
+    encodedHandlers: new Map(Object.entries(encodedHandlers)),
   };
 }
 

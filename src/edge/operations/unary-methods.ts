@@ -12,8 +12,6 @@ export type UnaryMethod = {
   readonly path: string;
   readonly method: DescMethod;
   readonly serve: ServeMethod;
-  /** Whether the same response comes again. */
-  readonly isCached: boolean;
 };
 
 /** The path of an RPC. */
@@ -23,13 +21,12 @@ export function pathOf(method: DescMethod): string {
 
 /** All unary RPCs. Errors: Error when one has no access rule. */
 export function unaryMethods(deps: PipelineDeps, services: readonly ServedService[]): readonly UnaryMethod[] {
-  return services.flatMap(({ service, handlers, lookups }) =>
+  return services.flatMap(({ service, handlers, encodedHandlers }) =>
     service.methods.flatMap((method) => {
       const handler = handlers.get(method.localName);
       if (handler === undefined) return [];
-      const lookup = lookups.get(method.localName);
-      const serve = serveMethod(deps, method, handler, lookup);
-      return [{ path: pathOf(method), method, serve, isCached: lookup !== undefined }];
+      const serve = serveMethod(deps, method, handler, encodedHandlers.get(method.localName));
+      return [{ path: pathOf(method), method, serve }];
     }),
   );
 }

@@ -27,8 +27,6 @@ import {
 export type Transport = CookieCarrier & {
   /** The values of a header, in order. Names are lower case. */
   headerValues(name: string): readonly string[];
-  /** The request as it came, where the protocol has it in one piece and uncompressed. */
-  readonly requestBytes: Buffer | undefined;
   /** The request id, where the adapter has one already. */
   readonly requestId?: string;
   /** Milliseconds that the caller gives the call, where the protocol's library does not watch over them itself. */

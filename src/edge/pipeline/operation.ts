@@ -3,7 +3,7 @@
 import type { DescMethod, Message } from '@bufbuild/protobuf';
 import type { MaybePromise } from '../../domain/maybe-promise.ts';
 import type { AccessRule, AccessTable } from './access-table.ts';
-import type { Call, Transport } from './call.ts';
+import type { Call } from './call.ts';
 
 /**
  * One endpoint. An adapter decodes its requests and encodes its responses; everything between is the pipeline's. Where the access rule names a
@@ -14,15 +14,27 @@ export type Operation<Request, Response> = {
   readonly name: string;
   readonly access: AccessRule;
   readonly run: (request: Request, call: Call) => MaybePromise<Response>;
-  /** The cached response, where it still holds for this caller. It checks the credential itself. */
-  readonly lookup?: ((transport: Transport) => Response | undefined) | undefined;
 };
 
 /** What an RPC does: the request is decoded, the caller may make the call. */
-export type Handler = Operation<Message, Message>['run'];
+export type Handler = (request: Message, call: Call) => MaybePromise<Message>;
 
-/** The cached response to an RPC. */
-export type CacheLookup = NonNullable<Operation<Message, Message>['lookup']>;
+/**
+ * A handler that answers from the bytes of a request, when its caller may make the call; undefined for a request that has to be decoded, which
+ * goes to the handler.
+ */
+export type EncodedHandler = (request: Buffer) => MaybePromise<Buffer> | undefined;
+
+/** The request of an RPC as an adapter has it. */
+export type RpcRequest = {
+  /** In protobuf's binary format, where it came so; undefined also where the adapter takes no bytes for an answer. */
+  readonly bytes: Buffer | undefined;
+  /** Errors: VALIDATION_FAILED. */
+  decode(): Message;
+};
+
+/** The response to an RPC; as bytes, in protobuf's binary format, where the request was bytes. */
+export type RpcResponse = Message | Buffer;
 
 /** `package.Service/Method`. */
 export function nameOf(method: DescMethod): string {
@@ -40,8 +52,15 @@ export function ruleOf(accessTable: AccessTable, method: DescMethod): AccessRule
 export function rpcOperation(
   accessTable: AccessTable,
   method: DescMethod,
-  run: Handler,
-  lookup?: CacheLookup,
-): Operation<Message, Message> {
-  return { name: nameOf(method), access: ruleOf(accessTable, method), run, lookup };
+  handler: Handler,
+  encodedHandler?: EncodedHandler,
+): Operation<RpcRequest, RpcResponse> {
+  return {
+    name: nameOf(method),
+    access: ruleOf(accessTable, method),
+    run({ bytes, decode }, call): MaybePromise<RpcResponse> {
+      const encoded = bytes === undefined ? undefined : encodedHandler?.(bytes);
+      return encoded ?? handler(decode(), call);
+    },
+  };
 }

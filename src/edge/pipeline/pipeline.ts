@@ -19,7 +19,7 @@ import { allowedCaller, charge, charged } from './charge.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { RpcError } from './error-table.ts';
 import { toRpcError } from './error-table.ts';
-import type { CacheLookup, Handler, Operation } from './operation.ts';
+import type { EncodedHandler, Handler, Operation, RpcRequest, RpcResponse } from './operation.ts';
 import { rpcOperation } from './operation.ts';
 
 export type PipelineDeps = CallerDeps & {
@@ -35,9 +35,7 @@ export type PipelineDeps = CallerDeps & {
 };
 
 /** The outcome of a call. */
-export type Outcome<Response = Message> =
-  /** Without a call when the response came from a cache: nothing else was worked out. */
-  { readonly response: Response; readonly call: Call | undefined } | Failure;
+export type Outcome<Response = Message> = { readonly response: Response; readonly call: Call } | Failure;
 
 /** What a refused or failed call came to; `cause` is for adapters that write errors by a table of their own. */
 export type Failure = { readonly error: RpcError; readonly cause: unknown; readonly call: Call };
@@ -52,18 +50,16 @@ export type ServeOperation<Request, Response> = (
 ) => MaybePromise<Outcome<Response>>;
 
 /** As ServeOperation, for a unary RPC. */
-export type ServeMethod = ServeOperation<Message, Message>;
+export type ServeMethod = ServeOperation<RpcRequest, RpcResponse>;
 
 /** Composes the pipeline around one operation. */
 export function serveOperation<Request, Response>(
   deps: PipelineDeps,
   operation: Operation<Request, Response>,
 ): ServeOperation<Request, Response> {
-  const { name, access, run, lookup } = operation;
+  const { name, access, run } = operation;
   const { limitClass } = access;
   return (transport, decode) => {
-    const known = lookup?.(transport);
-    if (known !== undefined) return { response: known, call: undefined };
     const call = new Call(name, transport, deps);
     const startTime = deps.clock.now();
     try {
@@ -85,9 +81,9 @@ export function serveMethod(
   deps: PipelineDeps & { readonly accessTable: AccessTable },
   method: DescMethod,
   handler: Handler,
-  lookup?: CacheLookup,
+  encodedHandler?: EncodedHandler,
 ): ServeMethod {
-  return serveOperation(deps, rpcOperation(deps.accessTable, method, handler, lookup));
+  return serveOperation(deps, rpcOperation(deps.accessTable, method, handler, encodedHandler));
 }
 
 // Work that is cut off goes on to the end of its step: a transaction is whole or not at all, and its outcome is reported to nobody.

@@ -29,7 +29,6 @@ import {
 } from '../../../../gen/latchkey/v1/auth_service_pb.ts';
 import { RequestReader } from '../../messages/decode.ts';
 import { encodeLoginOutcome, encodeTokenSet, encodeUser } from '../../messages/encode.ts';
-import type { VerdictCache } from '../../pipeline/verdict-cache.ts';
 import type { CheckPasswordHandlersDeps } from './check-password.ts';
 import { checkPasswordHandlers } from './check-password.ts';
 import { giveDevice, readDeviceTokens } from '../device-token.ts';
@@ -66,13 +65,10 @@ export type AuthServiceDeps = RegisterDeps &
   };
 
 /** The handlers of AuthService. */
-export function authServiceHandlers(
-  deps: AuthServiceDeps,
-  cache: VerdictCache,
-): ServiceHandlers<typeof AuthService> {
+export function authServiceHandlers(deps: AuthServiceDeps): ServiceHandlers<typeof AuthService> {
   const refresh = refreshTogether(deps);
   return {
-    ...validationHandlers(deps, cache),
+    ...validationHandlers(deps),
     ...checkPasswordHandlers(deps),
     ...emailVerificationHandlers(deps),
     ...exchangeApiKeyHandlers(deps),

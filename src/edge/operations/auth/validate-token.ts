@@ -2,6 +2,7 @@
 
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import type { Principal } from '../../../domain/access/principal.ts';
 import { readScopes } from '../../../domain/access/scope.ts';
 import { validationFailed } from '../../../domain/errors.ts';
 import { inParallel } from '../../../domain/in-parallel.ts';
@@ -21,20 +22,21 @@ import {
 import { InactiveReason } from '../../../../gen/latchkey/v1/token_pb.ts';
 import { MAX_TOKEN_LENGTH, RequestReader } from '../../messages/decode.ts';
 import { encodePrincipal } from '../../messages/encode.ts';
-import type { VerdictCache } from '../../pipeline/verdict-cache.ts';
-import { VERDICT_TTL_MS } from '../../pipeline/verdict-cache.ts';
 import type { ServiceHandlers } from '../handlers.ts';
 
 /** How many tokens one batch may hold. */
 export const MAX_BATCH = 1_000;
 
 /** How many of a batch are looked up at once: one caller's batch must not hold the database's connections. */
-const BATCH_AT_ONCE = 8;
+export const BATCH_AT_ONCE = 8;
 const MAX_AUDIENCE_LENGTH = 300;
+
+const VERDICT_TTL_MS = 5_000;
 
 type InactiveName = Extract<ValidateTokenResult, { active: false }>['reason'];
 
-const INACTIVE: Readonly<Record<InactiveName, InactiveReason>> = {
+/** Why a token is not active, as other programs see it. */
+export const INACTIVE: Readonly<Record<InactiveName, InactiveReason>> = {
   invalid: InactiveReason.INVALID,
   expired: InactiveReason.EXPIRED,
   not_yet_valid: InactiveReason.NOT_YET_VALID,
@@ -45,15 +47,11 @@ const INACTIVE: Readonly<Record<InactiveName, InactiveReason>> = {
 
 type ValidationHandlers = Pick<ServiceHandlers<typeof AuthService>, 'validateToken' | 'batchValidateTokens'>;
 
-/** The two handlers that gateways call; the answers of the first are cached. */
-export function validationHandlers(deps: AssessDeps, cache: VerdictCache): ValidationHandlers {
+/** The two handlers that gateways call, for whatever encodedValidation leaves to them. */
+export function validationHandlers(deps: AssessDeps): ValidationHandlers {
   return {
-    validateToken(request, call) {
-      return after(validateToken(deps, readOne(request)), (result) => {
-        const response = encodeResult(result, deps.clock.now());
-        if (result.active) cache.store(call, result.principal, response);
-        return response;
-      });
+    validateToken(request) {
+      return after(validateToken(deps, readOne(request)), (result) => encodeResult(result, deps.clock.now()));
     },
 
     async batchValidateTokens(request) {
@@ -101,15 +99,19 @@ function read(reader: RequestReader, request: ValidateTokenRequest, path: string
   };
 }
 
+/** How long a caller without the revocation feed may keep the verdict, in milliseconds. `now` is epoch milliseconds. */
+export function cacheTtlMs({ expiresAt = Infinity }: Principal, now: number): number {
+  return Math.min(VERDICT_TTL_MS, Math.max(0, expiresAt - now));
+}
+
 function encodeResult(result: ValidateTokenResult, now: number): ValidateTokenResponse {
   if (!result.active) return encodeInactive(result);
   const { expiresAt } = result.principal;
-  const remainingMs = expiresAt === undefined ? Infinity : Math.max(0, expiresAt - now);
   return create(ValidateTokenResponseSchema, {
     active: true,
     principal: encodePrincipal(result.principal),
     ...(expiresAt === undefined ? {} : { expiresAt: timestampFromMs(expiresAt) }),
-    cacheTtl: durationFromMs(Math.min(VERDICT_TTL_MS, remainingMs)),
+    cacheTtl: durationFromMs(cacheTtlMs(result.principal, now)),
   });
 }
 
