@@ -16,7 +16,7 @@ import { startPrivatePostgres } from '../support/private-postgres.ts';
 import { DAY_MS, ORIGIN } from '../support/samples.ts';
 import { insertAccounts, withDatabase } from './accounts.ts';
 import { inParallel } from './load.ts';
-import type { Figure } from './report.ts';
+import type { Metric } from './report.ts';
 import { median } from './report.ts';
 
 const ACCOUNTS = 2_000;
@@ -34,7 +34,7 @@ const POLICY = {
   refreshGraceMs: 10_000,
 };
 
-export async function benchAudit(): Promise<Figure[]> {
+export async function benchAudit(): Promise<Metric[]> {
   const postgres = await startPrivatePostgres({ durable: true });
   const database = await openDatabase({
     url: postgres.url,

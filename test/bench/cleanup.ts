@@ -8,7 +8,7 @@ import { openCaller } from './load.ts';
 import { startNodeUnderLoad } from './node-under-load.ts';
 import type { Chain } from './refresh.ts';
 import { openChains, refresh } from './refresh.ts';
-import type { Figure } from './report.ts';
+import type { Metric } from './report.ts';
 import { median, quantile } from './report.ts';
 
 const SESSIONS = 1_000;
@@ -18,7 +18,7 @@ const WARM_UP_ROUNDS = 3;
 const ROUND_MS = 2_000;
 const DEAD = { sessions: 900_000, revocations: 50_000, actionTokens: 50_000 };
 
-export async function benchCleanup(): Promise<Figure[]> {
+export async function benchCleanup(): Promise<Metric[]> {
   const postgres = await startPrivatePostgres({ durable: true });
   const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url, CLEANUP_INTERVAL: 'off' });
   try {

@@ -11,7 +11,7 @@ import { GOOD_PASSWORD } from '../support/service.ts';
 import type { BulkAccounts } from './accounts.ts';
 import { hashOf, insertAccounts, withDatabase } from './accounts.ts';
 import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Figure } from './report.ts';
+import type { Metric } from './report.ts';
 
 const CALLS = 2_000;
 const WARM_UP = 300;
@@ -44,7 +44,7 @@ const MIXTURES = { ...IMPORTED, mixed: Object.values(IMPORTED).flat() };
 /** One kind of question about one kind of account. */
 type Question = { readonly kind: string; readonly ask: (address: string) => Promise<unknown> };
 
-export async function benchEnumeration(): Promise<Figure[]> {
+export async function benchEnumeration(): Promise<Metric[]> {
   const curves = { ...(await curvesByState()), ...(await curvesByHash()) };
   return [
     { name: 'enumeration-auc', value: Math.max(...Object.values(curves)), unit: 'area', goal: '≤ 0.55' },

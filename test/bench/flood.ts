@@ -13,7 +13,7 @@ import { findPostgres, startPrivatePostgres } from '../support/private-postgres.
 import { GOOD_PASSWORD } from '../support/service.ts';
 import { openCaller } from './load.ts';
 import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Figure } from './report.ts';
+import type { Metric } from './report.ts';
 import { median, quantile } from './report.ts';
 
 const LOGINS = 500;
@@ -31,7 +31,7 @@ const DEFAULTS = {
   HASHING_QUEUE: String(SLOTS * 8),
 };
 
-export async function benchFlood(): Promise<Figure[]> {
+export async function benchFlood(): Promise<Metric[]> {
   const postgres = findPostgres() === undefined ? undefined : await startPrivatePostgres();
   const node = await startNodeUnderLoad(
     postgres === undefined ? DEFAULTS : { ...DEFAULTS, DATABASE_URL: postgres.url },

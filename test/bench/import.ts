@@ -22,7 +22,7 @@ import { bearer, GOOD_PASSWORD } from '../support/service.ts';
 import { withDatabase } from './accounts.ts';
 import { inParallel } from './load.ts';
 import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Figure } from './report.ts';
+import type { Metric } from './report.ts';
 
 const USERS = Number(process.env['LATCHKEY_BENCH_IMPORT'] ?? 200_000);
 const PER_MESSAGE = 1_000;
@@ -32,7 +32,7 @@ const ENTRY = join(import.meta.dirname, '../../src/main.ts');
 
 type User = MessageInitShape<typeof ImportedUserSchema>;
 
-export async function benchImport(): Promise<Figure[]> {
+export async function benchImport(): Promise<Metric[]> {
   return [
     { name: 'import-rate', value: await rateOverGrpc(), unit: 'users/s', goal: '≥ 10000' },
     { name: 'import-cli-rate', value: await rateOfCommand(), unit: 'users/s', goal: '≥ 10000' },

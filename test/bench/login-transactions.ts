@@ -2,7 +2,7 @@
 
 import { startPrivatePostgres } from '../support/private-postgres.ts';
 import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Figure } from './report.ts';
+import type { Metric } from './report.ts';
 import { median } from './report.ts';
 
 const LOGINS = 500;
@@ -10,7 +10,7 @@ const CONCURRENCY = 32;
 const ROUNDS = 20;
 const WARM_UP_ROUNDS = 3;
 
-export async function benchLoginTransactions(): Promise<Figure[]> {
+export async function benchLoginTransactions(): Promise<Metric[]> {
   const postgres = await startPrivatePostgres({ durable: true });
   const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url });
   try {

@@ -7,7 +7,7 @@ import { findPostgres, startPrivatePostgres } from '../support/private-postgres.
 import { GOOD_PASSWORD } from '../support/service.ts';
 import { inParallel } from './load.ts';
 import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Figure } from './report.ts';
+import type { Metric } from './report.ts';
 import { median } from './report.ts';
 
 const LOGINS = 24;
@@ -16,7 +16,7 @@ const ROUNDS = 7;
 // What the service defaults to.
 const ARGON2 = { ARGON2_MEMORY_KIB: '65536', ARGON2_PASSES: '3', ARGON2_LANES: '4' };
 
-export async function benchLogin(): Promise<Figure[]> {
+export async function benchLogin(): Promise<Metric[]> {
   const postgres = findPostgres() === undefined ? undefined : await startPrivatePostgres();
   const node = await startNodeUnderLoad(
     postgres === undefined ? ARGON2 : { ...ARGON2, DATABASE_URL: postgres.url },

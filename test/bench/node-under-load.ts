@@ -6,13 +6,12 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { Question } from './server-process.ts';
 
-const Addresses = z.object({ grpc: z.string(), noOp: z.string(), gatewayKey: z.string() });
+const Addresses = z.object({ grpc: z.string(), gatewayKey: z.string() });
 const Answer = z.object({ value: z.number() });
 
 /** A node in a process of its own. */
 export type NodeUnderLoad = {
   readonly grpc: string;
-  readonly noOp: string;
   readonly gatewayKey: string;
   ask(question: Question): Promise<number>;
   stop(): void;

@@ -14,7 +14,7 @@ import type { Caller } from './load.ts';
 import { inParallel, openCaller } from './load.ts';
 import type { NodeUnderLoad } from './node-under-load.ts';
 import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Figure } from './report.ts';
+import type { Metric } from './report.ts';
 import { median } from './report.ts';
 
 const SESSIONS = 1_000;
@@ -26,7 +26,7 @@ const WARM_UP_ROUNDS = 5;
 /** A session by its current refresh token. */
 export type Chain = { readonly sessionId: string; refreshToken: string };
 
-export async function benchRefresh(): Promise<Figure[]> {
+export async function benchRefresh(): Promise<Metric[]> {
   const postgres = await startPrivatePostgres({ durable: true });
   const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url });
   try {

@@ -7,7 +7,7 @@ import { startPrivatePostgres } from '../support/private-postgres.ts';
 import { GOOD_PASSWORD } from '../support/service.ts';
 import { hashOf, insertAccounts, withDatabase } from './accounts.ts';
 import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Figure } from './report.ts';
+import type { Metric } from './report.ts';
 import { median } from './report.ts';
 
 const FEW = 1_000;
@@ -15,7 +15,7 @@ const MANY = 1_000_000;
 const LOGINS = 1_500;
 const WARM_UP = 500;
 
-export async function benchScale(): Promise<Figure[]> {
+export async function benchScale(): Promise<Metric[]> {
   const postgres = await startPrivatePostgres({ durable: true });
   // The cheapest hash that the service takes: what is left beside it is what may grow.
   const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url });

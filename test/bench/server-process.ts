@@ -2,7 +2,6 @@
 // with. Speaks to its parent by messages.
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { hash } from 'argon2';
 import { Pool } from 'pg';
 import { z } from 'zod';
@@ -40,7 +39,6 @@ export type Answer = { readonly value: number };
 const variables = z.record(z.string(), z.string()).parse(JSON.parse(process.argv[2] ?? '{}'));
 const service = await startTestService({ variables });
 let logins: ReturnType<typeof prepareLogins> | undefined;
-const noOpPort = await startNoOp();
 const pool =
   variables['DATABASE_URL'] === undefined
     ? undefined
@@ -53,7 +51,6 @@ process.on('message', (question: Question) => {
 process.on('disconnect', () => process.exit(0));
 process.send?.({
   grpc: service.grpcAddress,
-  noOp: `127.0.0.1:${noOpPort}`,
   gatewayKey: service.secrets?.gatewayApiKey ?? '',
 });
 
@@ -115,29 +112,4 @@ async function bareRefresh(session: BareSession | undefined, isPrepared: boolean
   ];
   const updated = await pool?.query(isPrepared ? { name, text, values } : { text, values });
   if (updated?.rowCount !== 1) throw new Error('the bare refresh moved no session');
-}
-
-function startNoOp(): Promise<number> {
-  const server = new Server({ 'grpc.max_concurrent_streams': 1_000 });
-  const asTheyAre = (bytes: Buffer) => bytes;
-  // As large as the verdict on a user's token.
-  const response = Buffer.alloc(200, 1);
-  const method = {
-    path: '/bench.NoOp/Call',
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: asTheyAre,
-    requestDeserialize: asTheyAre,
-    responseSerialize: asTheyAre,
-    responseDeserialize: asTheyAre,
-  };
-  server.addService(
-    { Call: method },
-    { Call: (_call: unknown, callback: (error: null, response: Buffer) => void) => callback(null, response) },
-  );
-  return new Promise((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) =>
-      error === null ? resolve(port) : reject(error),
-    );
-  });
 }

@@ -6,14 +6,14 @@ import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { startPrivatePostgres } from '../support/private-postgres.ts';
 import { bearer, GOOD_PASSWORD } from '../support/service.ts';
 import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Figure } from './report.ts';
+import type { Metric } from './report.ts';
 import { median } from './report.ts';
 
 const SESSIONS = 1_000;
 const ROUNDS = 300;
 const LOGOUT_ROUNDS = 15;
 
-export async function benchSessions(): Promise<Figure[]> {
+export async function benchSessions(): Promise<Metric[]> {
   const postgres = await startPrivatePostgres({ durable: true });
   const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url });
   try {

@@ -1,4 +1,4 @@
-// How long figures take at a million accounts and ten million audit events.
+// How long statistics take at a million accounts and ten million audit events.
 
 import { create, toBinary } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
@@ -13,7 +13,7 @@ import { GOOD_PASSWORD } from '../support/service.ts';
 import { hashOf, insertAccounts, withDatabase } from './accounts.ts';
 import { openCaller } from './load.ts';
 import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Figure } from './report.ts';
+import type { Metric } from './report.ts';
 import { median, quantile } from './report.ts';
 
 const USERS = Number(process.env['LATCHKEY_BENCH_USERS'] ?? 1_000_000);
@@ -25,7 +25,7 @@ const WARM_UP = 100;
 const ADMIN = 'bench@example.com';
 const DAY_MS = 86_400_000;
 
-export async function benchStats(): Promise<Figure[]> {
+export async function benchStats(): Promise<Metric[]> {
   const postgres = await startPrivatePostgres({ durable: true });
   const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url });
   try {
