@@ -2,14 +2,12 @@
 
 import { createClient } from '@connectrpc/connect';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { createGrpcTransport } from '@connectrpc/connect-node';
 import { AdminService, UserOrder } from '../../gen/latchkey/v1/admin_service_pb.ts';
 import type { ListUsersRequestSchema } from '../../gen/latchkey/v1/admin_service_pb.ts';
-import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
-import { startPrivatePostgres } from '../support/private-postgres.ts';
-import { bearer, GOOD_PASSWORD } from '../support/service.ts';
+import { bearer } from '../support/service.ts';
 import { withDatabase } from './accounts.ts';
-import { startNodeUnderLoad } from './node-under-load.ts';
+import { withNode } from './node-under-load.ts';
+import { logIn, register } from './people.ts';
 import type { Metric } from './report.ts';
 import { median, quantile } from './report.ts';
 
@@ -45,34 +43,25 @@ const TEXTS = {
   far: ['Founder'],
 } as const;
 
-export async function benchDirectory(): Promise<Metric[]> {
-  const postgres = await startPrivatePostgres({ durable: true });
-  const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url });
-  try {
-    const transport = createGrpcTransport({ baseUrl: `http://${node.grpc}` });
-    const auth = createClient(AuthService, transport);
-    await auth.register({ email: 'operator@example.com', password: GOOD_PASSWORD, fullName: 'Operator' });
+export function benchDirectory(): Promise<Metric[]> {
+  return withNode({}, async (node, databaseUrl) => {
+    await register(node.auth, 'operator@example.com');
     console.error(`seeding ${ACCOUNTS} accounts by insert … select`);
-    await withDatabase(postgres.url, async (client) => {
+    await withDatabase(databaseUrl, async (client) => {
       await client.query(`update users set role = 'admin' where email_key = 'operator@example.com'`);
       await client.query(SEED, [ACCOUNTS]);
       await client.query('vacuum analyze users');
       await client.query('checkpoint');
     });
-    const { outcome } = await auth.login({ identifier: 'operator@example.com', password: GOOD_PASSWORD });
-    if (outcome.case !== 'tokens') throw new Error('login gave no tokens');
-    const options = bearer(outcome.value.accessToken);
-    const admin = createClient(AdminService, transport);
+    const options = bearer((await logIn(node.auth, 'operator@example.com')).accessToken);
+    const admin = createClient(AdminService, node.transport);
     const list: List = async (request) => {
       const start = performance.now();
       const { users, nextPageToken } = await admin.listUsers(request, options);
       return { count: users.length, next: nextPageToken, ms: performance.now() - start };
     };
     return [...(await depthMetrics(list)), ...(await searchMetrics(list))];
-  } finally {
-    node.stop();
-    await postgres.stop();
-  }
+  });
 }
 
 // One of a hundred is a moderator, one of ten unverified; addresses lie in another order than the times.

@@ -1,16 +1,16 @@
 // `npm run bench [-- --json] [-- name …]`: measures ratios in one run, and prints them. Benchmarks are not tests: nothing here fails.
 
-import { benchAudit } from './audit.ts';
+import { benchAudit } from './sessions/audit.ts';
 import { benchCleanup } from './cleanup.ts';
 import { benchDirectory } from './directory.ts';
 import { benchEnumeration } from './enumeration.ts';
 import { benchFlood } from './flood.ts';
 import { benchImport } from './import.ts';
-import { benchLogin } from './login.ts';
-import { benchLoginTransactions } from './login-transactions.ts';
+import { benchLogin } from './sessions/login.ts';
+import { benchLoginTransactions } from './sessions/login-transactions.ts';
 import { benchScale } from './scale.ts';
-import { benchSessions } from './sessions.ts';
-import { benchRefresh } from './refresh.ts';
+import { benchSessions } from './sessions/many-sessions.ts';
+import { benchRefresh } from './sessions/refresh.ts';
 import { benchPeers } from './peers/peers.ts';
 import type { Metric } from './report.ts';
 import { print } from './report.ts';

@@ -9,7 +9,7 @@ import { totalOf } from '../../src/jobs/cleanup.ts';
 import { ROTATE } from '../../src/storage/postgres/session/session-rotation.ts';
 import { GOOD_PASSWORD, startTestService } from '../support/service.ts';
 import { inParallel } from './load.ts';
-import { prepareLogins } from './login-replay.ts';
+import { prepareLogins } from './sessions/login-replay.ts';
 
 /** What the parent may ask. */
 export type Question =
@@ -76,7 +76,7 @@ async function answer(question: Question): Promise<number> {
     const { ours, bare } = await logins;
     return (question.isBare ? bare : ours)(question.total, question.concurrency);
   }
-  return bareRefreshes(question.sessionIds, question.concurrency, question.isPrepared);
+  return bareRefreshes(question);
 }
 
 // VmHWM of proc(5), which writing 5 to clear_refs sets back to what is resident now.
@@ -88,7 +88,8 @@ function peakRss(): number {
 
 type BareSession = { readonly id: string; readonly generation: number; readonly salt: Buffer };
 
-async function bareRefreshes(sessionIds: readonly string[], concurrency: number, isPrepared: boolean) {
+async function bareRefreshes(question: Extract<Question, { ask: 'statements' }>): Promise<number> {
+  const { sessionIds, concurrency, isPrepared } = question;
   const found = await pool?.query<BareSession>(
     'select id, generation, salt from sessions where id = any($1)',
     [sessionIds],

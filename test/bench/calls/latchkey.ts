@@ -11,7 +11,7 @@ import { createGrpcTransport } from '@connectrpc/connect-node';
 import { z } from 'zod';
 import { AuthService } from '../../../gen/latchkey/v1/auth_service_pb.ts';
 import { startPrivatePostgres } from '../../support/private-postgres.ts';
-import { GOOD_PASSWORD } from '../../support/service.ts';
+import { logIn, register } from '../people.ts';
 import type { Cores } from './cores.ts';
 import type { Server } from './server.ts';
 import { node, startServer } from './server.ts';
@@ -54,7 +54,7 @@ export async function startLatchkey(cores: Cores, checkout = THIS_CHECKOUT): Pro
   return {
     ...server,
     gatewayKey: gatewayApiKey,
-    accessToken: await logIn(server.grpc),
+    accessToken: await newAccessToken(server.grpc),
     async stop() {
       await server.stop();
       await postgres.stop();
@@ -63,11 +63,8 @@ export async function startLatchkey(cores: Cores, checkout = THIS_CHECKOUT): Pro
   };
 }
 
-async function logIn(grpc: string): Promise<string> {
+async function newAccessToken(grpc: string): Promise<string> {
   const auth = createClient(AuthService, createGrpcTransport({ baseUrl: `http://${grpc}` }));
-  const email = 'bench@example.com';
-  await auth.register({ email, password: GOOD_PASSWORD, fullName: 'Bench' });
-  const { outcome } = await auth.login({ identifier: email, password: GOOD_PASSWORD });
-  if (outcome.case !== 'tokens') throw new Error('login gave no tokens');
-  return outcome.value.accessToken;
+  await register(auth, 'bench@example.com');
+  return (await logIn(auth, 'bench@example.com')).accessToken;
 }

@@ -4,7 +4,7 @@ import type { Metric } from '../report.ts';
 import { median } from '../report.ts';
 import type { LoadClient } from './load-client.ts';
 import { processTimes } from './process-times.ts';
-import { untilSteady } from './steady.ts';
+import { steadyRounds } from '../steady.ts';
 
 const ROUND_MS = 3_000;
 const ROUNDS = 5;
@@ -24,16 +24,18 @@ export type CallCost = {
   readonly clientBusy: number;
 };
 
-/** Measures the targets in turn. Errors: a call fails. */
+/** Measures the targets in turn, once they are warm. Errors: a call fails. */
 export async function measureCalls<Name extends string>(
   targets: Readonly<Record<Name, Target>>,
 ): Promise<Readonly<Record<Name, CallCost>>> {
   const names = Object.keys(targets) as Name[];
-  for (const name of names) await untilSteady(async () => 1 / (await round(targets[name])).cpu);
-  const rounds = names.map((name) => ({ name, costs: [] as CallCost[] }));
-  for (let turn = 0; turn < ROUNDS; turn += 1)
-    for (const { name, costs } of rounds) costs.push(await round(targets[name]));
-  const costs = rounds.map(({ name, costs }) => [name, medianCost(costs)] as const);
+  const sides = names.map((name) => [name, () => round(targets[name])]);
+  const rounds = await steadyRounds(
+    ROUNDS,
+    Object.fromEntries(sides) as Record<Name, () => Promise<CallCost>>,
+    ({ cpu }) => 1 / cpu,
+  );
+  const costs = names.map((name) => [name, medianCost(rounds[name])]);
   return Object.fromEntries(costs) as Record<Name, CallCost>;
 }
 
