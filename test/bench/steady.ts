@@ -18,13 +18,14 @@ export async function steadyRounds<Name extends string, Round>(
   sides: Sides<Name, () => Promise<Round>>,
   rateOf: (round: Round) => number,
 ): Promise<Sides<Name, readonly Round[]>> {
-  const names = Object.keys(sides) as Name[];
-  for (const name of names) await warmUp(name, async () => rateOf(await sides[name]()));
-  const rounds = names.map((name): [Name, Round[]] => [name, []]);
+  for (const [name, run] of Object.entries<() => Promise<Round>>(sides))
+    await warmUp(name, async () => rateOf(await run()));
+  const done = mapValues(sides, (run) => ({ run, rounds: [] as Round[] }));
+  const order = Object.values<{ run: () => Promise<Round>; rounds: Round[] }>(done);
   for (let turn = 0; turn < count; turn += 1)
     // Whoever comes second finds what the first has left.
-    for (const [name, done] of turn % 2 === 0 ? rounds : rounds.toReversed()) done.push(await sides[name]());
-  return Object.fromEntries(rounds) as Record<Name, Round[]>;
+    for (const { run, rounds } of turn % 2 === 0 ? order : order.toReversed()) rounds.push(await run());
+  return mapValues(done, ({ rounds }) => rounds);
 }
 
 /** The median rate of each side over steady rounds; each function resolves to the rate of a round. */
@@ -32,9 +33,16 @@ export async function steadyRates<Name extends string>(
   count: number,
   sides: Sides<Name, () => Promise<number>>,
 ): Promise<Sides<Name, number>> {
-  const rounds = await steadyRounds(count, sides, (rate) => rate);
-  const rates = (Object.keys(sides) as Name[]).map((name) => [name, median(rounds[name])]);
-  return Object.fromEntries(rates) as Record<Name, number>;
+  return mapValues(await steadyRounds(count, sides, (rate) => rate), median);
+}
+
+/** A record of the same names, with what `change` makes of each value. */
+export function mapValues<Name extends string, From, To>(
+  sides: Sides<Name, From>,
+  change: (value: From) => To,
+): Sides<Name, To> {
+  const changed = Object.entries<From>(sides).map(([name, value]) => [name, change(value)]);
+  return Object.fromEntries(changed) as Sides<Name, To>;
 }
 
 async function warmUp(name: string, round: () => Promise<number>): Promise<void> {

@@ -1,5 +1,6 @@
 // Servers and loads of one benchmark, each in a process of its own, which all end with it.
 
+import { join } from 'node:path';
 import type { Cores } from './cores.ts';
 import { withCores } from './cores.ts';
 import type { Latchkey } from './latchkey.ts';
@@ -9,7 +10,6 @@ import type { LoadRequest } from './load-request.ts';
 import type { Target } from './rounds.ts';
 import type { Server, ServerCommand } from './server.ts';
 import { node, startServer } from './server.ts';
-import { join } from 'node:path';
 
 /** Starts what a benchmark needs. */
 export type Lab = {

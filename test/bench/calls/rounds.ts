@@ -4,7 +4,7 @@ import type { Metric } from '../report.ts';
 import { median } from '../report.ts';
 import type { LoadClient } from './load-client.ts';
 import { processTimes } from './process-times.ts';
-import { steadyRounds } from '../steady.ts';
+import { mapValues, steadyRounds } from '../steady.ts';
 
 const ROUND_MS = 3_000;
 const ROUNDS = 5;
@@ -28,15 +28,8 @@ export type CallCost = {
 export async function measureCalls<Name extends string>(
   targets: Readonly<Record<Name, Target>>,
 ): Promise<Readonly<Record<Name, CallCost>>> {
-  const names = Object.keys(targets) as Name[];
-  const sides = names.map((name) => [name, () => round(targets[name])]);
-  const rounds = await steadyRounds(
-    ROUNDS,
-    Object.fromEntries(sides) as Record<Name, () => Promise<CallCost>>,
-    ({ cpu }) => 1 / cpu,
-  );
-  const costs = names.map((name) => [name, medianCost(rounds[name])]);
-  return Object.fromEntries(costs) as Record<Name, CallCost>;
+  const sides = mapValues(targets, (target) => () => round(target));
+  return mapValues(await steadyRounds(ROUNDS, sides, ({ cpu }) => 1 / cpu), medianCost);
 }
 
 async function round({ pid, load }: Target): Promise<CallCost> {
@@ -64,8 +57,8 @@ export function costMetrics(name: string, cost: CallCost): readonly Metric[] {
   return [
     { name: `${name}-cpu`, value: cost.cpu, unit: 'µs CPU/call', goal, ...note },
     { name: `${name}-rate`, value: cost.rate, unit: 'calls/s', goal, ...note },
-    { name: `${name}-busy`, value: cost.serverBusy, unit: 'of its core', goal, ...note },
-    { name: `${name}-client-busy`, value: cost.clientBusy, unit: 'of its core', goal },
+    { name: `${name}-busy`, value: cost.serverBusy, unit: 'of the time', goal, ...note },
+    { name: `${name}-client-busy`, value: cost.clientBusy, unit: 'of the time', goal },
   ];
 }
 
