@@ -1,14 +1,13 @@
 // What a refresh notices of the cleanup: how much slower the slowest in a hundred are while a million dead rows are taken away.
 
 import type { Client } from 'pg';
-import { startPrivatePostgres } from '../support/private-postgres.ts';
 import { withDatabase } from './accounts.ts';
 import type { Caller } from './load.ts';
-import { openCaller } from './load.ts';
-import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Chain } from './refresh.ts';
-import { openChains, refresh } from './refresh.ts';
-import type { Figure } from './report.ts';
+import { after, openCaller } from './load.ts';
+import { withNode } from './node-under-load.ts';
+import type { Chain } from './sessions/refresh.ts';
+import { openChains, refresh } from './sessions/refresh.ts';
+import type { Metric } from './report.ts';
 import { median, quantile } from './report.ts';
 
 const SESSIONS = 1_000;
@@ -18,12 +17,10 @@ const WARM_UP_ROUNDS = 3;
 const ROUND_MS = 2_000;
 const DEAD = { sessions: 900_000, revocations: 50_000, actionTokens: 50_000 };
 
-export async function benchCleanup(): Promise<Figure[]> {
-  const postgres = await startPrivatePostgres({ durable: true });
-  const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url, CLEANUP_INTERVAL: 'off' });
-  try {
+export function benchCleanup(): Promise<Metric[]> {
+  return withNode({ variables: { CLEANUP_INTERVAL: 'off' } }, async (node, databaseUrl) => {
     const chains = await openChains(node, SESSIONS);
-    await withDatabase(postgres.url, seed);
+    await withDatabase(databaseUrl, seed);
     const caller = openCaller(node.grpc);
     const load = (isOver: () => boolean) => refreshes(caller, chains, isOver);
     for (let round = 0; round < WARM_UP_ROUNDS; round += 1) await load(after(ROUND_MS));
@@ -54,10 +51,7 @@ export async function benchCleanup(): Promise<Figure[]> {
       { name: 'cleanup-rate-under-load', value: median(rates), unit: 'rows/s', goal: '' },
       { name: 'cleanup-rounds', value: cleaning.length, unit: 'rounds', goal: '' },
     ];
-  } finally {
-    node.stop();
-    await postgres.stop();
-  }
+  });
 }
 
 /** Refreshes until it is over; resolves to how long each took, in milliseconds. */
@@ -75,11 +69,6 @@ async function refreshes(caller: Caller, chains: readonly Chain[], isOver: () =>
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, worker));
   return times;
-}
-
-function after(ms: number): () => boolean {
-  const end = performance.now() + ms;
-  return () => performance.now() >= end;
 }
 
 // Of somebody whose sessions ended weeks ago, written into the tables at once; live sessions stand between them.

@@ -2,15 +2,13 @@
 
 import { createClient } from '@connectrpc/connect';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { createGrpcTransport } from '@connectrpc/connect-node';
 import { AdminService, UserOrder } from '../../gen/latchkey/v1/admin_service_pb.ts';
 import type { ListUsersRequestSchema } from '../../gen/latchkey/v1/admin_service_pb.ts';
-import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
-import { startPrivatePostgres } from '../support/private-postgres.ts';
-import { bearer, GOOD_PASSWORD } from '../support/service.ts';
+import { bearer } from '../support/service.ts';
 import { withDatabase } from './accounts.ts';
-import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Figure } from './report.ts';
+import { withNode } from './node-under-load.ts';
+import { logIn, register } from './people.ts';
+import type { Metric } from './report.ts';
 import { median, quantile } from './report.ts';
 
 const ACCOUNTS = Number(process.env['LATCHKEY_BENCH_USERS'] ?? 1_000_000);
@@ -45,34 +43,25 @@ const TEXTS = {
   far: ['Founder'],
 } as const;
 
-export async function benchDirectory(): Promise<Figure[]> {
-  const postgres = await startPrivatePostgres({ durable: true });
-  const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url });
-  try {
-    const transport = createGrpcTransport({ baseUrl: `http://${node.grpc}` });
-    const auth = createClient(AuthService, transport);
-    await auth.register({ email: 'operator@example.com', password: GOOD_PASSWORD, fullName: 'Operator' });
+export function benchDirectory(): Promise<Metric[]> {
+  return withNode({}, async (node, databaseUrl) => {
+    await register(node.auth, 'operator@example.com');
     console.error(`seeding ${ACCOUNTS} accounts by insert … select`);
-    await withDatabase(postgres.url, async (client) => {
+    await withDatabase(databaseUrl, async (client) => {
       await client.query(`update users set role = 'admin' where email_key = 'operator@example.com'`);
       await client.query(SEED, [ACCOUNTS]);
       await client.query('vacuum analyze users');
       await client.query('checkpoint');
     });
-    const { outcome } = await auth.login({ identifier: 'operator@example.com', password: GOOD_PASSWORD });
-    if (outcome.case !== 'tokens') throw new Error('login gave no tokens');
-    const options = bearer(outcome.value.accessToken);
-    const admin = createClient(AdminService, transport);
+    const options = bearer((await logIn(node.auth, 'operator@example.com')).accessToken);
+    const admin = createClient(AdminService, node.transport);
     const list: List = async (request) => {
       const start = performance.now();
       const { users, nextPageToken } = await admin.listUsers(request, options);
       return { count: users.length, next: nextPageToken, ms: performance.now() - start };
     };
-    return [...(await depthFigures(list)), ...(await searchFigures(list))];
-  } finally {
-    node.stop();
-    await postgres.stop();
-  }
+    return [...(await depthMetrics(list)), ...(await searchMetrics(list))];
+  });
 }
 
 // One of a hundred is a moderator, one of ten unverified; addresses lie in another order than the times.
@@ -87,8 +76,8 @@ const SEED = `
     n % 50 = 2, now() - ($1 - n) * interval '20 seconds', now()
   from (select n, 'person-' || reverse(n::text) || '.' || n as name from generate_series(1, $1::int) n) numbered`;
 
-async function depthFigures(list: List): Promise<Figure[]> {
-  const figures: Figure[] = [];
+async function depthMetrics(list: List): Promise<Metric[]> {
+  const metrics: Metric[] = [];
   for (const [orderName, order] of Object.entries(ORDERS)) {
     for (const [filterName, filters] of Object.entries(FILTERS)) {
       const request = { order, pageSize: 50, ...(filters === undefined ? {} : { filters }) };
@@ -103,11 +92,11 @@ async function depthFigures(list: List): Promise<Figure[]> {
         last.push(far);
       }
       const name = `list-users-depth-${orderName}-${filterName}`;
-      figures.push({ name, value: median(last) / median(first), unit: 'ratio', goal: '' });
+      metrics.push({ name, value: median(last) / median(first), unit: 'ratio', goal: '' });
     }
   }
-  const value = Math.max(...figures.map((figure) => figure.value));
-  return [{ name: 'list-users-depth', value, unit: 'ratio', goal: '≤ 1.5' }, ...figures];
+  const value = Math.max(...metrics.map((metric) => metric.value));
+  return [{ name: 'list-users-depth', value, unit: 'ratio', goal: '≤ 1.5' }, ...metrics];
 }
 
 // Of the last full page. Goes there by pages of a thousand: the token is not bound to their size.
@@ -122,9 +111,9 @@ async function deepestToken(list: List, request: Request): Promise<string> {
   }
 }
 
-async function searchFigures(list: List): Promise<Figure[]> {
+async function searchMetrics(list: List): Promise<Metric[]> {
   const times: number[] = [];
-  const figures: Figure[] = [];
+  const metrics: Metric[] = [];
   for (const [kind, texts] of Object.entries(TEXTS)) {
     const own: number[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
@@ -135,7 +124,7 @@ async function searchFigures(list: List): Promise<Figure[]> {
         }
     }
     times.push(...own);
-    figures.push(
+    metrics.push(
       { name: `list-users-search-${kind}-p50`, value: quantile(own, 0.5), unit: 'ms', goal: '' },
       { name: `list-users-search-${kind}-p95`, value: quantile(own, 0.95), unit: 'ms', goal: '' },
     );
@@ -143,6 +132,6 @@ async function searchFigures(list: List): Promise<Figure[]> {
   return [
     { name: 'list-users-search', value: quantile(times, 0.95), unit: 'ms, p95', goal: '≤ 100' },
     { name: 'list-users-search-p50', value: quantile(times, 0.5), unit: 'ms', goal: '' },
-    ...figures,
+    ...metrics,
   ];
 }

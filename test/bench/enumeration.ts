@@ -2,16 +2,13 @@
 // classifier by time alone, for each pair of kinds of account. 0.5 is guessing.
 
 import { randomBytes } from 'node:crypto';
-import { createClient } from '@connectrpc/connect';
-import { createGrpcTransport } from '@connectrpc/connect-node';
-import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import type { Client } from 'pg';
 import { startPrivatePostgres } from '../support/private-postgres.ts';
 import { GOOD_PASSWORD } from '../support/service.ts';
 import type { BulkAccounts } from './accounts.ts';
 import { hashOf, insertAccounts, withDatabase } from './accounts.ts';
-import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Figure } from './report.ts';
+import { startNodeUnderLoad, withNode } from './node-under-load.ts';
+import type { Metric } from './report.ts';
 
 const CALLS = 2_000;
 const WARM_UP = 300;
@@ -44,7 +41,7 @@ const MIXTURES = { ...IMPORTED, mixed: Object.values(IMPORTED).flat() };
 /** One kind of question about one kind of account. */
 type Question = { readonly kind: string; readonly ask: (address: string) => Promise<unknown> };
 
-export async function benchEnumeration(): Promise<Figure[]> {
+export async function benchEnumeration(): Promise<Metric[]> {
   const curves = { ...(await curvesByState()), ...(await curvesByHash()) };
   return [
     { name: 'enumeration-auc', value: Math.max(...Object.values(curves)), unit: 'area', goal: '≤ 0.55' },
@@ -58,31 +55,30 @@ export async function benchEnumeration(): Promise<Figure[]> {
 }
 
 /** How accounts in each state are told apart, by all that strangers may call. */
-async function curvesByState(): Promise<Readonly<Record<string, number>>> {
-  const postgres = await startPrivatePostgres();
+function curvesByState(): Promise<Readonly<Record<string, number>>> {
   // A cheap hash, so that it does not drown what differs; unverified accounts may not log in, so that they are a kind of their own.
-  const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url, REQUIRE_VERIFIED_EMAIL: 'true' });
-  try {
-    const auth = createClient(AuthService, createGrpcTransport({ baseUrl: `http://${node.grpc}` }));
-    await prepare(postgres.url, auth);
-    const login = (address: string) =>
-      auth.login({ identifier: address, password: 'Wrong-Horse-42-Staple!' });
-    const register = (email: string) => auth.register({ email, password: GOOD_PASSWORD, fullName: 'Bench' });
-    return {
-      login: await worstCurve(KINDS.map((kind) => ({ kind, ask: login }))),
-      'login-locked': await worstCurve(LOCKED.map((kind) => ({ kind, ask: login }))),
-      register: await worstCurve(KINDS.map((kind) => ({ kind, ask: register }))),
-      'password-reset': await worstCurve(
-        KINDS.map((kind) => ({ kind, ask: (email) => auth.requestPasswordReset({ email }) })),
-      ),
-      'email-verification': await worstCurve(
-        KINDS.map((kind) => ({ kind, ask: (email) => auth.sendEmailVerification({ email }) })),
-      ),
-    };
-  } finally {
-    node.stop();
-    await postgres.stop();
-  }
+  return withNode(
+    { variables: { REQUIRE_VERIFIED_EMAIL: 'true' }, isDurable: false },
+    async (node, databaseUrl) => {
+      const { auth } = node;
+      await prepare(databaseUrl, auth);
+      const login = (address: string) =>
+        auth.login({ identifier: address, password: 'Wrong-Horse-42-Staple!' });
+      const register = (email: string) =>
+        auth.register({ email, password: GOOD_PASSWORD, fullName: 'Bench' });
+      return {
+        login: await worstCurve(KINDS.map((kind) => ({ kind, ask: login }))),
+        'login-locked': await worstCurve(LOCKED.map((kind) => ({ kind, ask: login }))),
+        register: await worstCurve(KINDS.map((kind) => ({ kind, ask: register }))),
+        'password-reset': await worstCurve(
+          KINDS.map((kind) => ({ kind, ask: (email) => auth.requestPasswordReset({ email }) })),
+        ),
+        'email-verification': await worstCurve(
+          KINDS.map((kind) => ({ kind, ask: (email) => auth.sendEmailVerification({ email }) })),
+        ),
+      };
+    },
+  );
 }
 
 /** How an account is told from none where the accounts have these hashes: all the same, or a mixture. */
@@ -95,9 +91,8 @@ async function curvesByHash(): Promise<Readonly<Record<string, number>>> {
     for (const [name, hashes] of Object.entries(MIXTURES)) {
       await withDatabase(postgres.url, (client) => replaceAccounts(client, hashes));
       const node = await startNodeUnderLoad(variables);
-      const auth = createClient(AuthService, createGrpcTransport({ baseUrl: `http://${node.grpc}` }));
       const ask = (address: string) =>
-        auth.login({ identifier: address, password: 'Wrong-Horse-42-Staple!' });
+        node.auth.login({ identifier: address, password: 'Wrong-Horse-42-Staple!' });
       curves[`login-${name}`] = await worstCurve(['unknown', 'imported'].map((kind) => ({ kind, ask })));
       node.stop();
     }

@@ -2,18 +2,12 @@
 
 import { availableParallelism } from 'node:os';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { createClient } from '@connectrpc/connect';
-import { createGrpcTransport } from '@connectrpc/connect-node';
-import {
-  AuthService,
-  LoginRequestSchema,
-  ValidateTokenRequestSchema,
-} from '../../gen/latchkey/v1/auth_service_pb.ts';
-import { findPostgres, startPrivatePostgres } from '../support/private-postgres.ts';
+import { LoginRequestSchema, ValidateTokenRequestSchema } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { GOOD_PASSWORD } from '../support/service.ts';
-import { openCaller } from './load.ts';
-import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Figure } from './report.ts';
+import { after, openCaller } from './load.ts';
+import { withNode } from './node-under-load.ts';
+import { logIn, register } from './people.ts';
+import type { Metric } from './report.ts';
 import { median, quantile } from './report.ts';
 
 const LOGINS = 500;
@@ -31,14 +25,9 @@ const DEFAULTS = {
   HASHING_QUEUE: String(SLOTS * 8),
 };
 
-export async function benchFlood(): Promise<Figure[]> {
-  const postgres = findPostgres() === undefined ? undefined : await startPrivatePostgres();
-  const node = await startNodeUnderLoad(
-    postgres === undefined ? DEFAULTS : { ...DEFAULTS, DATABASE_URL: postgres.url },
-  );
-  try {
-    const auth = createClient(AuthService, createGrpcTransport({ baseUrl: `http://${node.grpc}` }));
-    await auth.register({ email: 'bench@example.com', password: GOOD_PASSWORD, fullName: 'Bench' });
+export function benchFlood(): Promise<Metric[]> {
+  return withNode({ variables: DEFAULTS }, async (node) => {
+    await register(node.auth, 'bench@example.com');
     const caller = openCaller(node.grpc);
     const request = toBinary(
       LoginRequestSchema,
@@ -57,8 +46,7 @@ export async function benchFlood(): Promise<Figure[]> {
       slowest.push(Math.max(...refusals));
       typical.push(quantile(refusals, 0.5));
     }
-    const { outcome } = await auth.login({ identifier: 'bench@example.com', password: GOOD_PASSWORD });
-    const token = outcome.case === 'tokens' ? outcome.value.accessToken : '';
+    const { accessToken: token } = await logIn(node.auth, 'bench@example.com');
     const question = toBinary(ValidateTokenRequestSchema, create(ValidateTokenRequestSchema, { token }));
     const headers = { authorization: `Bearer ${node.gatewayKey}` };
     const validate = () => caller.call('/latchkey.v1.AuthService/ValidateToken', question, headers);
@@ -79,16 +67,7 @@ export async function benchFlood(): Promise<Figure[]> {
       { name: 'validate-p99-flooded', value: quantile(flooded, 0.99), unit: 'ms', goal: '' },
       { name: 'validate-p99-quiet', value: quantile(quiet, 0.99), unit: 'ms', goal: '' },
     ];
-  } finally {
-    node.stop();
-    await postgres?.stop();
-  }
-}
-
-/** Tells whether so many milliseconds have gone by since now. */
-function after(ms: number): () => boolean {
-  const end = performance.now() + ms;
-  return () => performance.now() >= end;
+  });
 }
 
 /**

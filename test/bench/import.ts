@@ -13,16 +13,16 @@ import { randomBytes } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { create } from '@bufbuild/protobuf';
 import { createClient } from '@connectrpc/connect';
-import { createGrpcTransport } from '@connectrpc/connect-node';
 import { AdminService, ImportUsersRequestSchema } from '../../gen/latchkey/v1/admin_service_pb.ts';
-import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import type { ImportedUserSchema } from '../../gen/latchkey/v1/user_import_pb.ts';
 import { startPrivatePostgres } from '../support/private-postgres.ts';
-import { bearer, GOOD_PASSWORD } from '../support/service.ts';
+import { bearer } from '../support/service.ts';
 import { withDatabase } from './accounts.ts';
 import { inParallel } from './load.ts';
-import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Figure } from './report.ts';
+import type { NodeUnderLoad } from './node-under-load.ts';
+import { withNode } from './node-under-load.ts';
+import { logIn, register } from './people.ts';
+import type { Metric } from './report.ts';
 
 const USERS = Number(process.env['LATCHKEY_BENCH_IMPORT'] ?? 200_000);
 const PER_MESSAGE = 1_000;
@@ -32,7 +32,7 @@ const ENTRY = join(import.meta.dirname, '../../src/main.ts');
 
 type User = MessageInitShape<typeof ImportedUserSchema>;
 
-export async function benchImport(): Promise<Figure[]> {
+export async function benchImport(): Promise<Metric[]> {
   return [
     { name: 'import-rate', value: await rateOverGrpc(), unit: 'users/s', goal: '≥ 10000' },
     { name: 'import-cli-rate', value: await rateOfCommand(), unit: 'users/s', goal: '≥ 10000' },
@@ -55,13 +55,10 @@ function user(number: number): User & { readonly passwordHash: string } {
 const usersFrom = (start: number, count: number) =>
   Array.from({ length: count }, (_, index) => user(start + index));
 
-async function rateOverGrpc(): Promise<number> {
-  const postgres = await startPrivatePostgres({ durable: true });
-  const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url });
-  try {
-    const transport = createGrpcTransport({ baseUrl: `http://${node.grpc}` });
-    const options = bearer(await administratorToken(postgres.url, transport));
-    const admin = createClient(AdminService, transport);
+function rateOverGrpc(): Promise<number> {
+  return withNode({}, async (node, databaseUrl) => {
+    const options = bearer(await administratorToken(databaseUrl, node));
+    const admin = createClient(AdminService, node.transport);
     const calls = Array.from({ length: Math.ceil(USERS / PER_CALL) }, (_call, call) =>
       Array.from({ length: Math.min(PER_CALL, USERS) / PER_MESSAGE }, (_message, message) =>
         create(ImportUsersRequestSchema, {
@@ -75,25 +72,16 @@ async function rateOverGrpc(): Promise<number> {
         throw new Error('not all of them came in');
     });
     return (calls.length * Math.min(PER_CALL, USERS)) / seconds;
-  } finally {
-    node.stop();
-    await postgres.stop();
-  }
+  });
 }
 
-async function administratorToken(
-  url: string,
-  transport: ReturnType<typeof createGrpcTransport>,
-): Promise<string> {
-  const auth = createClient(AuthService, transport);
+async function administratorToken(url: string, { auth }: NodeUnderLoad): Promise<string> {
   const email = 'importer@example.org';
-  await auth.register({ email, password: GOOD_PASSWORD, fullName: 'Bench' });
+  await register(auth, email);
   await withDatabase(url, (client) =>
     client.query(`update users set role = 'admin' where email = $1`, [email]),
   );
-  const { outcome } = await auth.login({ identifier: email, password: GOOD_PASSWORD });
-  if (outcome.case !== 'tokens') throw new Error('the administrator could not log in');
-  return outcome.value.accessToken;
+  return (await logIn(auth, email)).accessToken;
 }
 
 async function* stream<Item>(items: readonly Item[]): AsyncGenerator<Item> {

@@ -21,6 +21,19 @@ export async function inParallel(
   return (performance.now() - start) / 1000;
 }
 
+/** Tells whether so many milliseconds have gone by since now. */
+export function after(ms: number): () => boolean {
+  const end = performance.now() + ms;
+  return () => performance.now() >= end;
+}
+
+/** Runs `work` and tells how many milliseconds it took. */
+export async function timed<Result>(work: () => Promise<Result>): Promise<{ result: Result; ms: number }> {
+  const start = performance.now();
+  const result = await work();
+  return { result, ms: performance.now() - start };
+}
+
 /** A connection that makes unary calls with bytes in and bytes out. */
 export type Caller = {
   call(path: string, request: Uint8Array, headers?: Readonly<Record<string, string>>): Promise<Buffer>;

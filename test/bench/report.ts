@@ -1,11 +1,12 @@
-// How benchmarks tell what they measured: a table for people, one JSON object a line for programs.
+// How benchmarks report what they measured: a table for people, one JSON object a line for programs.
 
-/** One figure. `goal` is a bound like `≥ 0.80`, empty where there is none. */
-export type Figure = {
+/** One metric. `goal` is a bound like `≥ 0.80`, empty where there is none; `note` says what keeps the value from being sound. */
+export type Metric = {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
   readonly goal: string;
+  readonly note?: string;
 };
 
 /** The middle value; the mean of the two middle ones for an even number. */
@@ -22,14 +23,16 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
-/** Prints the figures. */
-export function print(figures: readonly Figure[], asJson: boolean): void {
-  for (const figure of figures) {
-    const value = Number(figure.value.toPrecision(4));
-    if (asJson) console.log(JSON.stringify({ ...figure, value }));
-    else
-      console.log(
-        `${figure.name.padEnd(36)}${String(value).padStart(10)} ${figure.unit.padEnd(14)}${figure.goal}`,
-      );
+/** Prints the metrics. */
+export function print(metrics: readonly Metric[], asJson: boolean): void {
+  for (const metric of metrics) {
+    const value = Number(metric.value.toPrecision(4));
+    if (asJson) console.log(JSON.stringify({ ...metric, value }));
+    else console.log(tableRow(metric, value));
   }
+}
+
+function tableRow({ name, unit, goal, note }: Metric, value: number): string {
+  const row = `${name.padEnd(36)}${String(value).padStart(10)} ${unit.padEnd(14)}${goal.padEnd(8)}`;
+  return note === undefined ? row.trimEnd() : `${row}${note}`;
 }

@@ -1,13 +1,9 @@
 // Whether a login grows with the number of accounts: what it takes beside the hash, among a thousand and among a million.
 
-import { createClient } from '@connectrpc/connect';
-import { createGrpcTransport } from '@connectrpc/connect-node';
-import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
-import { startPrivatePostgres } from '../support/private-postgres.ts';
-import { GOOD_PASSWORD } from '../support/service.ts';
 import { hashOf, insertAccounts, withDatabase } from './accounts.ts';
-import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Figure } from './report.ts';
+import { withNode } from './node-under-load.ts';
+import { logIn, register } from './people.ts';
+import type { Metric } from './report.ts';
 import { median } from './report.ts';
 
 const FEW = 1_000;
@@ -15,15 +11,12 @@ const MANY = 1_000_000;
 const LOGINS = 1_500;
 const WARM_UP = 500;
 
-export async function benchScale(): Promise<Figure[]> {
-  const postgres = await startPrivatePostgres({ durable: true });
+export function benchScale(): Promise<Metric[]> {
   // The cheapest hash that the service takes: what is left beside it is what may grow.
-  const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url });
-  try {
-    const auth = createClient(AuthService, createGrpcTransport({ baseUrl: `http://${node.grpc}` }));
-    await auth.register({ email: 'model@example.com', password: GOOD_PASSWORD, fullName: 'Bench' });
+  return withNode({}, async (node, databaseUrl) => {
+    await register(node.auth, 'model@example.com');
     const grow = (prefix: string, count: number) =>
-      withDatabase(postgres.url, async (client) => {
+      withDatabase(databaseUrl, async (client) => {
         const passwordHash = await hashOf(client, 'model@example.com');
         await insertAccounts(client, { prefix, count, passwordHash });
         await client.query('vacuum analyze');
@@ -35,7 +28,7 @@ export async function benchScale(): Promise<Figure[]> {
       for (let login = 0; login < LOGINS + WARM_UP; login += 1) {
         const identifier = `${prefix}${1 + Math.floor(Math.random() * count)}@example.com`;
         const start = performance.now();
-        await auth.login({ identifier, password: GOOD_PASSWORD });
+        await logIn(node.auth, identifier);
         if (login >= WARM_UP) times.push(performance.now() - start);
       }
       return median(times) - (await hash());
@@ -49,8 +42,5 @@ export async function benchScale(): Promise<Figure[]> {
       { name: 'login-overhead-at-1e3', value: few, unit: 'ms', goal: '' },
       { name: 'login-overhead-at-1e6', value: many, unit: 'ms', goal: '' },
     ];
-  } finally {
-    node.stop();
-    await postgres.stop();
-  }
+  });
 }

@@ -4,7 +4,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { hash } from 'argon2';
 import { Pool } from 'pg';
 import { z } from 'zod';
@@ -12,8 +11,8 @@ import { totalOf } from '../../src/jobs/cleanup.ts';
 import { ROTATE } from '../../src/storage/postgres/session/session-rotation.ts';
 import { GOOD_PASSWORD, startTestService } from '../support/service.ts';
 import { inParallel } from './load.ts';
-import { prepareLogins } from './login-replay.ts';
 import { mintTokens } from './mint-tokens.ts';
+import { prepareLogins } from './sessions/login-replay.ts';
 
 /** What the parent may ask. */
 export type Question =
@@ -49,7 +48,6 @@ export type Answer = { readonly value: number };
 const variables = z.record(z.string(), z.string()).parse(JSON.parse(process.argv[2] ?? '{}'));
 const service = await startTestService({ variables });
 let logins: ReturnType<typeof prepareLogins> | undefined;
-const noOpPort = await startNoOp();
 const pool =
   variables['DATABASE_URL'] === undefined
     ? undefined
@@ -62,7 +60,6 @@ process.on('message', (question: Question) => {
 process.on('disconnect', () => process.exit(0));
 process.send?.({
   grpc: service.grpcAddress,
-  noOp: `127.0.0.1:${noOpPort}`,
   gatewayKey: service.secrets?.gatewayApiKey ?? '',
 });
 
@@ -91,7 +88,7 @@ async function answer(question: Question): Promise<number> {
     const { ours, bare } = await logins;
     return (question.isBare ? bare : ours)(question.total, question.concurrency);
   }
-  return bareRefreshes(question.sessionIds, question.concurrency, question.isPrepared);
+  return bareRefreshes(question);
 }
 
 // VmHWM of proc(5), which writing 5 to clear_refs sets back to what is resident now.
@@ -110,7 +107,8 @@ function liveBytes(): number {
 
 type BareSession = { readonly id: string; readonly generation: number; readonly salt: Buffer };
 
-async function bareRefreshes(sessionIds: readonly string[], concurrency: number, isPrepared: boolean) {
+async function bareRefreshes(question: Extract<Question, { ask: 'statements' }>): Promise<number> {
+  const { sessionIds, concurrency, isPrepared } = question;
   const found = await pool?.query<BareSession>(
     'select id, generation, salt from sessions where id = any($1)',
     [sessionIds],
@@ -134,29 +132,4 @@ async function bareRefresh(session: BareSession | undefined, isPrepared: boolean
   ];
   const updated = await pool?.query(isPrepared ? { name, text, values } : { text, values });
   if (updated?.rowCount !== 1) throw new Error('the bare refresh moved no session');
-}
-
-function startNoOp(): Promise<number> {
-  const server = new Server({ 'grpc.max_concurrent_streams': 1_000 });
-  const asTheyAre = (bytes: Buffer) => bytes;
-  // As large as the verdict on a user's token.
-  const response = Buffer.alloc(200, 1);
-  const method = {
-    path: '/bench.NoOp/Call',
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: asTheyAre,
-    requestDeserialize: asTheyAre,
-    responseSerialize: asTheyAre,
-    responseDeserialize: asTheyAre,
-  };
-  server.addService(
-    { Call: method },
-    { Call: (_call: unknown, callback: (error: null, response: Buffer) => void) => callback(null, response) },
-  );
-  return new Promise((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) =>
-      error === null ? resolve(port) : reject(error),
-    );
-  });
 }

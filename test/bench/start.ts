@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Figure } from './report.ts';
+import type { Metric } from './report.ts';
 import { median } from './report.ts';
 
 const RESTARTS = 5;
@@ -15,7 +15,7 @@ const ENTRY = join(import.meta.dirname, '../../src/main.ts');
 
 type Start = { readonly seconds: number; readonly rssMb: number };
 
-export async function benchStart(): Promise<Figure[]> {
+export async function benchStart(): Promise<Metric[]> {
   const dataDir = await mkdtemp(join(tmpdir(), 'latchkey-bench-'));
   try {
     const first = await startOnce(dataDir);

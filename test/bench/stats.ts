@@ -1,19 +1,15 @@
-// How long figures take at a million accounts and ten million audit events.
+// How long statistics take at a million accounts and ten million audit events.
 
 import { create, toBinary } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { createClient } from '@connectrpc/connect';
-import { createGrpcTransport } from '@connectrpc/connect-node';
 import type { Client } from 'pg';
 import { GetStatsRequestSchema } from '../../gen/latchkey/v1/admin_service_pb.ts';
-import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { StatsInterval } from '../../gen/latchkey/v1/stats_pb.ts';
-import { startPrivatePostgres } from '../support/private-postgres.ts';
-import { GOOD_PASSWORD } from '../support/service.ts';
 import { hashOf, insertAccounts, withDatabase } from './accounts.ts';
 import { openCaller } from './load.ts';
-import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Figure } from './report.ts';
+import { withNode } from './node-under-load.ts';
+import { logIn, register } from './people.ts';
+import type { Metric } from './report.ts';
 import { median, quantile } from './report.ts';
 
 const USERS = Number(process.env['LATCHKEY_BENCH_USERS'] ?? 1_000_000);
@@ -25,16 +21,12 @@ const WARM_UP = 100;
 const ADMIN = 'bench@example.com';
 const DAY_MS = 86_400_000;
 
-export async function benchStats(): Promise<Figure[]> {
-  const postgres = await startPrivatePostgres({ durable: true });
-  const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url });
-  try {
-    const auth = createClient(AuthService, createGrpcTransport({ baseUrl: `http://${node.grpc}` }));
-    await auth.register({ email: ADMIN, password: GOOD_PASSWORD, fullName: 'Bench' });
-    await withDatabase(postgres.url, seed);
-    const { outcome } = await auth.login({ identifier: ADMIN, password: GOOD_PASSWORD });
-    const token = outcome.case === 'tokens' ? outcome.value.accessToken : '';
-    const headers = { authorization: `Bearer ${token}` };
+export function benchStats(): Promise<Metric[]> {
+  return withNode({}, async (node, databaseUrl) => {
+    await register(node.auth, ADMIN);
+    await withDatabase(databaseUrl, seed);
+    const { accessToken } = await logIn(node.auth, ADMIN);
+    const headers = { authorization: `Bearer ${accessToken}` };
     const caller = openCaller(node.grpc);
     const times = { hours: [] as number[], days: [] as number[] };
     for (let call = -WARM_UP; call < CALLS; call += 1) {
@@ -50,10 +42,7 @@ export async function benchStats(): Promise<Figure[]> {
       { name: 'stats-1e6-hours', value: median(times.hours), unit: 'ms (p50)', goal: '' },
       { name: 'stats-1e6-days', value: median(times.days), unit: 'ms (p50)', goal: '' },
     ];
-  } finally {
-    node.stop();
-    await postgres.stop();
-  }
+  });
 }
 
 // The most that may be asked for: 31 days by the hour, 366 days by the day.

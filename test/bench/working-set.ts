@@ -13,7 +13,7 @@ import type { Caller } from './load.ts';
 import { inParallel, openCaller } from './load.ts';
 import type { NodeUnderLoad } from './node-under-load.ts';
 import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Figure } from './report.ts';
+import type { Metric } from './report.ts';
 import { median } from './report.ts';
 
 const MANY = Number(process.env['LATCHKEY_BENCH_TOKENS'] ?? 200_000);
@@ -31,7 +31,7 @@ const MIB = 1_048_576;
 /** Calls of one kind, that go on where the last round of them ended. */
 type Load = { readonly perRound: number; readonly run: () => Promise<unknown> };
 
-export async function benchWorkingSet(): Promise<Figure[]> {
+export async function benchWorkingSet(): Promise<Metric[]> {
   // The embedded database shares the process, and its idle work would be counted with the calls.
   const postgres = findPostgres() === undefined ? undefined : await startPrivatePostgres();
   const node = await startNodeUnderLoad({
@@ -48,7 +48,7 @@ export async function benchWorkingSet(): Promise<Figure[]> {
   }
 }
 
-async function measureAll(node: NodeUnderLoad, caller: Caller, tokens: readonly string[]): Promise<Figure[]> {
+async function measureAll(node: NodeUnderLoad, caller: Caller, tokens: readonly string[]): Promise<Metric[]> {
   const headers = { authorization: `Bearer ${node.gatewayKey}` };
   const few = singles(caller, headers, tokens.slice(0, FEW));
   const many = singles(caller, headers, tokens);

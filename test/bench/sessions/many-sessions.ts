@@ -1,40 +1,34 @@
 // Whether a person with a thousand sessions logs in, refreshes and logs out everywhere as fast as one with a single session.
 
-import { createClient } from '@connectrpc/connect';
-import { createGrpcTransport } from '@connectrpc/connect-node';
-import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
-import { startPrivatePostgres } from '../support/private-postgres.ts';
-import { bearer, GOOD_PASSWORD } from '../support/service.ts';
-import { startNodeUnderLoad } from './node-under-load.ts';
-import type { Figure } from './report.ts';
-import { median } from './report.ts';
+import { bearer } from '../../support/service.ts';
+import { timed } from '../load.ts';
+import { withNode } from '../node-under-load.ts';
+import { logIn, register } from '../people.ts';
+import type { Metric } from '../report.ts';
+import { median } from '../report.ts';
 
 const SESSIONS = 1_000;
 const ROUNDS = 300;
 const LOGOUT_ROUNDS = 15;
 
-export async function benchSessions(): Promise<Figure[]> {
-  const postgres = await startPrivatePostgres({ durable: true });
-  const node = await startNodeUnderLoad({ DATABASE_URL: postgres.url });
-  try {
-    const auth = createClient(AuthService, createGrpcTransport({ baseUrl: `http://${node.grpc}` }));
-    const register = async (name: string) => {
+export function benchSessions(): Promise<Metric[]> {
+  return withNode({}, async (node) => {
+    const { auth } = node;
+    const registered = async (name: string) => {
       const email = `${name}@example.com`;
-      await auth.register({ email, password: GOOD_PASSWORD, fullName: 'Bench' });
+      await register(auth, email);
       return email;
     };
-    const login = async (identifier: string) => {
-      const { outcome } = await auth.login({ identifier, password: GOOD_PASSWORD });
-      if (outcome.case !== 'tokens') throw new Error('login gave no tokens');
-      return outcome.value;
-    };
+    const login = (identifier: string) => logIn(auth, identifier);
     const open = async (identifier: string, count: number) => {
       for (let session = 0; session < count; session += 1) await login(identifier);
     };
-    const many = await register('many');
+    const many = await registered('many');
     await open(many, SESSIONS);
     // A single session each time: everybody logs in once.
-    const fresh = await Promise.all(Array.from({ length: ROUNDS }, (_, index) => register(`fresh${index}`)));
+    const fresh = await Promise.all(
+      Array.from({ length: ROUNDS }, (_, index) => registered(`fresh${index}`)),
+    );
 
     const times = {
       loginOne: [] as number[],
@@ -77,14 +71,5 @@ export async function benchSessions(): Promise<Figure[]> {
       { name: 'sessions-1000-refresh', value: refreshes, unit: 'ratio', goal: '' },
       { name: 'sessions-1000-logout-all', value: logouts, unit: 'ratio', goal: '≤ 1.2' },
     ];
-  } finally {
-    node.stop();
-    await postgres.stop();
-  }
-}
-
-async function timed<Result>(work: () => Promise<Result>): Promise<{ result: Result; ms: number }> {
-  const start = performance.now();
-  const result = await work();
-  return { result, ms: performance.now() - start };
+  });
 }

@@ -1,23 +1,23 @@
 // What the audit log costs a login: its transaction with the event against the same transaction without, in turns, on one durable Postgres.
 
 import { randomBytes } from 'node:crypto';
-import { actionTokenCodec } from '../../src/crypto/tokens/action-token-codec.ts';
-import { newId } from '../../src/crypto/ids.ts';
-import type { User } from '../../src/domain/account/user.ts';
-import type { LoginStores } from '../../src/domain/session/login.ts';
-import { sharedCounter } from '../../src/domain/lockout/failure-counter.ts';
-import { openLogin } from '../../src/domain/session/login.ts';
-import type { Session } from '../../src/domain/session/session.ts';
-import type { Transact } from '../../src/domain/transactions.ts';
-import { openDatabase } from '../../src/storage/postgres/connection.ts';
-import type { Stores } from '../../src/storage/postgres/stores.ts';
-import { openStores, openTransactions } from '../../src/storage/postgres/stores.ts';
-import { startPrivatePostgres } from '../support/private-postgres.ts';
-import { DAY_MS, ORIGIN } from '../support/samples.ts';
-import { insertAccounts, withDatabase } from './accounts.ts';
-import { inParallel } from './load.ts';
-import type { Figure } from './report.ts';
-import { median } from './report.ts';
+import { actionTokenCodec } from '../../../src/crypto/tokens/action-token-codec.ts';
+import { newId } from '../../../src/crypto/ids.ts';
+import type { User } from '../../../src/domain/account/user.ts';
+import type { LoginStores } from '../../../src/domain/session/login.ts';
+import { sharedCounter } from '../../../src/domain/lockout/failure-counter.ts';
+import { openLogin } from '../../../src/domain/session/login.ts';
+import type { Session } from '../../../src/domain/session/session.ts';
+import type { Transact } from '../../../src/domain/transactions.ts';
+import { openDatabase } from '../../../src/storage/postgres/connection.ts';
+import type { Stores } from '../../../src/storage/postgres/stores.ts';
+import { openStores, openTransactions } from '../../../src/storage/postgres/stores.ts';
+import { startPrivatePostgres } from '../../support/private-postgres.ts';
+import { DAY_MS, ORIGIN } from '../../support/samples.ts';
+import { insertAccounts, withDatabase } from '../accounts.ts';
+import { inParallel } from '../load.ts';
+import type { Metric } from '../report.ts';
+import { median } from '../report.ts';
 
 const ACCOUNTS = 2_000;
 const LOGINS = 500;
@@ -34,7 +34,7 @@ const POLICY = {
   refreshGraceMs: 10_000,
 };
 
-export async function benchAudit(): Promise<Figure[]> {
+export async function benchAudit(): Promise<Metric[]> {
   const postgres = await startPrivatePostgres({ durable: true });
   const database = await openDatabase({
     url: postgres.url,

@@ -5,11 +5,12 @@ import { hash } from 'node:crypto';
 import type { PoolClient } from 'pg';
 import { Client, Pool } from 'pg';
 import { z } from 'zod';
-import type { LoginInput } from '../../src/domain/session/login.ts';
-import { login } from '../../src/domain/session/login.ts';
-import { GOOD_PASSWORD } from '../support/service.ts';
-import type { TestService } from '../support/service.ts';
-import { inParallel } from './load.ts';
+import type { LoginInput } from '../../../src/domain/session/login.ts';
+import { login } from '../../../src/domain/session/login.ts';
+import { GOOD_PASSWORD } from '../../support/service.ts';
+import type { TestService } from '../../support/service.ts';
+import { inParallel } from '../load.ts';
+import { register } from '../people.ts';
 
 /** More than run at once: no two logins under way are one account's, whose row one of them would wait for. */
 const ACCOUNTS = 128;
@@ -36,7 +37,7 @@ export async function prepareLogins(
   const inputs: LoginInput[] = [];
   for (let index = 0; index < ACCOUNTS; index += 1) {
     const identifier = `bench-${index}@example.com`;
-    await auth.register({ email: identifier, password: GOOD_PASSWORD, fullName: 'Bench' });
+    await register(auth, identifier);
     const origin = { ipAddress: '127.0.0.1', userAgent: 'bench', requestId: 'bench' };
     inputs.push({
       identifier,
