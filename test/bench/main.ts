@@ -14,6 +14,7 @@ import { benchRefresh } from './refresh.ts';
 import type { Figure } from './report.ts';
 import { print } from './report.ts';
 import { benchStats } from './stats.ts';
+import { benchSoak } from './soak.ts';
 import { benchStart } from './start.ts';
 import { benchValidate } from './validate.ts';
 
@@ -23,6 +24,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   'login-transactions': benchLoginTransactions,
   refresh: benchRefresh,
   start: benchStart,
+  soak: benchSoak,
   enumeration: benchEnumeration,
   scale: benchScale,
   sessions: benchSessions,
