@@ -31,6 +31,7 @@ export async function benchSoak(): Promise<Figure[]> {
       MASTER_KEY: randomBytes(32).toString('base64'),
       // All the calls come from one address.
       RATE_LIMITS: 'off',
+      ANONYMOUS_VALIDATION: 'true',
       BREACH_CHECK_URL: 'off',
     });
     const end = performance.now() + MINUTES * MINUTE_MS;
@@ -69,7 +70,14 @@ async function sampleUntil(service: StartedService, end: number): Promise<number
 async function liveUntil(grpc: string, end: number): Promise<number> {
   const auth = createClient(AuthService, createGrpcTransport({ baseUrl: `http://${grpc}` }));
   let lives = 0;
-  for (; performance.now() < end; lives += 1) await live(auth);
+  while (performance.now() < end) {
+    // A machine that is busy otherwise lets calls end by their deadline: that life is over, and does not count.
+    const isWhole = await live(auth).then(
+      () => true,
+      () => false,
+    );
+    if (isWhole) lives += 1;
+  }
   return lives;
 }
 
@@ -84,7 +92,7 @@ async function live(auth: ReturnType<typeof createClient<typeof AuthService>>): 
     if (refreshed.tokens === undefined) throw new Error('the refresh gave no tokens');
     tokens = refreshed.tokens;
     for (let times = 0; times < VALIDATIONS; times += 1)
-      await auth.validateToken({ token: tokens.accessToken }, bearer(tokens.accessToken));
+      await auth.validateToken({ token: tokens.accessToken });
   }
   await auth.logout({}, bearer(tokens.accessToken));
 }
