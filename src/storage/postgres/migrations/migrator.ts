@@ -62,7 +62,8 @@ export async function migrateServer(url: string): Promise<readonly string[]> {
     ...ORM_OPTIONS,
     clientUrl: url,
     pool: { min: 0, max: 2 },
-    driverOptions: { application_name: 'latchkey migrator', keepAlive: true },
+    // Of the URL itself MikroORM takes no parameters: TLS among them.
+    driverOptions: { connectionString: url, application_name: 'latchkey migrator', keepAlive: true },
   });
   try {
     const tables: Kysely<Tables> = orm.em.getKysely<Tables>();
