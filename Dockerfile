@@ -10,7 +10,10 @@ RUN npm ci --omit=dev --no-audit --no-fund \
   && npm cache clean --force
 
 FROM node:26-slim
+# The allocator gives freed memory back at once, as under `npm start`.
 ENV NODE_ENV=production \
+    MALLOC_TRIM_THRESHOLD_=131072 \
+    MALLOC_MMAP_THRESHOLD_=131072 \
     LATCHKEY_GRPC_ADDRESS=0.0.0.0:50051 \
     LATCHKEY_HTTP_ADDRESS=0.0.0.0:8080 \
     LATCHKEY_DATA_DIR=/var/lib/latchkey \

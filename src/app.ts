@@ -2,12 +2,9 @@
 
 import type { Config } from './config.ts';
 import { ConfigError } from './config.ts';
-import { openDataDir } from './data-dir.ts';
 import { emailAddress } from './domain/account/email-address.ts';
 import type { BootstrapSecrets } from './domain/instance/bootstrap.ts';
 import { bootstrap } from './domain/instance/bootstrap.ts';
-import { embeddedKeyring, givenKeyring } from './master-keyring.ts';
-import { openDatabase } from './storage/postgres/connection.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { wireAudit } from './wiring/audit.ts';
 import type { OpenStorage, Overrides } from './wiring/base.ts';
@@ -23,23 +20,6 @@ export type { OpenStorage, Overrides } from './wiring/base.ts';
 
 /** Everything that the service is made of, open and ready to be served. */
 export type App = Awaited<ReturnType<typeof openApp>>;
-
-/** Opens the database and the master keys. Errors: ConfigError, the driver's. */
-export async function openStorage(config: Config): Promise<OpenStorage> {
-  if (config.DATABASE_URL !== undefined && config.MASTER_KEY !== undefined) {
-    const { DATABASE_URL: url, DATABASE_POOL_SIZE: poolSize, DATABASE_TIMEOUT: statementTimeoutMs } = config;
-    const preparedStatements = config.PREPARED_STATEMENTS === 'on';
-    const database = await openDatabase({ url, poolSize, statementTimeoutMs, preparedStatements });
-    return {
-      database,
-      dataDir: undefined,
-      keyring: givenKeyring(config.MASTER_KEY, config.MASTER_KEY_SECOND),
-    };
-  }
-  const dataDir = await openDataDir(config.DATA_DIR);
-  const keyring = await embeddedKeyring(config, dataDir);
-  return { database: await openDatabase({ dataDir: dataDir.databaseDir }), dataDir, keyring };
-}
 
 /**
  * Puts the service together over an open database whose schema is up to date. Errors: ConfigError, WrongMasterKeyError,

@@ -1,9 +1,9 @@
 // Opens the database for a command that needs its schema as this version knows it.
 
 import type { OpenStorage } from '../app.ts';
-import { openStorage } from '../app.ts';
 import type { Config } from '../config.ts';
 import { ConfigError } from '../config.ts';
+import { openStorage } from '../wiring/storage.ts';
 
 /**
  * The open database: embedded it is brought up to date; on a server, that is for `latchkey migrate`. A schema that a newer release has migrated and

@@ -2,13 +2,18 @@
 
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createTransport } from 'nodemailer';
 import type { ReadyMail, SendMail } from '../domain/mail/ready-mail.ts';
 import { MailRefusedError } from '../domain/mail/ready-mail.ts';
 import { renderEmail } from './templates.ts';
 
 /** Delivers emails one by one; see SendMail. */
 export type MailTransport = { readonly send: SendMail; close(): void };
+
+/** What is opened by whoever needs it first. */
+function once<Opened>(open: () => Promise<Opened>) {
+  let opened: Promise<Opened> | undefined;
+  return { get: () => (opened ??= open()), started: () => opened };
+}
 
 /** How long one step of the conversation may take. */
 const SMTP_TIMEOUT_MS = 10_000;
@@ -56,7 +61,7 @@ function withoutTlsOptions(text: string): string {
  * email, closed with it.
  */
 export function smtpTransport(url: string, from: string, startTls: StartTls): MailTransport {
-  const mailer = createTransport({
+  const options = {
     url: withoutTlsOptions(url),
     ...TLS_OPTIONS[startTls],
     connectionTimeout: SMTP_TIMEOUT_MS,
@@ -64,9 +69,12 @@ export function smtpTransport(url: string, from: string, startTls: StartTls): Ma
     greetingTimeout: SMTP_TIMEOUT_MS,
     socketTimeout: SMTP_TIMEOUT_MS,
     socketCloseTimeout: 0,
-  });
+  };
+  // Loaded by the first email.
+  const opened = once(async () => (await import('nodemailer')).createTransport(options));
   return {
     async send(mail, signal) {
+      const mailer = await opened.get();
       try {
         await mailer.sendMail({ ...message(from, mail), signal });
       } catch (error) {
@@ -75,7 +83,7 @@ export function smtpTransport(url: string, from: string, startTls: StartTls): Ma
       }
     },
     close() {
-      mailer.close();
+      void opened.started()?.then((mailer) => mailer.close());
     },
   };
 }
@@ -113,9 +121,12 @@ export function folderTransport(
   from: string,
   onWritten: (mail: ReadyMail, file: string) => void,
 ): MailTransport {
-  const composer = createTransport({ streamTransport: true, buffer: true, newline: 'unix' });
+  const opened = once(async () =>
+    (await import('nodemailer')).createTransport({ streamTransport: true, buffer: true, newline: 'unix' }),
+  );
   return {
     async send(mail) {
+      const composer = await opened.get();
       const composed = await composer.sendMail(message(from, mail));
       const file = join(folder, `${mail.id}.eml`);
       await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -124,7 +135,7 @@ export function folderTransport(
       onWritten(mail, file);
     },
     close() {
-      composer.close();
+      void opened.started()?.then((composer) => composer.close());
     },
   };
 }

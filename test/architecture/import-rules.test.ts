@@ -55,6 +55,7 @@ const MATRIX: Readonly<Record<string, Rule>> = {
   jobs: { folders: ['domain', 'telemetry'], packages: [], builtins: true },
   console: { folders: [], packages: [], builtins: true },
   cli: ANYTHING,
+  'compile-cache.ts': { folders: [], packages: [], builtins: true },
   'config.ts': { folders: ['config', 'domain'], packages: ['zod'], builtins: true },
   config: { folders: ['domain'], packages: ['zod'], builtins: true },
   'app.ts': ANYTHING,

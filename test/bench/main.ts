@@ -17,6 +17,7 @@ import { benchPeers } from './peers/peers.ts';
 import type { Metric } from './report.ts';
 import { print } from './report.ts';
 import { benchStats } from './stats.ts';
+import { benchSoak } from './soak.ts';
 import { benchStart } from './start.ts';
 import { benchConnect } from './calls/connect.ts';
 import { benchValidate } from './calls/validate.ts';
@@ -30,6 +31,7 @@ const BENCHES: Readonly<Record<string, () => Promise<readonly Metric[]>>> = {
   refresh: benchRefresh,
   revocations: benchRevocations,
   start: benchStart,
+  soak: benchSoak,
   enumeration: benchEnumeration,
   scale: benchScale,
   sessions: benchSessions,

@@ -37,6 +37,13 @@ describe('latchkey', () => {
     for (const command of ['serve', 'migrate', 'bootstrap', 'user']) expect(stdout).toContain(command);
   });
 
+  it('starts where compiled code cannot be kept', async () => {
+    const file = join(folder.path, 'file');
+    await writeFile(file, '');
+    const { code, stderr } = await run(['--version'], { NODE_COMPILE_CACHE: join(file, 'below') });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  });
+
   it('says its version', async () => {
     expect(await run(['--version'])).toMatchObject({ code: 0, stdout: '0.1.0\n' });
   });

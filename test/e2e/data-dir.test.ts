@@ -2,6 +2,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +10,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import type { DataDir } from '../../src/data-dir.ts';
 import { openDataDir } from '../../src/data-dir.ts';
-import { temporaryFolder } from '../support/child-service.ts';
+import { endChild, runLatchkey, serveChild, temporaryFolder } from '../support/child-service.ts';
 import { eventually } from '../support/eventually.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -143,3 +144,17 @@ it('a second master key makes sense beside another first one', () => {
   const config = readConfig({ LATCHKEY_MASTER_KEY: key, LATCHKEY_MASTER_KEY_SECOND: other });
   expect(config.MASTER_KEY_SECOND).toEqual(Buffer.alloc(32, 2));
 });
+
+it('a first start that is killed while it makes the database is begun anew by the next', async () => {
+  const database = join(folder.path, 'postgres');
+  const variables = { LATCHKEY_DATA_DIR: folder.path };
+  const first = runLatchkey(folder.path, ['serve'], variables);
+  await eventually(() => existsSync(join(database, 'base')), { timeoutMs: 60_000 });
+  first.signal('SIGKILL');
+  await first.exit;
+  expect(await readdir(folder.path)).toContain('postgres.unfinished');
+  const next = await serveChild(folder.path, variables);
+  expect(await readdir(folder.path)).not.toContain('postgres.unfinished');
+  expect(await readdir(folder.path)).toContain('bootstrap.json');
+  await endChild(next);
+}, 120_000);

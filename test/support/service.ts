@@ -15,13 +15,14 @@ import { AdminService } from '../../gen/latchkey/v1/admin_service_pb.ts';
 import { AuthService } from '../../gen/latchkey/v1/auth_service_pb.ts';
 import { UserService } from '../../gen/latchkey/v1/user_service_pb.ts';
 import type { App, Overrides } from '../../src/app.ts';
-import { bootstrapApp, closeApp, openApp, openStorage } from '../../src/app.ts';
+import { bootstrapApp, closeApp, openApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import type { BootstrapSecrets } from '../../src/domain/instance/bootstrap.ts';
 import { givenKeyring } from '../../src/master-keyring.ts';
 import type { RunningService } from '../../src/service.ts';
 import { startService } from '../../src/service.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
+import { openStorage } from '../../src/wiring/storage.ts';
 import { openEmbedded } from './warm-starts.ts';
 
 /** The protocols that every RPC is served by. */

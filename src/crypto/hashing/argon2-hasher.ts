@@ -1,6 +1,7 @@
 // Password hashing by argon2id (RFC 9106) on the thread pool, and the check of what other algorithms made.
 
 import { randomBytes } from 'node:crypto';
+import { promisify } from 'node:util';
 import { argon2id, hash, needsRehash, verify } from 'argon2';
 import type { HashShapes } from '../../domain/password/hash-census.ts';
 import type { PasswordHasher } from '../../domain/password/password-hasher.ts';
@@ -22,10 +23,14 @@ export type Argon2Settings = {
   readonly maxWaiting: number;
 };
 
+/** What the library makes unless told otherwise. */
+const SALT_LENGTH = 16;
+const DIGEST_LENGTH = 32;
+
 /** A hasher that learns which hashes the accounts have. */
 export type Argon2Hasher = PasswordHasher & HashShapes;
 
-/** A hasher, ready when the hash that stands in for unknown accounts has been made. `standInSecret` chooses which accounts unknown ones look like. */
+/** A hasher. `standInSecret` chooses which accounts unknown ones look like. */
 export async function argon2Hasher(
   settings: Argon2Settings,
   standInSecret: Uint8Array = randomBytes(32),
@@ -35,7 +40,7 @@ export async function argon2Hasher(
   const queue = new HashingQueue(settings);
   const standIns = new StandIns(
     standInSecret,
-    await hash('no account has this password', parameters),
+    await hashOfNothing(settings),
     (text) => checkOf(text) !== undefined,
   );
   yieldToEventLoop();
@@ -71,6 +76,16 @@ export async function argon2Hasher(
       );
     },
   };
+}
+
+// Salt and digest drawn at random: checking it costs what checking a hash does, no password is known to match it, and nothing is computed for it. The
+// draw is on the thread pool, which it starts.
+async function hashOfNothing({ memoryCost, timeCost, parallelism }: Argon2Settings): Promise<string> {
+  const bytes = await promisify(randomBytes)(SALT_LENGTH + DIGEST_LENGTH);
+  const [salt, digest] = [bytes.subarray(0, SALT_LENGTH), bytes.subarray(SALT_LENGTH)].map((part) =>
+    part.toString('base64').replaceAll('=', ''),
+  );
+  return `$argon2id$v=19$m=${memoryCost},p=${parallelism},t=${timeCost}$${salt}$${digest}`;
 }
 
 /** The check of a hash of any algorithm that we know; undefined for any other text, and for one that would cost too much. */

@@ -1,7 +1,6 @@
 // bcrypt hashes ($2a$, $2b$, $2y$), as OpenBSD, PHP, Apache, Spring and most libraries write them, and Django's over SHA-256.
 
 import { createHash } from 'node:crypto';
-import { compare } from 'bcrypt';
 import type { VerifyPassword } from '../hashing/hash-bytes.ts';
 
 // The last digit of salt and of key holds two or four bits only: a text where more are set was made by no bcrypt.
@@ -19,7 +18,11 @@ const MAX_BYTES = 72;
 export function readBcrypt(text: string): VerifyPassword | undefined {
   const { cost = '', rest = '' } = BCRYPT.exec(text)?.groups ?? {};
   if (rest === '' || Number(cost) < COST.min || Number(cost) > COST.max) return undefined;
-  return (password) => compare(Buffer.from(password).subarray(0, MAX_BYTES), `$2b$${cost}${rest}`);
+  return async (password) => {
+    // Loaded by the first login that needs it: most installations have no such hash.
+    const { compare } = await import('bcrypt');
+    return compare(Buffer.from(password).subarray(0, MAX_BYTES), `$2b$${cost}${rest}`);
+  };
 }
 
 const DJANGO_PREFIX = 'bcrypt_sha256$';

@@ -30,7 +30,7 @@ export type RpcRequest = {
   /** In protobuf's binary format, where it came so; undefined also where the adapter takes no bytes for an answer. */
   readonly bytes: Buffer | undefined;
   /** Errors: VALIDATION_FAILED. */
-  decode(): Message;
+  readonly decode: () => Message;
 };
 
 /** The response to an RPC; as bytes, in protobuf's binary format, where the request was bytes. */

@@ -23,17 +23,20 @@ export async function requireOwnVersion(folder: string): Promise<void> {
 }
 
 /**
- * Runs `open`, which makes the database in `folder` when there is none. Where an earlier attempt at that was cut off (killed, or no space left), what it
- * left behind is deleted first: nothing was stored in it yet. Errors: those of `open`.
+ * Runs `make`, which makes the database in `folder`, unless there is one; then it resolves to undefined. Where an earlier attempt was cut off (killed,
+ * or no space left), what it left behind is deleted first: nothing was stored in it yet. Errors: those of `make`.
  */
-export async function makingWhole<Opened>(folder: string, open: () => Promise<Opened>): Promise<Opened> {
+export async function makingWhole<Made>(
+  folder: string,
+  make: () => Promise<Made>,
+): Promise<Made | undefined> {
   const marker = `${folder}.unfinished`;
   if (existsSync(marker)) await rm(folder, { recursive: true, force: true });
-  if (existsSync(folder)) return open();
+  if (existsSync(folder)) return undefined;
   await writeFile(marker, 'The database beside this file is being made; it is empty.\n', { mode: 0o600 });
-  const opened = await open();
+  const made = await make();
   await rm(marker);
-  return opened;
+  return made;
 }
 
 // PGlite's file system fails with the error numbers of WASI and without a message.

@@ -21,15 +21,7 @@ export type SchemaState = {
 
 /** Compares what has run with what this release knows, `known` being names of migrations. Errors: the driver's. */
 export async function schemaState(tables: Kysely<Tables>, known: readonly string[]): Promise<SchemaState> {
-  const { rows: exists } = await sql<{ readonly found: boolean }>`
-    select to_regclass('schema_migrations') is not null and to_regclass('instance_facts') is not null as found`.execute(
-    tables,
-  );
-  if (exists[0]?.found !== true) return { unknown: [], isServable: true };
-  const { rows } = await sql<{
-    readonly name: string;
-  }>`select name from schema_migrations order by id`.execute(tables);
-  const unknown = rows.map(({ name }) => name).filter((name) => !known.includes(name));
+  const unknown = (await migrationsRun(tables)).filter((name) => !known.includes(name));
   if (unknown.length === 0) return { unknown, isServable: true };
   const fact = await tables
     .selectFrom('instance_facts')
@@ -37,6 +29,28 @@ export async function schemaState(tables: Kysely<Tables>, known: readonly string
     .where('name', '=', FACT)
     .executeTakeFirst();
   return { unknown, isServable: fact !== undefined && known.includes(fact.value) };
+}
+
+/** Those of `known`, in their order, that have not run. Errors: the driver's. */
+export async function pendingMigrations(
+  tables: Kysely<Tables>,
+  known: readonly string[],
+): Promise<readonly string[]> {
+  const run = new Set(await migrationsRun(tables));
+  return known.filter((name) => !run.has(name));
+}
+
+// In the order in which they ran; none where the first has not run whole.
+async function migrationsRun(tables: Kysely<Tables>): Promise<readonly string[]> {
+  const { rows: exists } = await sql<{ readonly found: boolean }>`
+    select to_regclass('schema_migrations') is not null and to_regclass('instance_facts') is not null as found`.execute(
+    tables,
+  );
+  if (exists[0]?.found !== true) return [];
+  const { rows } = await sql<{
+    readonly name: string;
+  }>`select name from schema_migrations order by id`.execute(tables);
+  return rows.map(({ name }) => name);
 }
 
 /** Notes, once the migrations have run, which programs can serve the schema; left alone where a newer release has migrated. */

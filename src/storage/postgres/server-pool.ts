@@ -74,11 +74,15 @@ export function statementsOverPool(pool: Pool, { isPrepared }: PoolPolicy): RunS
 /** One connection beside those of `pool`, with the same options, for what must not wait behind anything else. */
 export function reservedPool(pool: Pool): Pool {
   const reserved = new Pool({ ...pool.options, max: 1, application_name: 'latchkey reserved' });
-  // An error without a listener would end the process; a call that waits for an answer gets the error itself.
-  reserved.on('error', () => undefined);
-  reserved.on('connect', (client) => client.on('error', () => undefined));
+  surviveLostConnections(reserved);
   dropUnfinishedConnections(reserved);
   return reserved;
+}
+
+/** Lets the pool outlive its connections: an error without a listener would end the process, and whoever waits for an answer is told by its own call. */
+export function surviveLostConnections(pool: Pool): void {
+  pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
 }
 
 function policedPool(pool: Pool, policy: PoolPolicy): PostgresPool {

@@ -20,7 +20,6 @@ import {
 } from '../../../../gen/latchkey/v1/user_service_pb.ts';
 import type { Call } from '../../pipeline/call.ts';
 import { RequestReader } from '../../messages/decode.ts';
-import { qrPng, qrSvg } from '../../messages/qr-code.ts';
 import { giveDeviceAlone } from '../device-token.ts';
 import type { ServiceHandlers } from '../handlers.ts';
 import { provenCaller } from '../proofs.ts';
@@ -39,6 +38,8 @@ export function totpHandlers(
       const caller = provenCaller(request, call);
       await call.charge();
       const { secret, keyUri } = await enrollTotp(deps, caller);
+      // Loaded by the first who enrols.
+      const { qrPng, qrSvg } = await import('../../messages/qr-code.ts');
       return create(EnrollTotpResponseSchema, {
         secret,
         otpauthUri: keyUri,
