@@ -6,7 +6,7 @@ import { AuthService } from '../gen/latchkey/v1/auth_service_pb.ts';
 import { UserService } from '../gen/latchkey/v1/user_service_pb.ts';
 import type { App } from './app.ts';
 import { adviceOn } from './config/advice.ts';
-import { checkDependencies, healthProbes } from './dependencies.ts';
+import { checkDependencies, healthProbes } from './dependency-checks.ts';
 import { authenticate } from './domain/access/authenticate.ts';
 import { HASH_CENSUS_INTERVAL_MS, takeHashCensus } from './domain/password/hash-census.ts';
 import { USAGE_FLUSH_INTERVAL_MS } from './domain/api-key/api-key-usage.ts';
@@ -23,7 +23,7 @@ import type { JobLoop } from './jobs/job-loop.ts';
 import { startJobLoop } from './jobs/job-loop.ts';
 import { POLL_INTERVAL_MS, RevocationFeed } from './jobs/revocation-feed.ts';
 import { keepStats, STATS_INTERVAL_MS } from './jobs/stats-keeper.ts';
-import { openPorts } from './ports.ts';
+import { openListeners } from './listeners.ts';
 import { accessTable } from './edge/pipeline/access-table.ts';
 import { ActiveCalls } from './edge/pipeline/active-calls.ts';
 import { clientAddressBehind } from './edge/pipeline/client-address.ts';
@@ -83,9 +83,9 @@ export async function startService(app: App): Promise<RunningService> {
   await probes.run();
 
   const health = new GrpcHealth(SERVICES.map(({ typeName }) => typeName));
-  const ports = await openPorts(app, { pipeline, services, health, readiness: ready });
+  const listeners = await openListeners(app, { pipeline, services, health, readiness: ready });
   const probeSocket = await startProbes(app, ready).catch(async (error: unknown) => {
-    await ports.close(0);
+    await listeners.close(0);
     throw error;
   });
   const showHealth = () => health.set(ready().status !== 'unavailable');
@@ -114,8 +114,8 @@ export async function startService(app: App): Promise<RunningService> {
   const jobs = [probeJob, lifetimeJob, ...backgroundJobs(app, poll, onFailure)];
 
   return {
-    grpcPort: ports.grpcPort,
-    httpPort: ports.httpPort,
+    grpcPort: listeners.grpcPort,
+    httpPort: listeners.httpPort,
     async stop() {
       isStopping = true;
       showHealth();
@@ -125,7 +125,7 @@ export async function startService(app: App): Promise<RunningService> {
       const graceMs = app.config.SHUTDOWN_GRACE;
       const mailEnd = AbortSignal.timeout(graceMs);
       mailEnd.addEventListener('abort', () => cutMail.abort());
-      await Promise.all([mailJob.stop(), ports.close(graceMs)]);
+      await Promise.all([mailJob.stop(), listeners.close(graceMs)]);
       await Promise.all(jobs.map((job) => job.stop()));
       await probeSocket?.close();
       await app.apiKeyUsage.flush().catch(onFailure('use of API keys'));

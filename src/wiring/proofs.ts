@@ -1,6 +1,6 @@
 // What people prove themselves by: passwords, codes, and the rules for choosing them.
 
-import { RangeClient } from '../breach/range-client.ts';
+import { RangeClient } from '../breached-passwords/range-client.ts';
 import type { Config } from '../config.ts';
 import { argon2Hasher } from '../crypto/hashing/argon2-hasher.ts';
 import { commonPasswords } from '../crypto/hashing/common-passwords.ts';

@@ -46,7 +46,7 @@ export type Served = {
 };
 
 /** Both ports, open. */
-export type Ports = {
+export type Listeners = {
   readonly grpcPort: number;
   readonly httpPort: number;
   /** No new connections, no new calls on those that are open; what is under way ends, or is cut after the grace. */
@@ -54,7 +54,7 @@ export type Ports = {
 };
 
 /** Opens the ports. Errors: when one is taken or a certificate is unusable; neither is open then. */
-export async function openPorts(app: App, served: Served): Promise<Ports> {
+export async function openListeners(app: App, served: Served): Promise<Listeners> {
   const unfinished = unfinishedRequests(app);
   const grpc = await openGrpc(app, served, unfinished);
   const http = await openHttp(app, served, unfinished).catch(async (error: unknown) => {

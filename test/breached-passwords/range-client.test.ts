@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { RangeClient, SKIP_MS, WARN_EVERY_MS } from '../../src/breach/range-client.ts';
+import { RangeClient, SKIP_MS, WARN_EVERY_MS } from '../../src/breached-passwords/range-client.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { freePort } from '../support/private-server.ts';
 import type { Answer, RangeServer } from '../support/range-server.ts';
