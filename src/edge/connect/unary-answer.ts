@@ -46,7 +46,7 @@ export class UnaryAnswers {
   send(exchange: HttpExchange, format: MessageFormat, outcome: Outcome<RpcResponse>): void {
     if ('error' in outcome) return this.sendError(exchange, { ...noted(outcome.call), error: outcome.error });
     const body = this.#encoded(format, outcome.response);
-    if (body.length > this.#maxBytes)
+    if (Buffer.byteLength(body) > this.#maxBytes)
       return this.refuse(exchange, { code: Code.ResourceExhausted, message: TOO_LARGE });
     exchange.send(200, body, [
       'content-type',
@@ -90,10 +90,11 @@ export class UnaryAnswers {
     this.sendError(exchange, { error, limit: undefined, setCookies: [] });
   }
 
-  #encoded(format: MessageFormat, response: RpcResponse): Uint8Array {
-    if (format === 'json')
-      return Buffer.from(JSON.stringify(toJson(this.#method.output, messageOf(this.#method, response))));
-    return response instanceof Uint8Array ? response : toBinary(this.#method.output, response);
+  // JSON stays a text: Node writes it together with the head, and bytes by themselves.
+  #encoded(format: MessageFormat, response: RpcResponse): Uint8Array | string {
+    const { output } = this.#method;
+    if (format === 'json') return JSON.stringify(toJson(output, messageOf(this.#method, response)));
+    return response instanceof Uint8Array ? response : toBinary(output, response);
   }
 }
 

@@ -34,6 +34,8 @@ export type GateDeps = {
 /** What serves a stream that was let through. */
 export type ServeGrpcStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
 
+const ignore = () => undefined;
+
 const CONTENT_TYPE = /^application\/grpc(?:\+proto)?\s*(?:;.*)?$/i;
 
 /** Puts the gate before `serve`. */
@@ -45,7 +47,7 @@ export function gateOf(deps: GateDeps, serve: ServeGrpcStream) {
     rawHeaders: readonly string[],
   ): void => {
     // Whatever happens to a stream comes as its close, too; an error that nobody listens for ends the process.
-    stream.on('error', () => undefined);
+    stream.on('error', ignore);
     if (!isGrpcRequest(stream, headers)) return;
     joinAuthorization(headers, rawHeaders);
     let state: 'arriving' | 'served' | 'refused' = 'arriving';

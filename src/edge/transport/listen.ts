@@ -59,7 +59,7 @@ export async function closeWithin(server: Server, graceMs: number, cut: () => vo
 
 /**
  * Joins the values of an `authorization` header that stands twice: HTTP/2 servers of Node believe the first, and what two readers of a request
- * take for its credential must be one thing. Joined, it is no credential at all.
+ * take for its credential must be one thing. Joined, it is no credential at all. Names are lower case over HTTP/2 (RFC 9113, section 8.2.1).
  */
 export function joinAuthorization(
   headers: { authorization?: string | undefined },
@@ -67,6 +67,6 @@ export function joinAuthorization(
 ): void {
   const values: string[] = [];
   for (let at = 0; at < rawHeaders.length; at += 2)
-    if (rawHeaders[at]?.toLowerCase() === 'authorization') values.push(rawHeaders[at + 1] ?? '');
+    if (rawHeaders[at] === 'authorization') values.push(rawHeaders[at + 1] ?? '');
   if (values.length > 1) headers.authorization = values.join(', ');
 }
