@@ -3,9 +3,17 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 
 // Folders whose tests touch neither a Postgres nor a Redis.
-const unit = ['architecture', 'breached-passwords', 'cli', 'console', 'crypto', 'domain', 'mail', 'rpc', 'verifier'].map(
-  (folder) => `test/${folder}/**/*.test.ts`,
-);
+const unit = [
+  'architecture',
+  'breached-passwords',
+  'cli',
+  'console',
+  'crypto',
+  'domain',
+  'mail',
+  'rpc',
+  'verifier',
+].map((folder) => `test/${folder}/**/*.test.ts`);
 const mocking = ['rpc/access-matrix', 'rpc/access-open', 'rpc/logs', 'http/oauth-requests'].map(
   (name) => `test/${name}.test.ts`,
 );
