@@ -49,6 +49,8 @@ export type Served = {
 export type Listeners = {
   readonly grpcPort: number;
   readonly httpPort: number;
+  /** Calls are still served, and HTTP/1.1 clients are told to connect anew: elsewhere, once this node is out of rotation. */
+  drain(): void;
   /** No new connections, no new calls on those that are open; what is under way ends, or is cut after the grace. */
   close(graceMs: number): Promise<void>;
 };
@@ -64,6 +66,7 @@ export async function openListeners(app: App, served: Served): Promise<Listeners
   return {
     grpcPort: grpc.port,
     httpPort: http.port,
+    drain: () => http.drain(),
     async close(graceMs) {
       // A health watch never ends by itself: when the last call has been answered and its answer sent, what is left is cut.
       const answered = quiet(served.pipeline.activeCalls, unfinished).then(() =>

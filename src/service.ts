@@ -120,6 +120,7 @@ export async function startService(app: App): Promise<RunningService> {
       isStopping = true;
       showHealth();
       // Load balancers see it in time to stop sending calls, and until then they are served.
+      listeners.drain();
       await delay(app.config.SHUTDOWN_DELAY);
       pipeline.openStreams.close();
       const graceMs = app.config.SHUTDOWN_GRACE;

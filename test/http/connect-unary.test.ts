@@ -122,6 +122,23 @@ describe('a request', () => {
     expect(JSON.parse(body)).toMatchObject({ code: 'resource_exhausted' });
   });
 
+  it('by a target with scheme and authority is the same request', async () => {
+    const head = `POST http://other.example${JWKS} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n`;
+    const [answer] = await rawRequest(`${head}content-type: application/json\r\ncontent-length: 2\r\n\r\n{}`);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it('whose deadline has passed is not answered, though the answer would be there at once', async () => {
+    const response = await post(JWKS, '{}', { ...JSON_TYPE, 'connect-timeout-ms': '0' });
+    expect([response.status, await response.json()]).toMatchObject([504, { code: 'deadline_exceeded' }]);
+  });
+
+  it('without a body is refused and keeps its connection', async () => {
+    const bad = `GET ${JWKS}?connect=v1&encoding=json&message=%7B HTTP/1.1\r\nhost: a\r\n`;
+    const text = await rawText(`${bad}\r\n${bad}connection: close\r\n\r\n`);
+    expect(text.match(/HTTP\/1\.1 400 /g)).toHaveLength(2);
+  });
+
   it('in chunks, byte by byte, is the same request', async () => {
     const chunks = '{"a":1}'
       .split('')

@@ -92,6 +92,16 @@ describe('while it stops', () => {
     expect(served).toBe(1);
   });
 
+  it('lets each answer be the last of its connection before it stops accepting, and answers new ones', async () => {
+    server = await startBareHttpServer({ handler: (_, response) => void response.end('done') });
+    server.drain();
+    for (const connection of [open(GET), open(GET)]) {
+      await eventually(connection.isClosed);
+      expect(connection.answer()).toMatch(/^HTTP\/1\.1 200 /);
+      expect(connection.answer()).toMatch(/\r\nconnection: close\r\n/i);
+    }
+  });
+
   it('ends idle connections at once', async () => {
     server = await startBareHttpServer({ handler: (_, response) => void response.end('done') });
     const idle = open(GET);

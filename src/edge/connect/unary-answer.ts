@@ -64,7 +64,7 @@ export class UnaryAnswers {
   ): void {
     const details = error.details.map(({ schema, value }) => ({ desc: schema, value }));
     const body = errorToJsonBytes(new ConnectError(error.message, error.code, undefined, details), undefined);
-    const isWhole = exchange.request.complete;
+    const { isWhole } = exchange;
     if (!isWhole) exchange.closeAfterAnswer();
     exchange.send(status, body, [
       'content-type',

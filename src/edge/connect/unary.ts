@@ -11,7 +11,8 @@ import { HttpTransport } from '../http/http-transport.ts';
 import type { Body } from '../http/request-body.ts';
 import { readBody } from '../http/request-body.ts';
 import { decodeMessage } from '../messages/decode-message.ts';
-import { MAX_TIMEOUT_MS, readConnectTimeout } from '../messages/timeout-header.ts';
+import type { Deadline } from '../messages/timeout-header.ts';
+import { deadlineIn, NO_DEADLINE, readConnectTimeout } from '../messages/timeout-header.ts';
 import { toRpcError } from '../pipeline/error-table.ts';
 import { givenUpFor } from '../pipeline/given-up.ts';
 import type { ServeMethod } from '../pipeline/pipeline.ts';
@@ -51,10 +52,11 @@ export class ConnectUnary {
   #post(exchange: HttpExchange): void {
     const format = unaryFormatOf(exchange.header('content-type'));
     if (format === undefined) return exchange.send(415, '', ['accept-post', ACCEPTED]);
+    const deadline = deadlineOf(exchange);
     readBody(exchange, this.#maxRequestBytes, (body) => {
       if ('fault' in body) this.#refuseBody(exchange, body);
       else if (isCompressed(exchange)) this.#answers.refuse(exchange, COMPRESSED);
-      else this.#run(exchange, format, () => body.bytes);
+      else this.#run({ exchange, format, deadline }, () => body.bytes);
     });
   }
 
@@ -64,23 +66,20 @@ export class ConnectUnary {
     if (request.isCompressed) return this.#answers.refuse(exchange, COMPRESSED);
     if (request.bytes !== undefined && request.bytes.length > this.#maxRequestBytes)
       return this.#answers.refuse(exchange, this.#tooLarge);
-    this.#run(exchange, request.format, () => {
+    this.#run({ exchange, format: request.format, deadline: deadlineOf(exchange) }, () => {
       if (request.bytes === undefined) throw malformed('the message in the query is not base64url');
       return request.bytes;
     });
   }
 
-  #run(exchange: HttpExchange, format: MessageFormat, bytes: () => Buffer): void {
-    const written = exchange.header('connect-timeout-ms');
-    const timeout = written === undefined ? undefined : readConnectTimeout(written);
-    const timeoutMs = timeout !== undefined && 'timeoutMs' in timeout ? timeout.timeoutMs : undefined;
+  #run({ exchange, format, deadline }: Received, bytes: () => Buffer): void {
     const transport = new HttpTransport(exchange, {
       // What is asked for by GET is the same for everyone.
       takesCookies: exchange.request.method === 'POST',
-      timeoutMs: timeoutMs !== undefined && timeoutMs <= MAX_TIMEOUT_MS ? timeoutMs : undefined,
+      timeoutMs: deadline.left(),
     });
     const outcome = this.#serve(transport, () => {
-      if (timeout !== undefined && 'fault' in timeout) throw malformed(timeout.fault);
+      if (deadline.fault !== undefined) throw malformed(deadline.fault);
       const message = bytes();
       return {
         bytes: format === 'binary' ? message : undefined,
@@ -104,6 +103,18 @@ export class ConnectUnary {
       message: `A message is larger than ${this.#maxRequestBytes} bytes.`,
     };
   }
+}
+
+/** A request whose message has come, or stands in its query. */
+type Received = {
+  readonly exchange: HttpExchange;
+  readonly format: MessageFormat;
+  readonly deadline: Deadline;
+};
+
+function deadlineOf(exchange: HttpExchange): Deadline {
+  const written = exchange.header('connect-timeout-ms');
+  return written === undefined ? NO_DEADLINE : deadlineIn(readConnectTimeout(written));
 }
 
 const ACCEPTED = 'application/json, application/proto, application/grpc-web+proto, application/grpc-web+json';

@@ -13,7 +13,8 @@ import type { Intake, Refusal } from './intake.ts';
 import { watchMessages } from './message-watch.ts';
 import { handedOver, takeMessage, wholeRequest } from './one-message.ts';
 import type { GrpcUnary } from './unary.ts';
-import { MAX_TIMEOUT_MS, readGrpcTimeout } from '../messages/timeout-header.ts';
+import type { Deadline } from '../messages/timeout-header.ts';
+import { deadlineIn, NO_DEADLINE, readGrpcTimeout } from '../messages/timeout-header.ts';
 
 /** What is known of a method before its request is read. */
 export type RequestShape = {
@@ -105,21 +106,11 @@ function isGrpcRequest(stream: ServerHttp2Stream, headers: IncomingHttpHeaders):
   return false;
 }
 
-/** The caller's deadline: what is wrong with it, or how many milliseconds are left of it. */
-type Deadline = { readonly fault: string | undefined; readonly left: () => number | undefined };
-
-const NO_DEADLINE: Deadline = { fault: undefined, left: () => undefined };
-
 // grpc-js answers INTERNAL to what it cannot read, and its timer overflows after 24 days: a longer deadline is none.
 function timeoutOf(headers: IncomingHttpHeaders): Deadline {
   const text = headerText(headers, 'grpc-timeout');
   if (text === undefined) return NO_DEADLINE;
-  const timeout = readGrpcTimeout(text);
-  if ('fault' in timeout) return { fault: timeout.fault, left: () => undefined };
-  if (timeout.timeoutMs > MAX_TIMEOUT_MS) {
-    delete headers['grpc-timeout'];
-    return NO_DEADLINE;
-  }
-  const end = performance.now() + timeout.timeoutMs;
-  return { fault: undefined, left: () => Math.max(0, end - performance.now()) };
+  const deadline = deadlineIn(readGrpcTimeout(text));
+  if (deadline === NO_DEADLINE) delete headers['grpc-timeout'];
+  return deadline;
 }

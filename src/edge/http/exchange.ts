@@ -20,6 +20,13 @@ const ORIGIN_HEADERS: ReadonlySet<string> = new Set([
 /** The statuses that have no body (RFC 9110, section 6.4.1). */
 const NO_CONTENT = 204;
 
+/** Whether the request has a body, or may have one over HTTP/2. */
+export function hasBody(request: HttpRequest): boolean {
+  if (request.httpVersionMajor > 1) return !request.complete;
+  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+  return encoding !== undefined || (length !== undefined && length !== '0');
+}
+
 /** A request, and what is known of its answer. */
 export class HttpExchange {
   readonly request: HttpRequest;
@@ -67,11 +74,17 @@ export class HttpExchange {
 
   /** The path of the request, and its query without the question mark; undefined without one. */
   get target(): { readonly path: string; readonly query: string | undefined } {
-    const { url = '' } = this.request;
+    // A proxy's form of the target has scheme and authority before the path (RFC 9112, section 3.2.2).
+    const url = (this.request.url ?? '').replace(/^https?:\/\/[^/?#]*/i, '');
     const mark = url.indexOf('?');
     return mark < 0
       ? { path: url, query: undefined }
       : { path: url.slice(0, mark), query: url.slice(mark + 1) };
+  }
+
+  /** Whether nothing more of the request is to come. */
+  get isWhole(): boolean {
+    return this.request.complete || !hasBody(this.request);
   }
 
   /** Adds a header to the answer. */

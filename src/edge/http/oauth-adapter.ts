@@ -57,7 +57,7 @@ function answer(
 function refuse(exchange: HttpExchange, error: OAuthError): void {
   // Nobody is there to be told.
   if (error.reason === 'CALL_CANCELLED') return;
-  const isWhole = exchange.request.complete;
+  const { isWhole } = exchange;
   if (!isWhole) exchange.closeAfterAnswer();
   const headers = [...NO_STORE, ...Object.entries(error.headers).flat()];
   sendJson(exchange, error.status, { error: error.error, error_description: error.description }, headers);

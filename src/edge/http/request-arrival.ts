@@ -1,7 +1,8 @@
 // Watches over the body of a request that a library reads, until it has arrived whole: what takes too long, or is one too many, is answered and cut.
 
 import type { GiveUpReason, UnfinishedRequest } from '../transport/unfinished-requests.ts';
-import type { HttpExchange, HttpRequest } from './exchange.ts';
+import type { HttpExchange } from './exchange.ts';
+import { hasBody } from './exchange.ts';
 import { discard, giveUpBody } from './request-body.ts';
 import { sendJson } from './response.ts';
 
@@ -37,12 +38,6 @@ export function trackArrival(exchange: HttpExchange): void {
         arrival.another(() => request.destroy()),
       );
   });
-}
-
-function hasBody(request: HttpRequest): boolean {
-  if (request.httpVersionMajor > 1) return !request.complete;
-  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
-  return encoding !== undefined || (length !== undefined && length !== '0');
 }
 
 function giveUp(exchange: HttpExchange, reason: GiveUpReason): void {

@@ -58,6 +58,8 @@ const HTTP1: ServerOptions = {
 /** A running HTTP server. */
 export type RunningHttpServer = {
   readonly port: number;
+  /** Lets every answer from now on be the last of its HTTP/1.1 connection; new connections are still accepted. */
+  drain(): void;
   /**
    * Accepts nothing more and lets what is under way end: HTTP/1.1 connections are told by `connection: close`, HTTP/2 ones by GOAWAY. After
    * `graceMs` the rest is cut.
@@ -81,6 +83,7 @@ export async function startHttpServer(
   const port = await listen(server, address);
   return {
     port,
+    drain: () => responses.drain(),
     close(graceMs) {
       responses.drain();
       return closeWithin(server, graceMs, () => connections.destroy());

@@ -36,3 +36,17 @@ export function readConnectTimeout(text: string): Timeout {
 function faulty(name: string): Timeout {
   return { fault: `the header ${name} ${RULES[name]}` };
 }
+
+/** The caller's deadline: what is wrong with how it is written, or how many milliseconds are left of it. */
+export type Deadline = { readonly fault: string | undefined; readonly left: () => number | undefined };
+
+/** Of a caller who gives as long as it takes. */
+export const NO_DEADLINE: Deadline = { fault: undefined, left: () => undefined };
+
+/** The deadline by a timeout that begins now; one longer than MAX_TIMEOUT_MS is none. */
+export function deadlineIn(timeout: Timeout): Deadline {
+  if ('fault' in timeout) return { fault: timeout.fault, left: () => undefined };
+  if (timeout.timeoutMs > MAX_TIMEOUT_MS) return NO_DEADLINE;
+  const end = performance.now() + timeout.timeoutMs;
+  return { fault: undefined, left: () => Math.max(0, end - performance.now()) };
+}

@@ -63,6 +63,7 @@ export function serveOperation<Request, Response>(
     const call = new Call(name, transport, deps);
     const startTime = deps.clock.now();
     try {
+      requireTime(transport);
       const response = after(allowedCaller(deps, access, call), (principal) => {
         call.principal = principal;
         if (limitClass === undefined) return run(decode(), call);
@@ -74,6 +75,15 @@ export function serveOperation<Request, Response>(
       return failed(deps, call, startTime, error);
     }
   };
+}
+
+// Also of a call that is answered at once.
+function requireTime({ timeoutMs }: Transport): void {
+  if (timeoutMs !== undefined && timeoutMs <= 0)
+    throw new DomainError(
+      'DEADLINE_EXCEEDED',
+      'The deadline of the call had passed when its request had arrived.',
+    );
 }
 
 /** `serveOperation` for a unary RPC. Errors: Error when the method has no access rule. */
