@@ -17,7 +17,7 @@ type Held = { readonly key: string; readonly set: ClaimSet; holders: number };
 /** What the objects of one set take beside their texts, in bytes, measured and rounded up. */
 const OBJECT_BYTES = 1_024;
 
-/** Sets by number. A set is there for as long as somebody holds it. */
+/** Sets by number. A set is kept as long as it has holders. */
 export class ClaimSets {
   readonly #numbers = new Map<string, number>();
   readonly #held: Array<Held | undefined> = [];
@@ -47,7 +47,7 @@ export class ClaimSets {
     return number;
   }
 
-  /** The set with this number. Errors: RangeError when nobody holds it. */
+  /** The set with this number. Errors: RangeError when it has no holder. */
   get(number: number): ClaimSet {
     return this.#require(number).set;
   }
@@ -65,7 +65,7 @@ export class ClaimSets {
 
   #require(number: number): Held {
     const held = this.#held[number];
-    if (held === undefined) throw new RangeError(`nobody holds the claim set ${number}`);
+    if (held === undefined) throw new RangeError(`the claim set ${number} has no holder`);
     return held;
   }
 }

@@ -187,7 +187,7 @@ function addClientStreaming(
   router.rpc(
     method,
     async (requests, context) => {
-      // Holds no message; what the library finds wrong with the headers it tells when it is read.
+      // Holds no message; what the library finds wrong with the headers it throws when it is read.
       for await (const _request of requests) break;
       const raw = context.values.get(requestMessages);
       if (raw === undefined) throw new Error('the messages of the request are not there');
@@ -248,7 +248,7 @@ function decode(method: DescMethod, context: HandlerContext, decoded: Message): 
   return decodeMessage(method, body.format, body.bytes);
 }
 
-// Only after the caller has been let in: a stranger is told nothing but that.
+// Only after the caller has been allowed: an unauthenticated one learns nothing else.
 function requireWellFormed(context: HandlerContext): void {
   const description = context.values.get(requestFault);
   if (description !== undefined) throw validationFailed([{ field: '', description }]);
@@ -260,8 +260,7 @@ function transportOf(context: HandlerContext): Transport {
       const value = context.requestHeader.get(name);
       return value === null ? [] : [value];
     },
-    // What is asked for by GET is the same for everyone.
-    takesCookies: context.requestMethod === 'POST',
+    takesCookies: true,
     timeoutMs: context.timeoutMs(),
     peerAddress: context.values.get(peerAddress),
     onCancelled(listener) {
@@ -271,7 +270,7 @@ function transportOf(context: HandlerContext): Transport {
   };
 }
 
-// The library tells of a deadline that has passed as of a caller that has gone.
+// The library reports a deadline that has passed as a caller that has gone.
 function inTime(context: HandlerContext, error: RpcError): RpcError {
   const isPast = (context.timeoutMs() ?? 1) <= 0;
   if (error.reason !== 'CALL_CANCELLED' || !isPast) return error;

@@ -3,7 +3,7 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { toBinary, toJson } from '@bufbuild/protobuf';
 
-import { Code, ConnectError } from '@connectrpc/connect';
+import { ConnectError } from '@connectrpc/connect';
 import { codeToHttpStatus, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 
 import type { LimitState } from '../../domain/limits/rate-limiter.ts';
@@ -15,11 +15,10 @@ import type { RpcError } from '../pipeline/error-table.ts';
 import { limitHeaders, retryAfter } from '../pipeline/limit-headers.ts';
 import { messageOf } from '../messages/decode-message.ts';
 import type { RpcResponse } from '../pipeline/operation.ts';
+import type { BareRefusal } from '../pipeline/refusal.ts';
+import { refusalError, RESPONSE_TOO_LARGE } from '../pipeline/refusal.ts';
 import type { Outcome } from '../pipeline/pipeline.ts';
 import type { MessageFormat } from './format.ts';
-
-/** A refusal that no table of reasons knows, by its bare code. */
-export type BareRefusal = { readonly code: Code; readonly message: string };
 
 type Told = {
   readonly error: RpcError;
@@ -46,8 +45,7 @@ export class UnaryAnswers {
   send(exchange: HttpExchange, format: MessageFormat, outcome: Outcome<RpcResponse>): void {
     if ('error' in outcome) return this.sendError(exchange, { ...noted(outcome.call), error: outcome.error });
     const body = this.#encoded(format, outcome.response);
-    if (Buffer.byteLength(body) > this.#maxBytes)
-      return this.refuse(exchange, { code: Code.ResourceExhausted, message: TOO_LARGE });
+    if (Buffer.byteLength(body) > this.#maxBytes) return this.refuse(exchange, RESPONSE_TOO_LARGE);
     exchange.send(200, body, [
       'content-type',
       CONTENT_TYPES[format],
@@ -77,16 +75,8 @@ export class UnaryAnswers {
   }
 
   /** Refuses a request before it is a call. */
-  refuse(exchange: HttpExchange, { code, message }: BareRefusal): void {
-    const { requestId } = exchange;
-    const error = {
-      code,
-      message,
-      reason: 'VALIDATION_FAILED',
-      details: [],
-      requestId,
-      retryAfterMs: undefined,
-    } as const;
+  refuse(exchange: HttpExchange, refusal: BareRefusal): void {
+    const error = refusalError(refusal, exchange.requestId);
     this.sendError(exchange, { error, limit: undefined, setCookies: [] });
   }
 
@@ -97,8 +87,6 @@ export class UnaryAnswers {
     return response instanceof Uint8Array ? response : toBinary(output, response);
   }
 }
-
-const TOO_LARGE = 'The response is larger than this server sends.';
 
 const noted = ({ limit, setCookies }: Call): Omit<Told, 'error'> => ({ limit, setCookies });
 

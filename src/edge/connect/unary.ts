@@ -4,7 +4,6 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
 import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
-import { type DomainError, validationFailed } from '../../domain/errors.ts';
 import { after } from '../../domain/maybe-promise.ts';
 import type { HttpExchange } from '../http/exchange.ts';
 import { HttpTransport } from '../http/http-transport.ts';
@@ -15,6 +14,7 @@ import type { Deadline } from '../messages/timeout-header.ts';
 import { deadlineIn, NO_DEADLINE, readConnectTimeout } from '../messages/timeout-header.ts';
 import { toRpcError } from '../pipeline/error-table.ts';
 import { givenUpFor } from '../pipeline/given-up.ts';
+import { malformed, tooLarge } from '../pipeline/refusal.ts';
 import type { ServeMethod } from '../pipeline/pipeline.ts';
 import type { MessageFormat } from './format.ts';
 import { unaryFormatOf } from './format.ts';
@@ -65,7 +65,7 @@ export class ConnectUnary {
     if (request === undefined) return exchange.send(415, '');
     if (request.isCompressed) return this.#answers.refuse(exchange, COMPRESSED);
     if (request.bytes !== undefined && request.bytes.length > this.#maxRequestBytes)
-      return this.#answers.refuse(exchange, this.#tooLarge);
+      return this.#answers.refuse(exchange, tooLarge(this.#maxRequestBytes));
     this.#run({ exchange, format: request.format, deadline: deadlineOf(exchange) }, () => {
       if (request.bytes === undefined) throw malformed('the message in the query is not base64url');
       return request.bytes;
@@ -91,17 +91,10 @@ export class ConnectUnary {
 
   #refuseBody(exchange: HttpExchange, { fault }: Extract<Body, { fault: unknown }>): void {
     if (fault === 'gone') return;
-    if (fault === 'too-long') return this.#answers.refuse(exchange, this.#tooLarge);
+    if (fault === 'too-long') return this.#answers.refuse(exchange, tooLarge(this.#maxRequestBytes));
     const status = fault === 'late' ? 408 : 429;
     const error = toRpcError(givenUpFor(fault), exchange.requestId);
     this.#answers.sendError(exchange, { error, limit: undefined, setCookies: [] }, status);
-  }
-
-  get #tooLarge() {
-    return {
-      code: Code.ResourceExhausted,
-      message: `A message is larger than ${this.#maxRequestBytes} bytes.`,
-    };
   }
 }
 
@@ -127,8 +120,4 @@ const COMPRESSED = {
 
 function isCompressed(exchange: HttpExchange): boolean {
   return (exchange.header('content-encoding') ?? 'identity') !== 'identity';
-}
-
-function malformed(description: string): DomainError {
-  return validationFailed([{ field: '', description }]);
 }

@@ -3,13 +3,14 @@
 
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { constants } from 'node:http2';
-import { validationFailed } from '../../domain/errors.ts';
 import { joinAuthorization } from '../transport/listen.ts';
 import { resetSoon } from '../transport/reset-stream.ts';
 import type { UnfinishedRequests } from '../transport/unfinished-requests.ts';
 import { givenUpFor } from '../pipeline/given-up.ts';
-import { answerError, headerText, refusalError } from './status.ts';
-import type { Intake, Refusal } from './intake.ts';
+import { malformed, refusalError } from '../pipeline/refusal.ts';
+import { answerError, headerText, requestIdIn } from './status.ts';
+import type { Refusal } from '../pipeline/refusal.ts';
+import type { Intake } from './intake.ts';
 import { watchMessages } from './message-watch.ts';
 import { handedOver, takeMessage, wholeRequest } from './one-message.ts';
 import type { GrpcUnary } from './unary.ts';
@@ -61,11 +62,10 @@ export function gateOf(deps: GateDeps, serve: ServeGrpcStream) {
     const refuse = (refusal: Refusal) => {
       if (state === 'served') endServing(stream);
       state = 'refused';
-      answerError(stream, refusalError(refusal, headers));
+      answerError(stream, refusalError(refusal, requestIdIn(headers)));
     };
     const timeout = timeoutOf(headers);
-    if (timeout.fault !== undefined)
-      return refuse(validationFailed([{ field: '', description: timeout.fault }]));
+    if (timeout.fault !== undefined) return refuse(malformed(timeout.fault));
     const path = headers[':path'] ?? '';
     const shape = deps.shapeOf(path);
     if (shape === undefined) return pass();

@@ -3,8 +3,8 @@
 import { promisify } from 'node:util';
 import { gunzip, inflate as inflateZlib } from 'node:zlib';
 import { Slots } from '../transport/slots.ts';
-import type { Refusal } from './intake.ts';
-import { malformed, tooLarge } from './intake.ts';
+import type { Refusal } from '../pipeline/refusal.ts';
+import { malformed, tooLarge } from '../pipeline/refusal.ts';
 
 /** Inflates to so many bytes at most. */
 export type Inflate = (compressed: Buffer, options: { readonly maxOutputLength: number }) => Promise<Buffer>;

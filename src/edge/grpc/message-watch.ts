@@ -3,8 +3,10 @@
 import type { UnfinishedRequest } from '../transport/unfinished-requests.ts';
 import { flagFault, FrameHeaders, TRUNCATED } from '../messages/envelope.ts';
 import { givenUpFor } from '../pipeline/given-up.ts';
-import type { Intake, Refusal } from './intake.ts';
-import { COMPRESSED_IN_STREAM, malformed, tooLarge } from './intake.ts';
+import type { Refusal } from '../pipeline/refusal.ts';
+import type { Intake } from './intake.ts';
+import { malformed, tooLarge } from '../pipeline/refusal.ts';
+import { COMPRESSED_IN_STREAM } from './intake.ts';
 
 /**
  * Looks over the messages of a stream as grpc-js reads them, and calls `serve` at once. Each message has its own time to arrive; between two of

@@ -12,8 +12,10 @@ import {
 } from '../messages/envelope.ts';
 import { givenUpFor } from '../pipeline/given-up.ts';
 import { inflated, inflaterOf } from './inflation.ts';
-import type { Intake, Refusal } from './intake.ts';
-import { malformed, tooLarge, UNKNOWN_ENCODING } from './intake.ts';
+import type { Refusal } from '../pipeline/refusal.ts';
+import type { Intake } from './intake.ts';
+import { malformed, tooLarge } from '../pipeline/refusal.ts';
+import { UNKNOWN_ENCODING } from './intake.ts';
 
 /** What is held of a message that was passed on until the request has ended. */
 const COPIES = 2;

@@ -1,4 +1,4 @@
-// The HTTP/2 connections of a port: those without calls are ended after a while, and all are told by GOAWAY when the port closes.
+// The HTTP/2 connections of a port: those without calls are ended after a while, and all get a GOAWAY when the port closes.
 
 import type { Http2Session, ServerHttp2Stream } from 'node:http2';
 

@@ -8,13 +8,10 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { constants } from 'node:http2';
 import { StatusSchema } from '../../../gen/google/rpc/status_pb.ts';
 import { plainRequestId } from '../../domain/audit/call-origin.ts';
-import { DomainError } from '../../domain/errors.ts';
 import type { LimitState } from '../../domain/limits/rate-limiter.ts';
 import { resetSoon } from '../transport/reset-stream.ts';
 import type { RpcError } from '../pipeline/error-table.ts';
-import { toRpcError } from '../pipeline/error-table.ts';
 import { limitHeaders, retryAfter } from '../pipeline/limit-headers.ts';
-import type { Refusal } from './intake.ts';
 
 /** The status with its details, the request id and, where the call was counted, what is left of the limit. */
 export function statusOf(error: RpcError, limit: LimitState | undefined) {
@@ -64,11 +61,9 @@ export const RESPONSE_HEADERS = {
   'grpc-accept-encoding': 'identity,deflate,gzip',
 };
 
-/** The error of a request that is refused before it is a call, or of an answer that cannot be sent. */
-export function refusalError(refusal: Refusal, headers: IncomingHttpHeaders): RpcError {
-  const requestId = plainRequestId(headerText(headers, 'x-request-id')) ?? randomUUID();
-  if (refusal instanceof DomainError) return toRpcError(refusal, requestId);
-  return { ...refusal, reason: 'VALIDATION_FAILED', details: [], requestId, retryAfterMs: undefined };
+/** The request id of the headers when it is a plain one, else one of ours. */
+export function requestIdIn(headers: IncomingHttpHeaders): string {
+  return plainRequestId(headerText(headers, 'x-request-id')) ?? randomUUID();
 }
 
 /** A header as one text; undefined when there is none. */

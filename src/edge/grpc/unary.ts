@@ -3,7 +3,6 @@
 
 import type { DescMethod } from '@bufbuild/protobuf';
 import { toBinary } from '@bufbuild/protobuf';
-import { Code } from '@connectrpc/connect';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { after } from '../../domain/maybe-promise.ts';
 import { decodeBinary } from '../messages/decode-message.ts';
@@ -11,7 +10,8 @@ import { envelope } from '../messages/envelope.ts';
 import { limitHeaders } from '../pipeline/limit-headers.ts';
 import type { RpcResponse } from '../pipeline/operation.ts';
 import type { Outcome, ServeMethod } from '../pipeline/pipeline.ts';
-import { answerError, refusalError, RESPONSE_HEADERS } from './status.ts';
+import { refusalError, RESPONSE_TOO_LARGE } from '../pipeline/refusal.ts';
+import { answerError, requestIdIn, RESPONSE_HEADERS } from './status.ts';
 import { StreamTransport } from './stream-transport.ts';
 
 /** A request whose message has arrived whole. */
@@ -57,7 +57,8 @@ export class GrpcUnary {
     const framed = envelope(
       response instanceof Uint8Array ? response : toBinary(this.#method.output, response),
     );
-    if (framed.length > this.#maxResponseBytes) return answerError(stream, refusalError(TOO_LARGE, headers));
+    if (framed.length > this.#maxResponseBytes)
+      return answerError(stream, refusalError(RESPONSE_TOO_LARGE, requestIdIn(headers)));
     const head =
       limit === undefined
         ? RESPONSE_HEADERS
@@ -67,11 +68,6 @@ export class GrpcUnary {
     stream.end(framed);
   }
 }
-
-const TOO_LARGE = {
-  code: Code.ResourceExhausted,
-  message: 'The response is larger than this server sends.',
-};
 
 const WAIT_FOR_TRAILERS = { waitForTrailers: true };
 const OK_TRAILERS = { 'grpc-status': '0' };

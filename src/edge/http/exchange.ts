@@ -102,7 +102,7 @@ export class HttpExchange {
     this.#headers.splice(0, this.#headers.length, ...kept, 'access-control-allow-origin', '*');
   }
 
-  /** Answers, with these headers too and the length of the body; the request id is told unless a header tells it already. */
+  /** Answers, with these headers too and the length of the body; the request id stands in it unless a header names one already. */
   send(status: number, body: Uint8Array | string, headers: readonly string[] = []): void {
     const { response } = this;
     if (response.headersSent) return;

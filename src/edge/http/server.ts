@@ -119,28 +119,28 @@ function listenerOf(options: HttpServerOptions, responses: OpenResponses): Liste
 /** The answers that have not left yet, and whether the server is about to stop. */
 class OpenResponses {
   readonly #open = new Set<ServerResponse>();
-  readonly #told = new WeakSet<Socket>();
+  readonly #closing = new WeakSet<Socket>();
   #isDraining = false;
 
-  /** Notes a request. False when its connection has been told that nothing more will be answered: what was sent on it all the same is left. */
+  /** Notes a request. False when an earlier answer has closed its connection: what was sent on it all the same is not served. */
   enter(request: IncomingMessage, response: ServerResponse): boolean {
     if (request.httpVersionMajor > 1) return true;
-    if (this.#told.has(request.socket)) return false;
+    if (this.#closing.has(request.socket)) return false;
     this.#open.add(response);
     response.once('close', () => this.#open.delete(response));
-    if (this.#isDraining) this.#tell(response);
+    if (this.#isDraining) this.#closeAfter(response);
     return true;
   }
 
   /** Lets every answer from now on be the last of its connection. */
   drain(): void {
     this.#isDraining = true;
-    for (const response of this.#open) this.#tell(response);
+    for (const response of this.#open) this.#closeAfter(response);
   }
 
-  #tell(response: ServerResponse): void {
+  #closeAfter(response: ServerResponse): void {
     if (response.headersSent) return;
     response.setHeader('connection', 'close');
-    this.#told.add(response.req.socket);
+    this.#closing.add(response.req.socket);
   }
 }

@@ -79,7 +79,7 @@ export function reservedPool(pool: Pool): Pool {
   return reserved;
 }
 
-/** Lets the pool outlive its connections: an error without a listener would end the process, and whoever waits for an answer is told by its own call. */
+/** Lets the pool outlive its connections: an error without a listener would end the process, and a pending statement fails by itself. */
 export function surviveLostConnections(pool: Pool): void {
   pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
